@@ -1,0 +1,35 @@
+/**
+ * The domain errors of the predictor runtime and the one table that maps them to a transport.
+ * The core throws `InferenceError`; only rest.ts reads the table.
+ */
+
+/** What went wrong, in terms of the caller's request and not of a transport. */
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+/** code → HTTP status, and whether sending the same request again later can succeed. */
+export const ERROR_TABLE = {
+  INVALID_ARGUMENT: { http: 400, retryable: false },
+  NOT_FOUND: { http: 404, retryable: false },
+  METHOD_NOT_ALLOWED: { http: 405, retryable: false },
+  REQUEST_TOO_LARGE: { http: 413, retryable: false },
+  UNSUPPORTED_MEDIA_TYPE: { http: 415, retryable: false },
+  MODEL_NOT_READY: { http: 503, retryable: true },
+  MODEL_FAILED: { http: 500, retryable: false },
+  INTERNAL: { http: 500, retryable: false },
+} as const;
+
+/** An error whose message is meant for the caller: lower-case, says what, where and what to do. */
+export class InferenceError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'InferenceError';
+    this.code = code;
+  }
+}
+
+/** Shorthand for the commonest of them: the request itself is wrong. */
+export function invalid(message: string): InferenceError {
+  return new InferenceError('INVALID_ARGUMENT', message);
+}

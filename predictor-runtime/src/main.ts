@@ -1,0 +1,42 @@
+/** The predictor's process: flags → server → signals; the only file that reads process.*. */
+import { writeFileSync } from 'node:fs';
+import { parseConfig } from './config.ts';
+import { createLogger } from './log.ts';
+import { startServer } from './server.ts';
+
+const config = parseConfig(process.argv.slice(2));
+const log = createLogger(config.logLevel);
+
+/** Kubernetes shows what stands here as the container's last message; elsewhere nothing is written. */
+function terminationMessage(message: string): void {
+  const path = process.env.TERMINATION_MESSAGE_PATH ?? '/dev/termination-log';
+  try {
+    writeFileSync(path, message.slice(0, 4096), { flag: 'r+' });
+  } catch {
+    // No such file outside a container.
+  }
+}
+
+function fail(message: string, error: unknown): never {
+  const reason = (error as Error).message;
+  log.error(message, { reason });
+  terminationMessage(reason);
+  process.exit(1);
+}
+
+const server = await startServer({ config, env: process.env, log }).catch((error) =>
+  fail('server did not start', error),
+);
+
+if (config.grpcPort !== undefined) log.warn('gRPC is not served yet', { port: config.grpcPort });
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, async () => {
+    log.info('draining', { signal });
+    await server.drain();
+    log.info('drained');
+    process.exit(0);
+  });
+}
+
+await server.loaded.catch((error) => fail('model did not load', error));

@@ -1,0 +1,180 @@
+/**
+ * The V2 protocol over HTTP/1.1 on bare node:http: convert, delegate, convert.
+ * Source: Open Inference Protocol V2, "HTTP/REST"; `/v2/models` is KServe's addition.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { DataPlane } from './dataplane.ts';
+import { ERROR_TABLE, InferenceError } from './errors.ts';
+import type { Logger } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import { decodeInferRequest, encodeInferResponse } from './v2/json.ts';
+
+export interface RestOptions {
+  readonly dataPlane: DataPlane;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Larger request bodies are answered 413. */
+  readonly maxBodyBytes: number;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly body: string;
+  readonly type?: string;
+}
+
+const SERVER_METADATA = { name: 'wherry', version: '0.1.0', extensions: [] as string[] };
+
+/** The HTTP server; the caller listens and closes. */
+export function restServer(options: RestOptions): Server {
+  const server = createServer((req, res) => {
+    void answer(req, res, options);
+  });
+  // Above Envoy's idle timeout of an upstream connection, so that the router closes first.
+  server.keepAliveTimeout = 65 * 60 * 1000;
+  server.requestTimeout = 0;
+  return server;
+}
+
+async function answer(req: IncomingMessage, res: ServerResponse, options: RestOptions) {
+  let reply: Reply;
+  try {
+    reply = await route(req, options);
+  } catch (error) {
+    reply = errorReply(error, options.log);
+  }
+  if (res.destroyed) return;
+  res.statusCode = reply.status;
+  res.setHeader('Content-Type', reply.type ?? 'application/json');
+  res.setHeader('Content-Length', Buffer.byteLength(reply.body));
+  if (reply.status === 503) res.setHeader('Retry-After', '1');
+  if (options.dataPlane.draining || !req.complete) res.setHeader('Connection', 'close');
+  res.end(reply.body);
+}
+
+function errorReply(error: unknown, log: Logger): Reply {
+  const known = error instanceof InferenceError;
+  const clientLeft = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
+  if (!known && !clientLeft) log.error('request failed', { error: (error as Error).stack });
+  const { http } = ERROR_TABLE[known ? error.code : 'INTERNAL'];
+  const message = known ? error.message : 'internal error; the server log has the details';
+  return { status: http, body: JSON.stringify({ error: message }) };
+}
+
+async function route(req: IncomingMessage, options: RestOptions): Promise<Reply> {
+  const path = new URL(req.url ?? '/', 'http://localhost').pathname;
+  if (path.startsWith('/v2/models/')) return modelRoute(path, req, options);
+  switch (path) {
+    case '/v2/health/live':
+      return get(req, () => json({ live: true }));
+    case '/v2/health/ready':
+      return get(req, () => readiness(options.dataPlane.notReadyReason()));
+    case '/v2':
+    case '/v2/':
+      return get(req, () => json(SERVER_METADATA));
+    case '/v2/models':
+      return get(req, () => json({ models: options.dataPlane.modelNames() }));
+    case '/metrics': {
+      const { registry } = options.metrics;
+      const body = await registry.metrics();
+      return get(req, () => ({ status: 200, body, type: registry.contentType }));
+    }
+    default:
+      throw noSuchPath(req, path);
+  }
+}
+
+/** /v2/models/{name}[/versions/{version}][/ready|/infer] */
+async function modelRoute(path: string, req: IncomingMessage, options: RestOptions) {
+  const [name = '', ...rest] = path.slice('/v2/models/'.length).split('/').map(decodeSegment);
+  if (rest[0] === 'versions') {
+    throw new InferenceError('NOT_FOUND', `model '${name}' has no version '${rest[1] ?? ''}'`);
+  }
+  switch (rest.join('/')) {
+    case '':
+      return get(req, () => json(options.dataPlane.metadata(name)));
+    case 'ready':
+      return get(req, () => readiness(options.dataPlane.modelNotReadyReason(name), name));
+    case 'infer':
+      return infer(name, req, options);
+    default:
+      throw noSuchPath(req, path);
+  }
+}
+
+async function infer(name: string, req: IncomingMessage, options: RestOptions): Promise<Reply> {
+  const { dataPlane, metrics, log } = options;
+  if (req.method !== 'POST') throw methodNotAllowed(req, 'POST');
+  // Metric labels come from the models that exist, never from what a caller invents.
+  dataPlane.modelNotReadyReason(name);
+  const encoding = req.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    throw new InferenceError('UNSUPPORTED_MEDIA_TYPE', `content-encoding '${encoding}' is not supported`);
+  }
+  let start = performance.now();
+  let reply: Reply;
+  try {
+    const text = await readBody(req, options.maxBodyBytes);
+    start = performance.now();
+    const response = await dataPlane.infer(name, decodeInferRequest(text));
+    reply = { status: 200, body: encodeInferResponse(response) };
+  } catch (error) {
+    reply = errorReply(error, log);
+  }
+  metrics.inference(name, reply.status, (performance.now() - start) / 1000);
+  return reply;
+}
+
+/** @throws InferenceError REQUEST_TOO_LARGE as soon as the limit is passed. */
+function readBody(req: IncomingMessage, limit: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  req.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    // Beyond the limit the rest is read and dropped: a client that still sends would not see the answer.
+    if (size <= limit) chunks.push(chunk);
+    else reject(tooLarge(limit));
+  });
+  req.on('end', () => resolve(Buffer.concat(chunks).toString()));
+  req.on('error', reject);
+  if (Number(req.headers['content-length']) > limit) reject(tooLarge(limit));
+  return promise;
+}
+
+function tooLarge(limit: number): InferenceError {
+  return new InferenceError(
+    'REQUEST_TOO_LARGE',
+    `body is larger than ${limit} bytes; send fewer rows at a time`,
+  );
+}
+
+function readiness(notReadyReason: string | undefined, name?: string): Reply {
+  if (notReadyReason !== undefined) throw new InferenceError('MODEL_NOT_READY', notReadyReason);
+  return json(name === undefined ? { ready: true } : { name, ready: true });
+}
+
+function get(req: IncomingMessage, reply: () => Reply): Reply {
+  if (req.method !== 'GET' && req.method !== 'HEAD') throw methodNotAllowed(req, 'GET');
+  return reply();
+}
+
+function json(value: unknown): Reply {
+  return { status: 200, body: JSON.stringify(value) };
+}
+
+function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new InferenceError('INVALID_ARGUMENT', `path segment '${segment}' is not percent-encoded`);
+  }
+}
+
+function noSuchPath(req: IncomingMessage, path: string): InferenceError {
+  return new InferenceError('NOT_FOUND', `no such path: ${req.method} ${path}`);
+}
+
+function methodNotAllowed(req: IncomingMessage, allowed: string): InferenceError {
+  return new InferenceError('METHOD_NOT_ALLOWED', `${req.method} is not allowed here, use ${allowed}`);
+}

@@ -1,0 +1,28 @@
+/**
+ * The `storage-initializer` init container: fetches models for runtimes that do not do so themselves.
+ * Arguments as KServe's: source URI, target folder, and so on in pairs.
+ */
+import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { createLogger } from './log.ts';
+import { fetchModel, StorageError } from './storage/storage.ts';
+
+const log = createLogger('info');
+const args = process.argv.slice(2);
+try {
+  if (args.length === 0 || args.length % 2 === 1) {
+    throw new StorageError(
+      'usage: storage-initializer SOURCE_URI TARGET_DIR [SOURCE_URI TARGET_DIR …]',
+    );
+  }
+  for (let i = 0; i < args.length; i += 2) {
+    const [uri = '', dir = ''] = args.slice(i, i + 2);
+    await mkdir(dir, { recursive: true });
+    const fetched = await fetchModel(uri, { dir, env: process.env, log });
+    if (fetched !== dir) await cp(fetched, dir, { recursive: true, dereference: true });
+  }
+} catch (error) {
+  const reason = (error as Error).message;
+  log.error('model not fetched', { reason });
+  await writeFile('/dev/termination-log', reason, { flag: 'r+' }).catch(() => undefined);
+  process.exitCode = 1;
+}

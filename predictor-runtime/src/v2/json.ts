@@ -1,0 +1,221 @@
+/**
+ * V2 REST bodies in JSON: text → InferRequest and InferResponse → text.
+ * Every fault is an INVALID_ARGUMENT whose message starts with the path of the field.
+ */
+import { invalid } from '../errors.ts';
+import { type Datatype, DATATYPES, datatype, isDatatype, type Kind, type TensorData } from './datatypes.ts';
+import { elementCount, type InferRequest, type InferResponse, type Tensor } from './types.ts';
+
+/** Digits that may not survive a trip through a double (2^53 has 16). */
+const LONG_INTEGER = /\d{16}/;
+
+/**
+ * Parses a V2 inference request. `data` may be flat or nested as `shape` says; `null` is NaN in
+ * floating-point tensors; 64-bit integers are exact.
+ */
+export function decodeInferRequest(text: string): InferRequest {
+  const body = object(parse(text), 'body');
+  const inputs = array(body.inputs, 'inputs').map((input, i) => decodeTensor(input, `inputs[${i}]`));
+  const outputs = body.outputs === undefined ? [] : array(body.outputs, 'outputs');
+  return {
+    id: body.id === undefined ? undefined : string(body.id, 'id'),
+    inputs,
+    outputs: outputs.map((output, i) =>
+      string(object(output, `outputs[${i}]`).name, `outputs[${i}].name`),
+    ),
+  };
+}
+
+/** Writes a V2 inference response; NaN and the infinities have no JSON form and become `null`. */
+export function encodeInferResponse(response: InferResponse): string {
+  const head = JSON.stringify({ model_name: response.modelName, id: response.id }).slice(0, -1);
+  const outputs = response.outputs.map(encodeTensor).join(',');
+  return `${head},"outputs":[${outputs}]}`;
+}
+
+function parse(text: string): unknown {
+  try {
+    return LONG_INTEGER.test(text) ? JSON.parse(text, keepLongIntegers) : JSON.parse(text);
+  } catch (error) {
+    throw invalid(`body is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** JSON.parse reviver: an integer beyond 2^53 becomes a bigint made from its source text. */
+function keepLongIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
+  const source = context?.source;
+  return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value;
+}
+
+function decodeTensor(value: unknown, path: string): Tensor {
+  const input = object(value, path);
+  const name = string(input.name, `${path}.name`);
+  const type = string(input.datatype, `${path}.datatype`);
+  if (!isDatatype(type)) {
+    throw invalid(
+      `${path}.datatype: unknown datatype '${type}', expected one of ${Object.keys(DATATYPES).join(', ')}`,
+    );
+  }
+  const shape = array(input.shape, `${path}.shape`).map((dim, i) => {
+    if (typeof dim !== 'number' || !Number.isSafeInteger(dim) || dim < 0) {
+      throw invalid(`${path}.shape[${i}]: expected a non-negative integer, got ${show(dim)}`);
+    }
+    return dim;
+  });
+  const values = flatten(array(input.data, `${path}.data`), shape, `${path}.data`);
+  return { name, datatype: type, shape, data: fill(type, values, `${path}.data`) };
+}
+
+/** Nested data must have exactly the nesting of `shape`; flat data its number of elements. */
+function flatten(data: unknown[], shape: readonly number[], path: string): unknown[] {
+  if (shape.length > 1 && Array.isArray(data[0])) {
+    const flat: unknown[] = [];
+    collect({ value: data, shape, depth: 0, path, into: flat });
+    return flat;
+  }
+  const expected = elementCount(shape);
+  if (data.length !== expected) {
+    throw invalid(
+      `${path}: shape [${shape}] has ${expected} elements, but data has ${data.length}`,
+    );
+  }
+  return data;
+}
+
+interface Nesting {
+  value: unknown;
+  shape: readonly number[];
+  depth: number;
+  path: string;
+  into: unknown[];
+}
+
+function collect({ value, shape, depth, path, into }: Nesting): void {
+  if (depth === shape.length) {
+    into.push(value);
+    return;
+  }
+  if (!Array.isArray(value) || value.length !== shape[depth]) {
+    const got = Array.isArray(value) ? `${value.length} elements` : show(value);
+    throw invalid(`${path}: expected an array of ${shape[depth]} for shape [${shape}], got ${got}`);
+  }
+  value.forEach((item, i) => {
+    collect({ value: item, shape, depth: depth + 1, path: `${path}[${i}]`, into });
+  });
+}
+
+function fill(type: Datatype, values: unknown[], path: string): TensorData {
+  const row = datatype(type);
+  const data = row.allocate(values.length);
+  const convert = CONVERTERS[row.kind];
+  for (let i = 0; i < values.length; i++) {
+    const element = convert(values[i], row.min, row.max);
+    if (element === undefined) {
+      throw invalid(`${path}[${i}]: ${show(values[i])} is not a ${type} value`);
+    }
+    (data as (number | bigint | string)[])[i] = element;
+  }
+  return data;
+}
+
+type Element = number | bigint | string | undefined;
+type Bound = number | bigint | undefined;
+
+/** JSON value → stored element, or undefined when the value does not fit. */
+const CONVERTERS: Record<Kind, (value: unknown, min: Bound, max: Bound) => Element> = {
+  float,
+  half: (value) => {
+    const number = float(value);
+    return number === undefined ? undefined : halfBits(number);
+  },
+  bool: (value) => {
+    if (value === true || value === 1) return 1;
+    return value === false || value === 0 ? 0 : undefined;
+  },
+  string: (value) => (typeof value === 'string' ? value : undefined),
+  int: (value, min, max) =>
+    typeof value === 'number' && Number.isInteger(value) && inRange(value, min, max)
+      ? value
+      : undefined,
+  bigint: (value, min, max) => {
+    if (typeof value === 'number' && !Number.isSafeInteger(value)) return undefined;
+    if (typeof value !== 'number' && typeof value !== 'bigint') return undefined;
+    const integer = BigInt(value);
+    return inRange(integer, min, max) ? integer : undefined;
+  },
+};
+
+function float(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  if (value === null) return Number.NaN;
+  return typeof value === 'bigint' ? Number(value) : undefined;
+}
+
+function inRange(value: number | bigint, min: Bound, max: Bound): boolean {
+  return min !== undefined && max !== undefined && value >= min && value <= max;
+}
+
+function halfBits(value: number): number {
+  const view = new DataView(new ArrayBuffer(2));
+  view.setFloat16(0, value);
+  return view.getUint16(0);
+}
+
+function halfValue(bits: number): number {
+  const view = new DataView(new ArrayBuffer(2));
+  view.setUint16(0, bits);
+  return view.getFloat16(0);
+}
+
+function encodeTensor(tensor: Tensor): string {
+  const head = JSON.stringify({
+    name: tensor.name,
+    datatype: tensor.datatype,
+    shape: tensor.shape,
+  }).slice(0, -1);
+  return `${head},"data":${encodeData(tensor)}}`;
+}
+
+function encodeData({ datatype: type, data }: Tensor): string {
+  switch (datatype(type).kind) {
+    case 'int':
+    case 'bigint':
+      return `[${data.join(',')}]`;
+    case 'bool':
+      return `[${Array.from(data as Uint8Array, (bit) => bit !== 0).join(',')}]`;
+    case 'half':
+      return JSON.stringify(Array.from(data as Uint16Array, halfValue));
+    case 'float':
+      return JSON.stringify(Array.from(data as Float32Array));
+    case 'string':
+      return JSON.stringify(data);
+  }
+}
+
+function object(value: unknown, path: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid(`${path}: expected an object, got ${show(value)}`);
+  }
+  return value as Record<string, unknown>;
+}
+
+function array(value: unknown, path: string): unknown[] {
+  if (!Array.isArray(value)) throw invalid(`${path}: expected an array, got ${show(value)}`);
+  return value;
+}
+
+function string(value: unknown, path: string): string {
+  if (typeof value !== 'string') throw invalid(`${path}: expected a string, got ${show(value)}`);
+  return value;
+}
+
+/** A short form of a faulty value for an error message. */
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'bigint') return value.toString();
+  const text = JSON.stringify(value, (_key, item) =>
+    typeof item === 'bigint' ? item.toString() : item,
+  );
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
+}

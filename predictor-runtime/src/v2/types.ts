@@ -1,0 +1,43 @@
+/** The values that cross the data plane: independent of transport and of engine. */
+import type { Datatype, TensorData } from './datatypes.ts';
+
+/** A dense tensor in row-major order; `data.length` equals the product of `shape`. */
+export interface Tensor {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+export interface InferRequest {
+  readonly id?: string;
+  readonly inputs: readonly Tensor[];
+  /** Names of the wanted outputs, in order; empty means all. */
+  readonly outputs: readonly string[];
+}
+
+export interface InferResponse {
+  readonly modelName: string;
+  readonly id?: string;
+  readonly outputs: readonly Tensor[];
+}
+
+/** One input or output of a model; -1 in `shape` is a dimension the caller chooses. */
+export interface TensorMetadata {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+}
+
+/** V2 "Model Metadata" response. */
+export interface ModelMetadata {
+  readonly name: string;
+  readonly platform: string;
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+}
+
+/** Number of elements of a concrete shape; [] is a scalar and has one. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, dim) => product * dim, 1);
+}
