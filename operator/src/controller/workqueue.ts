@@ -1,0 +1,94 @@
+/**
+ * A work queue with client-go's semantics: a key waits once, is worked on by one worker at a time, and comes
+ * again when it was added meanwhile; failures back off exponentially by key.
+ */
+
+export interface WorkQueueOptions {
+  /** Milliseconds of the first retry; doubles with each failure up to `maxDelay`. */
+  readonly baseDelay: number;
+  readonly maxDelay: number;
+  /** Runs `fn` after `ms`; injected so that tests own time. */
+  readonly delay: (fn: () => void, ms: number) => void;
+}
+
+const DEFAULTS: WorkQueueOptions = {
+  baseDelay: 50,
+  maxDelay: 60_000,
+  delay: (fn, ms) => {
+    setTimeout(fn, ms).unref();
+  },
+};
+
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
+  readonly #waiting = new Set<string>();
+  readonly #processing = new Set<string>();
+  readonly #dirty = new Set<string>();
+  readonly #failures = new Map<string, number>();
+  readonly #idle: ((key: string | undefined) => void)[] = [];
+  #closed = false;
+
+  constructor(options: Partial<WorkQueueOptions> = {}) {
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  /** Keys that wait for a worker. */
+  get length(): number {
+    return this.#waiting.size;
+  }
+
+  add(key: string): void {
+    if (this.#closed) return;
+    if (this.#processing.has(key)) {
+      this.#dirty.add(key);
+      return;
+    }
+    const worker = this.#idle.shift();
+    if (worker === undefined) {
+      this.#waiting.add(key);
+    } else {
+      this.#processing.add(key);
+      worker(key);
+    }
+  }
+
+  addAfter(key: string, ms: number): void {
+    this.#options.delay(() => this.add(key), ms);
+  }
+
+  /** Adds `key` again after a delay that doubles with each failure in a row. */
+  retry(key: string): void {
+    const failures = this.#failures.get(key) ?? 0;
+    this.#failures.set(key, failures + 1);
+    const { baseDelay, maxDelay } = this.#options;
+    this.addAfter(key, Math.min(maxDelay, baseDelay * 2 ** Math.min(failures, 30)));
+  }
+
+  /** Ends the row of failures of `key`. */
+  forget(key: string): void {
+    this.#failures.delete(key);
+  }
+
+  /** The next key, marked as in work; undefined once the queue is closed. */
+  next(): Promise<string | undefined> {
+    if (this.#closed) return Promise.resolve(undefined);
+    const [key] = this.#waiting;
+    if (key === undefined) return new Promise((resolve) => this.#idle.push(resolve));
+    this.#waiting.delete(key);
+    this.#processing.add(key);
+    return Promise.resolve(key);
+  }
+
+  /** Ends the work on a key that `next` gave. */
+  done(key: string): void {
+    this.#processing.delete(key);
+    if (this.#dirty.delete(key)) this.add(key);
+  }
+
+  /** No more keys are given out; waiting workers end. */
+  close(): void {
+    this.#closed = true;
+    this.#waiting.clear();
+    for (const worker of this.#idle.splice(0)) worker(undefined);
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * What the API server does with an InferenceService before anyone sees it, for the laptop: the CRD's schema,
+ * unknown fields (as kubectl's strict validation) and the CRD's CEL rules. One source for both: config/crd.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { parse } from '@marcbachmann/cel-js';
+import { Ajv, type ValidateFunction } from 'ajv';
+import { loadAll } from 'js-yaml';
+import type { KubeObject } from '../api/kube.ts';
+
+interface Schema {
+  type?: string;
+  properties?: Record<string, Schema>;
+  additionalProperties?: Schema;
+  items?: Schema;
+  'x-kubernetes-preserve-unknown-fields'?: boolean;
+  'x-kubernetes-validations'?: { rule: string; message: string }[];
+}
+
+interface Kind {
+  readonly schema: Schema;
+  readonly validate: ValidateFunction;
+}
+
+export class Admission {
+  readonly #kinds = new Map<string, Kind>();
+
+  /** @param crds folder of the CRDs' YAML files */
+  constructor(crds: URL) {
+    const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
+    for (const file of readdirSync(crds)) {
+      for (const crd of loadAll(readFileSync(new URL(file, crds), 'utf8')) as Crd[]) {
+        const schema = crd.spec.versions[0]?.schema.openAPIV3Schema ?? {};
+        this.#kinds.set(crd.spec.names.kind, { schema, validate: ajv.compile(schema) });
+      }
+    }
+  }
+
+  /** What is wrong with `object`, a line each with the path; empty when it would be admitted. */
+  problems(object: KubeObject): string[] {
+    const kind = this.#kinds.get(object.kind);
+    if (kind === undefined) {
+      const known = [...this.#kinds.keys()].join(', ');
+      return [`kind: "${object.kind}" is not served here, expected one of ${known}`];
+    }
+    if (typeof object.metadata?.name !== 'string') return ['metadata.name: is required'];
+    kind.validate(object);
+    const found = (kind.validate.errors ?? []).map(
+      ({ instancePath, message, params }) =>
+        `${dotted(instancePath)}: ${message}${'allowedValues' in params ? ` (${params.allowedValues})` : ''}`,
+    );
+    walk(kind.schema, object, '', found);
+    return [...new Set(found)];
+  }
+}
+
+interface Crd {
+  spec: { names: { kind: string }; versions: { schema: { openAPIV3Schema: Schema } }[] };
+}
+
+function dotted(pointer: string): string {
+  return pointer === '' ? 'object' : pointer.slice(1).replaceAll('/', '.');
+}
+
+function walk(schema: Schema, value: unknown, path: string, found: string[]): void {
+  for (const { rule, message } of schema['x-kubernetes-validations'] ?? []) {
+    if (!holds(rule, value)) found.push(`${path || 'object'}: ${message}`);
+  }
+  if (Array.isArray(value)) {
+    value.forEach((item, i) => {
+      walk(schema.items ?? {}, item, `${path}[${i}]`, found);
+    });
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, field] of Object.entries(value)) {
+      const below = path === '' ? key : `${path}.${key}`;
+      const property = schema.properties?.[key] ?? schema.additionalProperties;
+      if (property !== undefined) walk(property, field, below, found);
+      else if (isClosed(schema, path)) found.push(`${below}: unknown field`);
+    }
+  }
+}
+
+function isClosed(schema: Schema, path: string): boolean {
+  return (
+    schema.properties !== undefined &&
+    schema['x-kubernetes-preserve-unknown-fields'] !== true &&
+    path !== 'metadata'
+  );
+}
+
+function holds(rule: string, value: unknown): boolean {
+  try {
+    return parse(rule)({ self: celValue(value) }) === true;
+  } catch {
+    // A rule that meets a value of the wrong type has been told by the schema already.
+    return true;
+  }
+}
+
+/** JSON has one kind of number; CEL's integers are bigints here. */
+function celValue(value: unknown): unknown {
+  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : value;
+  if (Array.isArray(value)) return value.map(celValue);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, celValue(field)]));
+}

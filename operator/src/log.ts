@@ -1,0 +1,21 @@
+/** The operator's logger: a constant message plus fields, as JSON lines or, on a terminal, as text. */
+import winston from 'winston';
+
+export type Logger = winston.Logger;
+
+export function createLogger(level: string, format: 'json' | 'text'): Logger {
+  const { combine, timestamp, json, printf } = winston.format;
+  const text = printf(({ level: severity, message, timestamp: at, ...fields }) => {
+    const rest = Object.entries(fields).map(([key, value]) => `${key}=${show(value)}`);
+    return [String(at).slice(11, 19), severity, message, ...rest].join(' ');
+  });
+  return winston.createLogger({
+    level,
+    format: combine(timestamp(), format === 'json' ? json() : text),
+    transports: [new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] })],
+  });
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' && !/\s/.test(value) ? value : JSON.stringify(value);
+}

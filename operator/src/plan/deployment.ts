@@ -1,0 +1,61 @@
+/** The Deployment of a revision. It is applied once: what runs under a revision's name never changes. */
+import type { ServingRuntimeData } from '../api/inferenceservice.ts';
+import type { Deployment, KubeObject, Observed, PodTemplateSpec } from '../api/kube.ts';
+import { ANNOTATIONS, LABELS, ownedLabels } from '../api/names.ts';
+import { type Component, hash } from './component.ts';
+import { owner } from './owner.ts';
+
+export interface DeploymentOptions {
+  readonly component: Component;
+  readonly runtime?: ServingRuntimeData;
+  readonly revision: string;
+  readonly template: PodTemplateSpec;
+  /** Pods at the start; later the scale subresource decides. */
+  readonly replicas: number;
+}
+
+export function deployment(options: DeploymentOptions): Observed<Deployment> {
+  const { component, runtime, revision, template, replicas } = options;
+  const { metadata } = component.isvc;
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: {
+      name: revision,
+      namespace: metadata.namespace,
+      labels: {
+        ...component.labels,
+        ...ownedLabels(metadata.name),
+        [LABELS.app]: `isvc.${revision}`,
+        [LABELS.revision]: revision,
+      },
+      annotations: {
+        [ANNOTATIONS.specHash]: component.specHash,
+        ...(runtime === undefined ? {} : pinned(runtime)),
+      },
+      ownerReferences: [owner(component.isvc)],
+    },
+    spec: {
+      replicas,
+      selector: { matchLabels: { [LABELS.app]: `isvc.${revision}` } },
+      template,
+      strategy: component.predictor.deploymentStrategy ?? {
+        type: 'RollingUpdate',
+        rollingUpdate: { maxSurge: '25%', maxUnavailable: 0 },
+      },
+      revisionHistoryLimit: 1,
+    },
+  } as Observed<Deployment> & KubeObject;
+}
+
+function pinned(runtime: ServingRuntimeData): Record<string, string> {
+  return {
+    [ANNOTATIONS.runtime]: `${runtime.kind}/${runtime.metadata.name}`,
+    [ANNOTATIONS.runtimeHash]: runtimeHash(runtime),
+  };
+}
+
+/** Tells whether a runtime is still the one that a revision pinned. */
+export function runtimeHash(runtime: ServingRuntimeData): string {
+  return hash(runtime.spec);
+}

@@ -1,0 +1,109 @@
+/**
+ * Which ServingRuntime serves a model. KServe: utils.go GetSupportingRuntimes, predictor_model.go; unlike
+ * there, an absent protocolVersion means any, and the choice is pinned with the revision.
+ */
+import type { ModelSpec, ServingRuntimeData } from '../api/inferenceservice.ts';
+import { ok, type PlanInput, problem, type Result } from './input.ts';
+
+const PROTOCOL_RANK = ['v1', 'v2', 'grpc-v1', 'grpc-v2'];
+
+/** The runtime that `model` names, or the best of those that can be selected by themselves. */
+export function selectRuntime(
+  model: ModelSpec,
+  related: Pick<PlanInput['related'], 'runtimes' | 'clusterRuntimes'>,
+): Result<ServingRuntimeData> {
+  if (model.runtime !== undefined) return namedRuntime(model, model.runtime, related);
+  for (const scope of [related.runtimes, related.clusterRuntimes]) {
+    const [best] = scope
+      .filter((runtime) => rejection(runtime, model, { auto: true }) === undefined)
+      .sort((a, b) => compare(a, b, formatName(model)));
+    if (best !== undefined) return ok(best);
+  }
+  return problem('NoSupportingRuntime', noneMessage(model, related));
+}
+
+function namedRuntime(
+  model: ModelSpec,
+  name: string,
+  related: Pick<PlanInput['related'], 'runtimes' | 'clusterRuntimes'>,
+): Result<ServingRuntimeData> {
+  const runtime = [...related.runtimes, ...related.clusterRuntimes].find(
+    ({ metadata }) => metadata.name === name,
+  );
+  if (runtime === undefined) {
+    return problem(
+      'RuntimeNotRecognized',
+      `no ServingRuntime or ClusterServingRuntime is named "${name}"`,
+    );
+  }
+  if (runtime.spec.disabled) return problem('RuntimeDisabled', `runtime "${name}" is disabled`);
+  const reason = rejection(runtime, model, { auto: false });
+  return reason === undefined ? ok(runtime) : problem('NoSupportingRuntime', reason);
+}
+
+/** Why `runtime` cannot serve `model`; undefined when it can. */
+function rejection(
+  runtime: ServingRuntimeData,
+  model: ModelSpec,
+  { auto }: { auto: boolean },
+): string | undefined {
+  const { name } = runtime.metadata;
+  const { spec } = runtime;
+  if (spec.disabled) return `${name} is disabled`;
+  if (auto && (spec.multiModel || spec.workerSpec !== undefined)) return `${name} is not for single pods`;
+  const wanted = model.modelFormat?.version;
+  const format = (spec.supportedModelFormats ?? []).some(
+    (f) =>
+      f.name === formatName(model) &&
+      (!auto || f.autoSelect === true) &&
+      (wanted === undefined || f.version === wanted),
+  );
+  if (!format) return `${name} does not support model format ${describeFormat(model)}`;
+  const protocol = model.protocolVersion;
+  const protocols = spec.protocolVersions ?? [];
+  if (protocol !== undefined && protocols.length > 0 && !protocols.includes(protocol)) {
+    return `${name} does not speak protocol ${protocol}`;
+  }
+  return undefined;
+}
+
+function formatName(model: ModelSpec): string {
+  return model.modelFormat?.name ?? '';
+}
+
+function describeFormat(model: ModelSpec): string {
+  const version = model.modelFormat?.version;
+  return `"${formatName(model)}"${version === undefined ? '' : ` version "${version}"`}`;
+}
+
+/** Higher priority first, then the lower protocol, the newer runtime, the name. */
+function compare(a: ServingRuntimeData, b: ServingRuntimeData, format: string): number {
+  const priority = (runtime: ServingRuntimeData) =>
+    runtime.spec.supportedModelFormats?.find(({ name }) => name === format)?.priority ?? 0;
+  const rank = (runtime: ServingRuntimeData) =>
+    Math.min(...(runtime.spec.protocolVersions ?? []).map((p) => PROTOCOL_RANK.indexOf(p)));
+  const created = (runtime: ServingRuntimeData) => runtime.metadata.creationTimestamp ?? '';
+  const byRank = rank(a) - rank(b);
+  return (
+    priority(b) - priority(a) ||
+    (Number.isNaN(byRank) ? 0 : byRank) ||
+    created(b).localeCompare(created(a)) ||
+    a.metadata.name.localeCompare(b.metadata.name)
+  );
+}
+
+function noneMessage(
+  model: ModelSpec,
+  related: Pick<PlanInput['related'], 'runtimes' | 'clusterRuntimes'>,
+): string {
+  const formats = new Set<string>();
+  for (const { spec } of [...related.runtimes, ...related.clusterRuntimes]) {
+    if (spec.disabled) continue;
+    for (const { name, autoSelect } of spec.supportedModelFormats ?? []) {
+      if (autoSelect) formats.add(name);
+    }
+  }
+  const available = formats.size === 0 ? 'no runtime is installed' : `known: ${[...formats].sort().join(', ')}`;
+  const protocol = model.protocolVersion === undefined ? '' : ` over protocol ${model.protocolVersion}`;
+  return `no runtime supports model format ${describeFormat(model)}${protocol} (${available})`;
+}

@@ -1,0 +1,117 @@
+/** Where a pod gets its model from: a volume, the server's own download, or the storage-initializer. */
+import type { ModelSpec, ServingRuntimeData } from '../api/inferenceservice.ts';
+import type { Container, EnvVar, PodSpec, Volume } from '../api/kube.ts';
+import {
+  ANNOTATIONS,
+  KSERVE_CONTAINER,
+  MODEL_DIR,
+  MODEL_VOLUME,
+  PVC_VOLUME,
+  STORAGE_INITIALIZER,
+} from '../api/names.ts';
+import { ok, problem, type Result } from './input.ts';
+import { mergeContainer, merge } from './merge.ts';
+
+/** Schemes that Wherry's runtime and its storage-initializer fetch. */
+const FETCHED = ['builtin', 'file', 'http', 'https', 's3'];
+
+export interface StorageOptions {
+  readonly model: ModelSpec;
+  /** Undefined for containers of the user's own. */
+  readonly runtime?: ServingRuntimeData;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly initializerImage: string;
+}
+
+/** The URI to serve, or why there is none that can work. */
+export function storageUri(model: ModelSpec): Result<string | undefined> {
+  const { storage } = model;
+  const uri = model.storageUri ?? (storage === undefined ? undefined : specUri(storage));
+  if (uri === undefined || uri.startsWith('/')) return ok(uri);
+  const scheme = /^([a-z0-9+]+):\/\//i.exec(uri)?.[1];
+  const known = [...FETCHED, 'pvc'];
+  if (scheme === undefined || !known.includes(scheme)) {
+    return problem(
+      'InvalidPredictorSpec',
+      `storageUri "${uri}" is not supported: use an absolute path or one of ${known.map((s) => `${s}://`).join(', ')}`,
+    );
+  }
+  return ok(uri);
+}
+
+/** `storage: {path, parameters: {type, bucket}}` as a URI. KServe: storage spec. */
+function specUri({ path = '', parameters }: NonNullable<ModelSpec['storage']>): string {
+  const type = parameters?.type ?? 's3';
+  const trimmed = path.replace(/^\//, '');
+  return type === 's3' ? `s3://${parameters?.bucket ?? ''}/${trimmed}` : `${type}://${trimmed}`;
+}
+
+/** `pod` with the model of `uri` at /mnt/models. */
+export function withStorage(pod: PodSpec, uri: string, options: StorageOptions): PodSpec {
+  const readOnly = options.annotations[ANNOTATIONS.storageReadonly] !== 'false';
+  if (uri.startsWith('pvc://')) return withClaim(pod, uri, readOnly);
+  const volume: Volume = { name: MODEL_VOLUME, emptyDir: {} };
+  const env = credentials(options);
+  if (options.runtime?.metadata.annotations?.[ANNOTATIONS.fetchesModel] === 'true') {
+    return mergeContainer(merge(pod, { volumes: [volume] }), {
+      name: KSERVE_CONTAINER,
+      args: [`--storage_uri=${uri}`],
+      env,
+      volumeMounts: [{ name: MODEL_VOLUME, mountPath: MODEL_DIR }],
+    });
+  }
+  const initializer: Container = {
+    name: STORAGE_INITIALIZER,
+    image: options.initializerImage,
+    command: ['node', '/app/predictor-runtime/dist/storage-initializer.js'],
+    args: [uri, MODEL_DIR],
+    env: [...env, ...(options.model.env ?? [])],
+    volumeMounts: [{ name: MODEL_VOLUME, mountPath: MODEL_DIR }],
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    resources: { requests: { cpu: '100m', memory: '100Mi' }, limits: { memory: '1Gi' } },
+    securityContext: {
+      runAsNonRoot: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+    },
+  };
+  return mergeContainer(merge(pod, { volumes: [volume], initContainers: [initializer] }), {
+    name: KSERVE_CONTAINER,
+    volumeMounts: [{ name: MODEL_VOLUME, mountPath: MODEL_DIR, readOnly }],
+  });
+}
+
+function withClaim(pod: PodSpec, uri: string, readOnly: boolean): PodSpec {
+  const [claimName = '', ...path] = uri.slice('pvc://'.length).split('/');
+  const subPath = path.join('/').replace(/\/$/, '');
+  return mergeContainer(
+    merge(pod, {
+      volumes: [{ name: PVC_VOLUME, persistentVolumeClaim: { claimName, readOnly } }],
+    }),
+    {
+      name: KSERVE_CONTAINER,
+      volumeMounts: [
+        { name: PVC_VOLUME, mountPath: MODEL_DIR, readOnly, ...(subPath === '' ? {} : { subPath }) },
+      ],
+    },
+  );
+}
+
+/**
+ * Credentials by reference, so that the operator needs no right to read a Secret: the one named by
+ * KServe's annotation, and the storage spec's key of `storage-config`.
+ */
+function credentials({ model, annotations }: StorageOptions): EnvVar[] {
+  const secret = annotations[ANNOTATIONS.storageSecretName];
+  const env: EnvVar[] = [];
+  if (secret !== undefined) {
+    for (const key of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) {
+      env.push({ name: key, valueFrom: { secretKeyRef: { name: secret, key, optional: true } } });
+    }
+  }
+  if (model.storage?.key !== undefined) {
+    const secretKeyRef = { name: 'storage-config', key: model.storage.key };
+    env.push({ name: 'STORAGE_CONFIG', valueFrom: { secretKeyRef } });
+  }
+  return env;
+}
