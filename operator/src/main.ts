@@ -1,6 +1,11 @@
 /** argv → `local` | `controller` | `plan`; the only file that reads process.*. */
+import { hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_CONFIG, type OperatorConfig } from './api/config.ts';
+import { OperatorMetrics } from './controller/metrics.ts';
+import { runOperator } from './controller/operator.ts';
 import { startLocal } from './local/local.ts';
+import { planFiles } from './local/plan-files.ts';
 import { createLogger } from './log.ts';
 
 const program = new Command('wherry').description(
@@ -28,6 +33,82 @@ program
     console.log(`listening on http://localhost:${local.port}; Ctrl-C ends it`);
     onSignal(() => local.stop());
   });
+
+program
+  .command('controller')
+  .description('run the operator on the cluster of the kubeconfig, or of the pod it runs in')
+  .option('--namespace <name>', "namespace of the router's Service", DEFAULT_CONFIG.router.namespace)
+  .option('--router-service <name>', 'Service of the routers', DEFAULT_CONFIG.router.name)
+  .option('--xds-service <name>', "Service of the routers' control plane", 'wherry-xds')
+  .addOption(new Option('--xds-port <port>', 'port of the control plane').default(18000).argParser(port))
+  .addOption(
+    new Option('--metrics-port <port>', 'port of /metrics, /healthz and /readyz')
+      .default(9090)
+      .argParser(port),
+  )
+  .option('--ingress-domain <domain>', 'domain of external hosts', DEFAULT_CONFIG.ingressDomain)
+  .option('--domain-template <template>', 'Go template of external hosts', DEFAULT_CONFIG.domainTemplate)
+  .addOption(
+    new Option('--url-scheme <scheme>', 'scheme of external URLs')
+      .choices(['http', 'https'])
+      .default(DEFAULT_CONFIG.urlScheme),
+  )
+  .option('--cluster-domain <domain>', 'DNS domain of the cluster', DEFAULT_CONFIG.clusterDomain)
+  .option(
+    '--storage-initializer-image <image>',
+    'image that fetches models for runtimes that do not',
+    DEFAULT_CONFIG.storageInitializerImage,
+  )
+  .addOption(
+    new Option('--revision-history-limit <count>', 'revisions kept for a rollback')
+      .default(DEFAULT_CONFIG.revisionHistoryLimit)
+      .argParser(Number),
+  )
+  .addOption(logLevel().default('info'))
+  .addHelpText('after', '\nPOD_NAME and POD_IP say who and where this process is.')
+  .action(async (flags) => {
+    const log = createLogger(flags.logLevel, 'json');
+    const stopped = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => stopped.abort());
+    }
+    const metrics = new OperatorMetrics();
+    metrics.listen(flags.metricsPort);
+    try {
+      await runOperator({
+        config: operatorConfig(flags),
+        identity: process.env.POD_NAME ?? `${hostname()}-${process.pid}`,
+        address: process.env.POD_IP ?? '127.0.0.1',
+        xds: { listen: `0.0.0.0:${flags.xdsPort}`, service: flags.xdsService, port: flags.xdsPort },
+        metrics,
+        log,
+        signal: stopped.signal,
+      });
+      process.exit(0);
+    } catch (error) {
+      log.error('operator ended', { error: (error as Error).stack });
+      process.exit(1);
+    }
+  });
+
+program
+  .command('plan')
+  .description('print what the operator would apply for the InferenceServices of YAML files')
+  .requiredOption('-f, --file <file...>', 'YAML files with InferenceServices and ServingRuntimes')
+  .action(({ file }) => console.log(planFiles(file, new Date().toISOString())));
+
+function operatorConfig(flags: Record<string, string>): OperatorConfig {
+  return Object.freeze({
+    ...DEFAULT_CONFIG,
+    ingressDomain: flags.ingressDomain,
+    domainTemplate: flags.domainTemplate,
+    urlScheme: flags.urlScheme,
+    clusterDomain: flags.clusterDomain,
+    router: { name: flags.routerService, namespace: flags.namespace },
+    storageInitializerImage: flags.storageInitializerImage,
+    revisionHistoryLimit: flags.revisionHistoryLimit,
+  } as unknown as OperatorConfig);
+}
 
 function logLevel(): Option {
   return new Option('--log-level <level>', 'least severe level logged').choices([

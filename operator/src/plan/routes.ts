@@ -2,7 +2,7 @@
 import type { OperatorConfig } from '../api/config.ts';
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
 import { keyOf, type Observed, type Pod } from '../api/kube.ts';
-import { LABELS } from '../api/names.ts';
+import { LABELS, predictorName, revisionName, revisionNumber } from '../api/names.ts';
 import {
   clusterName,
   type Endpoint,
@@ -29,30 +29,66 @@ export function routeTable({ services, pods, config }: RouteTableInput): RouteTa
   const podsOf = Map.groupBy(pods, podRevision);
   const routes: Route[] = [];
   const clusters: RouteCluster[] = [];
-  for (const isvc of [...services].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))) {
+  const taken = new Set<string>();
+  for (const isvc of [...services].sort(olderFirst)) {
     if (isvc.metadata.deletionTimestamp !== undefined) continue;
+    const { namespace = '', name } = isvc.metadata;
+    const clustersOf = (revision: string) =>
+      revisionClusters(namespace, revision, podsOf.get(clusterName(namespace, revision)) ?? []);
     const found = (isvc.status?.components?.predictor?.traffic ?? []).map(
-      ({ revisionName, percent }) => {
-        const own = podsOf.get(clusterName(isvc.metadata.namespace ?? '', revisionName)) ?? [];
-        return { revision: revisionName, percent, clusters: revisionClusters(isvc, revisionName, own) };
-      },
+      ({ revisionName, percent }): FoundTarget => ({
+        revision: revisionName,
+        percent,
+        clusters: clustersOf(revisionName),
+      }),
     );
     if (found.length === 0) continue;
-    clusters.push(...found.flatMap((target) => target.clusters));
-    routes.push(route(isvc, weighted(found), config));
+    // A router that comes back may still send to a revision that has pods but no share any more.
+    const idle = revisionsWithPods(podsOf, namespace, name).filter(
+      (revision) => !found.some((target) => target.revision === revision),
+    );
+    clusters.push(...found.flatMap((target) => target.clusters), ...idle.flatMap(clustersOf));
+    routes.push(route(isvc, weighted(found), config, taken));
   }
-  return { routes, clusters };
+  return { routes: routes.sort((a, b) => (a.key < b.key ? -1 : 1)), clusters };
+}
+
+/** Of two services that claim one host the older keeps it. */
+function olderFirst(a: InferenceServiceData, b: InferenceServiceData): number {
+  const created = ({ metadata }: InferenceServiceData) => metadata.creationTimestamp ?? '';
+  return created(a).localeCompare(created(b)) || (keyOf(a) < keyOf(b) ? -1 : 1);
+}
+
+function revisionsWithPods(
+  podsOf: ReadonlyMap<string, readonly Observed<Pod>[]>,
+  namespace: string,
+  isvc: string,
+): string[] {
+  const prefix = clusterName(namespace, predictorName(isvc));
+  return [...podsOf.keys()]
+    .filter((key) => key.startsWith(`${prefix}-`) && revisionNumber(key) > 0)
+    .map((key) => key.slice(namespace.length + 1))
+    .filter((revision) => revision === revisionName(isvc, revisionNumber(revision)))
+    .sort();
 }
 
 function podRevision({ metadata }: Observed<Pod>): string {
   return clusterName(metadata.namespace ?? '', metadata.labels?.[LABELS.revision] ?? '');
 }
 
-function route(isvc: InferenceServiceData, targets: RouteTarget[], config: OperatorConfig): Route {
+function route(
+  isvc: InferenceServiceData,
+  targets: RouteTarget[],
+  config: OperatorConfig,
+  taken: Set<string>,
+): Route {
   const { external, internal, pathPrefix } = hosts(isvc, config);
+  const all = [...(external ? [external.service, external.predictor] : []), ...internal];
+  const free = all.filter((host) => !taken.has(host));
+  for (const host of free) taken.add(host);
   return {
     key: keyOf(isvc),
-    hosts: [...(external ? [external.service, external.predictor] : []), ...internal],
+    hosts: free,
     pathPrefix,
     timeoutSeconds: isvc.spec.predictor.timeout ?? DEFAULT_TIMEOUT_SECONDS,
     targets,
@@ -89,11 +125,10 @@ function weighted(found: readonly FoundTarget[]): RouteTarget[] {
 
 /** A cluster for the HTTP port and, when the container has one, for the gRPC port. */
 function revisionClusters(
-  { metadata }: InferenceServiceData,
+  namespace: string,
   revision: string,
   pods: readonly Observed<Pod>[],
 ): RouteCluster[] {
-  const namespace = metadata.namespace ?? '';
   const ports = pods[0]?.spec?.containers.flatMap((container) => container.ports ?? []) ?? [];
   const grpcPort = ports.find(({ name = '' }) => isH2c(name));
   const onlyGrpc = grpcPort !== undefined && ports.length === 1;

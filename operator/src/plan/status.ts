@@ -1,5 +1,5 @@
 /** What is true of an InferenceService, in KServe's fields: an output of the plan, never its memory elsewhere. */
-import { allOf, type ConditionState, conditions } from '../api/conditions.ts';
+import { allOf, type ConditionState, condition, conditions } from '../api/conditions.ts';
 import type {
   InferenceServiceStatus,
   ModelStatus,
@@ -32,7 +32,7 @@ export function status(options: StatusOptions): InferenceServiceStatus {
   const { parent, config, now, routing } = input;
   const failure = revision === undefined ? undefined : failureOf(revision);
   const predictorReady = predictorState(options, failure);
-  const ingressReady = ingressState(traffic, routing);
+  const ingressReady = ingressState(traffic, routing, parent.status);
   const names = hosts(parent, config);
   const predictorUrl = names.external && externalUrl(names.external.predictor, config);
   const url = names.external
@@ -128,20 +128,34 @@ function predictorState(
       };
 }
 
-function ingressState(traffic: Traffic, { acknowledged }: PlanInput['routing']): ConditionState {
+function ingressState(
+  traffic: Traffic,
+  { acknowledged }: PlanInput['routing'],
+  before: InferenceServiceStatus | undefined,
+): ConditionState {
   if (traffic.latestReady === undefined && traffic.rolledOut === undefined) {
     return { status: 'Unknown', reason: 'PredictorNotReady', message: 'no model is loaded yet' };
   }
-  const applied = traffic.targets.every(
-    ({ revisionName, percent }) => (acknowledged?.[revisionName] ?? 0) === percent,
-  );
-  return acknowledged !== undefined && applied
-    ? { status: 'True' }
-    : {
-        status: 'Unknown',
-        reason: 'RouterNotUpToDate',
-        message: 'no router is connected, or one has not confirmed the latest routes',
-      };
+  if (acknowledged === undefined) {
+    // Routers go on with what they have: not to hear from them is no news.
+    const wasReady = condition(before?.conditions, 'IngressReady')?.status === 'True';
+    if (wasReady && sameShares(traffic, before)) return { status: 'True' };
+  } else if (
+    traffic.targets.every(({ revisionName, percent }) => acknowledged[revisionName] === percent)
+  ) {
+    return { status: 'True' };
+  }
+  return {
+    status: 'Unknown',
+    reason: 'RouterNotUpToDate',
+    message: 'no router is connected, or one has not confirmed the latest routes',
+  };
+}
+
+function sameShares({ targets }: Traffic, before: InferenceServiceStatus | undefined): boolean {
+  const shares = (list: Traffic['targets']) =>
+    list.map(({ revisionName, percent }) => `${revisionName}=${percent}`).join();
+  return shares(targets) === shares(before?.components?.predictor?.traffic ?? []);
 }
 
 function modelStatus(

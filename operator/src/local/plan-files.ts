@@ -1,0 +1,40 @@
+/** `plan -f`: YAML in, YAML out, through the very planner that runs on the cluster. */
+import { readFileSync } from 'node:fs';
+import { dump, loadAll } from 'js-yaml';
+import { DEFAULT_CONFIG } from '../api/config.ts';
+import {
+  ClusterServingRuntime,
+  InferenceService,
+  type InferenceServiceData,
+  ServingRuntime,
+  type ServingRuntimeData,
+} from '../api/inferenceservice.ts';
+import { plan } from '../plan/plan.ts';
+
+const RUNTIME = new URL('../../../charts/wherry/files/runtime.yaml', import.meta.url);
+
+/** The plans of the files' InferenceServices on an empty cluster that has Wherry's runtime, as YAML. */
+export function planFiles(files: readonly string[], now: string): string {
+  const objects = [RUNTIME, ...files].flatMap(
+    (file) => loadAll(readFileSync(file, 'utf8')) as object[],
+  );
+  const runtimes = objects.filter(ServingRuntime.is) as ServingRuntimeData[];
+  const clusterRuntimes = objects.filter(ClusterServingRuntime.is) as ServingRuntimeData[];
+  const services = objects.filter(InferenceService.is) as InferenceServiceData[];
+  const plans = services.map((parent) => {
+    const metadata = { namespace: 'default', uid: '', generation: 1, ...parent.metadata };
+    return plan({
+      parent: { ...parent, metadata },
+      children: { deployments: [], services: [], endpointSlices: [], pods: [] },
+      related: { runtimes, clusterRuntimes, routerAddresses: [] },
+      routing: {},
+      demand: {},
+      config: DEFAULT_CONFIG,
+      now,
+    });
+  });
+  return plans
+    .flatMap(({ children, status }) => [...children, { status }])
+    .map((object) => dump(JSON.parse(JSON.stringify(object)), { noRefs: true }))
+    .join('---\n');
+}
