@@ -95,9 +95,13 @@ function typesFile(file: string): string {
   const imports = [...new Set(body.match(/\bI[A-Z]\w+/g) ?? [])].sort().map((name) => {
     return `import type { ${name} } from 'kubernetes-models/v1/${name.slice(1)}';`;
   });
-  return [`// Generated from config/crd/${file} by scripts/generate.ts.`, ...imports, '', body, ''].join(
-    '\n',
-  );
+  return [
+    `// Generated from config/crd/${file} by scripts/generate.ts.`,
+    ...imports,
+    '',
+    body,
+    '',
+  ].join('\n');
 }
 
 const outputs = new Map<URL, string>();

@@ -12,7 +12,9 @@ export function createLogger(level: string, format: 'json' | 'text'): Logger {
   return winston.createLogger({
     level,
     format: combine(timestamp(), format === 'json' ? json() : text),
-    transports: [new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] })],
+    transports: [
+      new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] }),
+    ],
   });
 }
 

@@ -26,7 +26,9 @@ program
     const local = await startLocal({ files: file, port: wanted, log, print: console.log }).catch(
       (error: NodeJS.ErrnoException) => {
         const taken = error.code === 'EADDRINUSE';
-        console.error(taken ? `port ${wanted} is taken: choose another with --port` : error.message);
+        console.error(
+          taken ? `port ${wanted} is taken: choose another with --port` : error.message,
+        );
         process.exit(1);
       },
     );
@@ -37,17 +39,27 @@ program
 program
   .command('controller')
   .description('run the operator on the cluster of the kubeconfig, or of the pod it runs in')
-  .option('--namespace <name>', "namespace of the router's Service", DEFAULT_CONFIG.router.namespace)
+  .option(
+    '--namespace <name>',
+    "namespace of the router's Service",
+    DEFAULT_CONFIG.router.namespace,
+  )
   .option('--router-service <name>', 'Service of the routers', DEFAULT_CONFIG.router.name)
   .option('--xds-service <name>', "Service of the routers' control plane", 'wherry-xds')
-  .addOption(new Option('--xds-port <port>', 'port of the control plane').default(18000).argParser(port))
+  .addOption(
+    new Option('--xds-port <port>', 'port of the control plane').default(18000).argParser(port),
+  )
   .addOption(
     new Option('--metrics-port <port>', 'port of /metrics, /healthz and /readyz')
       .default(9090)
       .argParser(port),
   )
   .option('--ingress-domain <domain>', 'domain of external hosts', DEFAULT_CONFIG.ingressDomain)
-  .option('--domain-template <template>', 'Go template of external hosts', DEFAULT_CONFIG.domainTemplate)
+  .option(
+    '--domain-template <template>',
+    'Go template of external hosts',
+    DEFAULT_CONFIG.domainTemplate,
+  )
   .addOption(
     new Option('--url-scheme <scheme>', 'scheme of external URLs')
       .choices(['http', 'https'])

@@ -30,7 +30,9 @@ export function parseConfig(argv: readonly string[]): Config {
       option('--grpc_port <port>', 'accepted for KServe; gRPC is not served yet').argParser(port),
     )
     .addOption(
-      option('--max_body_bytes <bytes>', 'largest request body').default(64 << 20).argParser(count),
+      option('--max_body_bytes <bytes>', 'largest request body')
+        .default(64 << 20)
+        .argParser(count),
     )
     .addOption(
       option('--threads <count>', 'threads of one inference')

@@ -109,7 +109,10 @@ async function infer(name: string, req: IncomingMessage, options: RestOptions): 
   dataPlane.modelNotReadyReason(name);
   const encoding = req.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
-    throw new InferenceError('UNSUPPORTED_MEDIA_TYPE', `content-encoding '${encoding}' is not supported`);
+    throw new InferenceError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `content-encoding '${encoding}' is not supported`,
+    );
   }
   let start = performance.now();
   let reply: Reply;
@@ -167,7 +170,10 @@ function decodeSegment(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    throw new InferenceError('INVALID_ARGUMENT', `path segment '${segment}' is not percent-encoded`);
+    throw new InferenceError(
+      'INVALID_ARGUMENT',
+      `path segment '${segment}' is not percent-encoded`,
+    );
   }
 }
 
@@ -176,5 +182,8 @@ function noSuchPath(req: IncomingMessage, path: string): InferenceError {
 }
 
 function methodNotAllowed(req: IncomingMessage, allowed: string): InferenceError {
-  return new InferenceError('METHOD_NOT_ALLOWED', `${req.method} is not allowed here, use ${allowed}`);
+  return new InferenceError(
+    'METHOD_NOT_ALLOWED',
+    `${req.method} is not allowed here, use ${allowed}`,
+  );
 }

@@ -1,7 +1,8 @@
 /** The only writer of a reconcile: carries out a plan, with no request for what is so already. */
-import type { Logger } from '../log.ts';
+
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
 import type { KubeObject } from '../api/kube.ts';
+import type { Logger } from '../log.ts';
 import type { Plan, PlanInput } from '../plan/input.ts';
 import type { Writer } from './cluster.ts';
 
@@ -18,7 +19,9 @@ export async function applyPlan(
     ...children.endpointSlices,
   ];
   for (const child of plan.children) {
-    const current = observed.find((o) => o.kind === child.kind && o.metadata.name === child.metadata.name);
+    const current = observed.find(
+      (o) => o.kind === child.kind && o.metadata.name === child.metadata.name,
+    );
     if (current !== undefined && covers(current, child)) continue;
     await writer.apply(child);
     log.info('applied', { kind: child.kind, name: child.metadata.name });
@@ -40,7 +43,11 @@ export async function applyPlan(
   }
 }
 
-async function applyStatus(plan: Plan, parent: InferenceServiceData, writer: Writer): Promise<void> {
+async function applyStatus(
+  plan: Plan,
+  parent: InferenceServiceData,
+  writer: Writer,
+): Promise<void> {
   const { status } = plan;
   // Through JSON, because a field that is undefined is absent to the API server.
   const next = JSON.parse(JSON.stringify(status)) as object;

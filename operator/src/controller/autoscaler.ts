@@ -86,7 +86,10 @@ export class Autoscaler {
 
   #scaler(cluster: string, autoscaling: ComponentAutoscaling, ready: number, now: number): Scaler {
     const existing = this.#scalers.get(cluster);
-    if (existing !== undefined && JSON.stringify(existing.autoscaling) === JSON.stringify(autoscaling)) {
+    if (
+      existing !== undefined &&
+      JSON.stringify(existing.autoscaling) === JSON.stringify(autoscaling)
+    ) {
       return existing;
     }
     const scaler: Scaler = {

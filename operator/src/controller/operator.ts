@@ -43,7 +43,9 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   const { config, identity, metrics, log, signal } = options;
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromDefault();
-  const client = new KubeClient(kubeConfig, (verb, kind, code) => metrics.request(verb, kind, code));
+  const client = new KubeClient(kubeConfig, (verb, kind, code) =>
+    metrics.request(verb, kind, code),
+  );
   const queue = new WorkQueue();
   const routes = new Debounce(ROUTES_DEBOUNCE, () => publishRoutes());
   let isPublishing = false;
@@ -67,7 +69,9 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
   const autoscaler = new Autoscaler(cluster);
   const controlPlane = new ControlPlane({
     protos: new EnvoyProtos(),
-    onAcknowledged: (keys) => keys.forEach((key) => queue.add(key)),
+    onAcknowledged: (keys) => {
+      for (const key of keys) queue.add(key);
+    },
     onLoad: (report) => autoscaler.record(report, Date.now()),
     onRefused: (router, type, reason) => {
       metrics.refused(type);
@@ -114,7 +118,12 @@ export async function runOperator(options: OperatorOptions): Promise<void> {
     demand: (key: string) => autoscaler.demand(key),
     now: () => new Date(),
   };
-  const reconcile = inferenceServiceReconciler({ lister: cluster, writer: cluster, surroundings, config });
+  const reconcile = inferenceServiceReconciler({
+    lister: cluster,
+    writer: cluster,
+    surroundings,
+    config,
+  });
   const workers = runWorkers({
     queue,
     reconcile,

@@ -6,8 +6,8 @@
 import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher, request } from 'undici';
-import { FIELD_MANAGER } from '../api/names.ts';
 import type { KubeObject } from '../api/kube.ts';
+import { FIELD_MANAGER } from '../api/names.ts';
 import { KubeError } from './errors.ts';
 import { path } from './resources.ts';
 
@@ -230,5 +230,8 @@ async function refusal(call: Call, response: Dispatcher.ResponseData): Promise<K
   } catch {
     // Not a Status object: a proxy in between, or a plain text error.
   }
-  return new KubeError(response.statusCode, `${call.verb} ${call.path}: ${response.statusCode} ${message}`);
+  return new KubeError(
+    response.statusCode,
+    `${call.verb} ${call.path}: ${response.statusCode} ${message}`,
+  );
 }

@@ -88,7 +88,10 @@ export class KubeCluster implements Lister, Writer {
     const event = {
       apiVersion: 'events.k8s.io/v1',
       kind: 'Event',
-      metadata: { name: `${name}.${Date.now().toString(16)}${(this.#events++).toString(16)}`, namespace },
+      metadata: {
+        name: `${name}.${Date.now().toString(16)}${(this.#events++).toString(16)}`,
+        namespace,
+      },
       eventTime: microTime(),
       reportingController: 'wherry.dev/operator',
       reportingInstance: 'operator',

@@ -111,7 +111,10 @@ export class Informer {
 
   #handle({ type, object }: WatchEvent<KubeObject>): void {
     if (type === 'ERROR') {
-      const { code = 500, message = 'watch failed' } = object as { code?: number; message?: string };
+      const { code = 500, message = 'watch failed' } = object as {
+        code?: number;
+        message?: string;
+      };
       throw new KubeError(code, message);
     }
     this.#resourceVersion = object.metadata.resourceVersion;

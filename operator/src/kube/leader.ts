@@ -72,7 +72,9 @@ export class LeaderElection {
     const { client, namespace, name, log } = this.#options;
     try {
       // Renewal needs no read: the version of our last write tells whether somebody else wrote.
-      const current = this.#holds() ? this.#lease : await client.get<Lease>('Lease', namespace, name);
+      const current = this.#holds()
+        ? this.#lease
+        : await client.get<Lease>('Lease', namespace, name);
       this.#observe(current);
       if (!this.#mayTake(current)) return false;
       this.#lease = await client.replace<Lease>(this.#claim(current));

@@ -33,13 +33,18 @@ function problemLine(ready: ReturnType<typeof condition>): string | undefined {
   return ready?.status === 'False' ? `not ready, ${ready.reason}: ${ready.message}` : undefined;
 }
 
-async function printUsage(isvc: InferenceServiceData, print: (text: string) => void): Promise<void> {
+async function printUsage(
+  isvc: InferenceServiceData,
+  print: (text: string) => void,
+): Promise<void> {
   const { name, namespace } = isvc.metadata;
   const url = isvc.status?.url ?? '';
   const port = new URL(url).port;
   const byPath = `http://localhost:${port}/serving/${namespace}/${name}`;
   const response = await fetch(`${byPath}/v2/models/${name}`).catch(() => undefined);
-  const inputs = response?.ok ? ((await response.json()) as { inputs: TensorMetadata[] }).inputs : [];
+  const inputs = response?.ok
+    ? ((await response.json()) as { inputs: TensorMetadata[] }).inputs
+    : [];
   print(`  ${url}/v2/models/${name}/infer\n  ${byPath}/v2/models/${name}/infer`);
   if (inputs.length === 0) return;
   const body = JSON.stringify({ inputs: inputs.map(example) });
@@ -49,7 +54,10 @@ async function printUsage(isvc: InferenceServiceData, print: (text: string) => v
 /** A smallest tensor of the right kind: free dimensions are 1. */
 function example({ name, datatype, shape }: TensorMetadata): object {
   const concrete = shape.map((dim) => (dim === -1 ? 1 : dim));
-  const count = Math.min(4096, concrete.reduce((product, dim) => product * dim, 1));
+  const count = Math.min(
+    4096,
+    concrete.reduce((product, dim) => product * dim, 1),
+  );
   const element = datatype === 'BYTES' ? 'text' : datatype === 'BOOL' ? true : 1;
   return { name, datatype, shape: concrete, data: new Array(count).fill(element) };
 }

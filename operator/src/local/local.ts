@@ -59,7 +59,9 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
     if (kind !== 'InferenceService' && kind !== 'Pod') return;
     proxy.update(currentRoutes(cluster, config));
   });
-  await cluster.apply(load(readFileSync(new URL('charts/wherry/files/runtime.yaml', ROOT), 'utf8')) as KubeObject);
+  await cluster.apply(
+    load(readFileSync(new URL('charts/wherry/files/runtime.yaml', ROOT), 'utf8')) as KubeObject,
+  );
 
   const surroundings = {
     routerAddresses: () => ['127.0.0.1'],
@@ -67,7 +69,12 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
     demand: (key: string) => autoscaler.demand(key),
     now: () => new Date(),
   };
-  const reconcile = inferenceServiceReconciler({ lister: cluster, writer: cluster, surroundings, config });
+  const reconcile = inferenceServiceReconciler({
+    lister: cluster,
+    writer: cluster,
+    surroundings,
+    config,
+  });
   const workers = runWorkers({ queue, reconcile, log, count: 4 });
   const tick = setInterval(() => {
     for (const key of autoscaler.tick(Date.now())) queue.add(key);

@@ -42,14 +42,18 @@ export class Manifests {
     try {
       objects = (loadAll(readFileSync(file, 'utf8')) as KubeObject[]).filter((doc) => doc !== null);
     } catch (error) {
-      log.error('file not applied, what it held before stays', { file, reason: (error as Error).message });
+      log.error('file not applied, what it held before stays', {
+        file,
+        reason: (error as Error).message,
+      });
       return 1;
     }
     const problems = objects.flatMap((object) =>
       admission.problems(object).map((text) => `${object.kind} ${object.metadata?.name}: ${text}`),
     );
     if (problems.length > 0) {
-      for (const problem of problems) log.error('file not applied, what it held before stays', { file, problem });
+      for (const problem of problems)
+        log.error('file not applied, what it held before stays', { file, problem });
       return problems.length;
     }
     const named = objects.map(withNamespace);

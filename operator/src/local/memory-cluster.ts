@@ -70,7 +70,9 @@ export class MemoryCluster implements Lister, Writer {
     this.#notify(found);
     for (const kind of this.#objects.keys()) {
       for (const owned of this.list<object>(kind)) {
-        const isOwned = owned.metadata.ownerReferences?.some(({ uid }) => uid === found.metadata.uid);
+        const isOwned = owned.metadata.ownerReferences?.some(
+          ({ uid }) => uid === found.metadata.uid,
+        );
         if (isOwned) await this.delete(owned);
       }
     }

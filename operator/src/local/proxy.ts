@@ -1,5 +1,12 @@
 /** The laptop's router: interprets the same RouteTable as Envoy, and measures load as Envoy reports it. */
-import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import {
+  Agent,
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { REVISION_HEADER } from '../api/names.ts';
 import type {
   ClusterLoad,
@@ -141,7 +148,10 @@ interface Forward {
 }
 
 /** The route of a request by its host, or else by the prefix of its path, and the path to send on. */
-function match(table: RouteTable, req: IncomingMessage): { route: Route; path: string } | undefined {
+function match(
+  table: RouteTable,
+  req: IncomingMessage,
+): { route: Route; path: string } | undefined {
   const host = (req.headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
   const path = req.url ?? '/';
   const byHost = table.routes.find(({ hosts }) => hosts.includes(host));

@@ -23,7 +23,11 @@ const VENDORS: readonly Vendor[] = [
     taints: ['nvidia.com/gpu'],
   },
   { vendor: 'amd', resource: /^amd\.com\/gpu$/, taints: ['amd.com/gpu'] },
-  { vendor: 'intel', resource: /^gpu\.intel\.com\/.+$/, taints: ['gpu.intel.com/i915', 'gpu.intel.com/xe'] },
+  {
+    vendor: 'intel',
+    resource: /^gpu\.intel\.com\/.+$/,
+    taints: ['gpu.intel.com/i915', 'gpu.intel.com/xe'],
+  },
   { vendor: 'habana', resource: /^habana\.ai\/gaudi$/, taints: ['habana.ai/gaudi'] },
 ];
 
@@ -69,7 +73,9 @@ export function withAccelerator(pod: PodSpec, options: AcceleratorOptions): PodS
     containers: [
       {
         name: KSERVE_CONTAINER,
-        image: options.imageIsUsers ? container.image : gpuImage(container, vendor, options.runtime),
+        image: options.imageIsUsers
+          ? container.image
+          : gpuImage(container, vendor, options.runtime),
         resources: { limits: gpuLimits(container, gpus) },
       } as Container,
     ],
@@ -79,10 +85,15 @@ export function withAccelerator(pod: PodSpec, options: AcceleratorOptions): PodS
 /** Extended resources cannot be overcommitted: the API server wants the request as a limit too. */
 function gpuLimits(container: Container, gpus: readonly { name: string }[]) {
   const { limits, requests } = container.resources ?? {};
-  return Object.fromEntries(gpus.map(({ name }) => [name, limits?.[name] ?? requests?.[name] ?? 0]));
+  return Object.fromEntries(
+    gpus.map(({ name }) => [name, limits?.[name] ?? requests?.[name] ?? 0]),
+  );
 }
 
-function missingTolerations(pod: PodSpec, gpus: readonly { name: string; vendor: Vendor }[]): Toleration[] {
+function missingTolerations(
+  pod: PodSpec,
+  gpus: readonly { name: string; vendor: Vendor }[],
+): Toleration[] {
   const taints = new Set(gpus.flatMap(({ name, vendor }) => [...vendor.taints, name]));
   const tolerated = new Set((pod.tolerations ?? []).map(({ key }) => key));
   const wanted: Toleration[] = [...taints]

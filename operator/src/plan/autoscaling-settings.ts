@@ -54,11 +54,19 @@ function podTarget(
   { scaleTarget, containerConcurrency = 0 }: InferenceServiceData['spec']['predictor'],
   number: (key: string, fallback: number, range: [number, number]) => number,
 ): number {
-  const fallback = metric === 'rps' ? DEFAULTS.rpsTarget : containerConcurrency || DEFAULTS.concurrencyTarget;
+  const fallback =
+    metric === 'rps' ? DEFAULTS.rpsTarget : containerConcurrency || DEFAULTS.concurrencyTarget;
   const asked = scaleTarget ?? number('target', 0, [0.01, 1e9]);
   const total = asked > 0 ? asked : fallback;
-  const limited = metric === 'concurrency' && containerConcurrency > 0 ? Math.min(total, containerConcurrency) : total;
-  const utilization = number('target-utilization-percentage', DEFAULTS.utilizationPercent, [0.01, 100]);
+  const limited =
+    metric === 'concurrency' && containerConcurrency > 0
+      ? Math.min(total, containerConcurrency)
+      : total;
+  const utilization = number(
+    'target-utilization-percentage',
+    DEFAULTS.utilizationPercent,
+    [0.01, 100],
+  );
   const fraction = utilization <= 1 ? utilization : utilization / 100;
   return Math.max(0.01, limited * fraction);
 }

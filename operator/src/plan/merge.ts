@@ -59,6 +59,9 @@ function isObject(value: unknown): value is Keyed {
 }
 
 /** Puts `container` over the one of its name in a pod. */
-export function mergeContainer(pod: PodSpec, container: Partial<Container> & { name: string }): PodSpec {
+export function mergeContainer(
+  pod: PodSpec,
+  container: Partial<Container> & { name: string },
+): PodSpec {
   return merge(pod, { containers: [container as Container] });
 }

@@ -41,7 +41,8 @@ export function plan(input: PlanInput): Plan {
     bounds({ component: asked, revision: name, traffic: shares, target, needed });
 
   // 3. A new revision's Deployment; existing ones never change.
-  const created = revision === undefined ? newRevision(input, asked, target, boundsOf(target).min) : ok([]);
+  const created =
+    revision === undefined ? newRevision(input, asked, target, boundsOf(target).min) : ok([]);
   const active = activeRevisions(existing, target, shares, routing);
   const scale = existing.flatMap(
     (r): Scale[] | Scale =>
@@ -56,7 +57,14 @@ export function plan(input: PlanInput): Plan {
 
   // 4. The rest follows.
   const next = created.ok
-    ? status({ input, component: asked, target, revision, traffic: shares, bounds: boundsOf(target) })
+    ? status({
+        input,
+        component: asked,
+        target,
+        revision,
+        traffic: shares,
+        bounds: boundsOf(target),
+      })
     : invalidStatus(input, created.problem);
   const { routerAddresses } = related;
   return {
@@ -106,13 +114,11 @@ function expired(
 ): KubeObject[] {
   const idle = existing.filter(({ name, replicas }) => !active.has(name) && replicas === 0);
   const removable = idle.filter(({ name }) => name !== previousRolledOut);
-  return removable
-    .slice(0, Math.max(0, idle.length - limit))
-    .map(({ deployment }) => ({
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: deployment.metadata,
-    }));
+  return removable.slice(0, Math.max(0, idle.length - limit)).map(({ deployment }) => ({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: deployment.metadata,
+  }));
 }
 
 /** KServe's events: one for each change of Ready to True or False. */
@@ -124,7 +130,9 @@ function events(
   const ready = condition(after.conditions, 'Ready');
   if (ready === undefined || ready.status === was) return [];
   if (ready.status === 'True') {
-    return [{ type: 'Normal', reason: 'InferenceServiceReady', message: 'InferenceService is ready' }];
+    return [
+      { type: 'Normal', reason: 'InferenceServiceReady', message: 'InferenceService is ready' },
+    ];
   }
   // Pods that wait for a node have the scheduler's own event.
   if (ready.status === 'Unknown' || ready.reason === 'Unschedulable') return [];

@@ -18,7 +18,15 @@ const NOT_POD_FIELDS = new Set([
   ...['model', 'sklearn', 'xgboost', 'tensorflow', 'pytorch', 'triton', 'onnx', 'huggingface'],
   ...['pmml', 'lightgbm', 'paddle', 'minReplicas', 'maxReplicas', 'scaleTarget', 'scaleMetric'],
   ...['scaleMetricType', 'autoScaling', 'containerConcurrency', 'timeout', 'canaryTrafficPercent'],
-  ...['labels', 'annotations', 'deploymentStrategy', 'workerSpec', 'storageUris', 'logger', 'batcher'],
+  ...[
+    'labels',
+    'annotations',
+    'deploymentStrategy',
+    'workerSpec',
+    'storageUris',
+    'logger',
+    'batcher',
+  ],
 ]);
 
 /** Fields of a ModelSpec that are not Container fields. */
@@ -60,7 +68,10 @@ function podSpec({ component, runtime, config }: PodOptions): Result<PodSpec> {
       Name: metadata.name,
       Namespace: metadata.namespace ?? '',
       Labels: metadata.labels ?? {},
-      Annotations: { ...metadata.annotations, modelFormat: component.model?.modelFormat?.name ?? '' },
+      Annotations: {
+        ...metadata.annotations,
+        modelFormat: component.model?.modelFormat?.name ?? '',
+      },
     });
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;

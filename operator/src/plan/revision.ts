@@ -19,7 +19,9 @@ export interface Revision {
 /** The revisions of an InferenceService, oldest first; Deployments being deleted are left out. */
 export function revisions({ deployments, pods }: PlanInput['children']): Revision[] {
   return deployments
-    .filter((d) => revisionNumber(d.metadata.name) > 0 && d.metadata.deletionTimestamp === undefined)
+    .filter(
+      (d) => revisionNumber(d.metadata.name) > 0 && d.metadata.deletionTimestamp === undefined,
+    )
     .map((deployment) => {
       const { name, annotations } = deployment.metadata;
       const own = pods.filter(
@@ -42,6 +44,7 @@ export function revisions({ deployments, pods }: PlanInput['children']): Revisio
 /** Kubernetes' Ready condition of a pod. */
 export function isPodReady(pod: Pick<Pod, 'status'>): boolean {
   return (
-    pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+    pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ??
+    false
   );
 }

@@ -50,7 +50,8 @@ function rejection(
   const { name } = runtime.metadata;
   const { spec } = runtime;
   if (spec.disabled) return `${name} is disabled`;
-  if (auto && (spec.multiModel || spec.workerSpec !== undefined)) return `${name} is not for single pods`;
+  if (auto && (spec.multiModel || spec.workerSpec !== undefined))
+    return `${name} is not for single pods`;
   const wanted = model.modelFormat?.version;
   const format = (spec.supportedModelFormats ?? []).some(
     (f) =>
@@ -103,7 +104,9 @@ function noneMessage(
       if (autoSelect) formats.add(name);
     }
   }
-  const available = formats.size === 0 ? 'no runtime is installed' : `known: ${[...formats].sort().join(', ')}`;
-  const protocol = model.protocolVersion === undefined ? '' : ` over protocol ${model.protocolVersion}`;
+  const available =
+    formats.size === 0 ? 'no runtime is installed' : `known: ${[...formats].sort().join(', ')}`;
+  const protocol =
+    model.protocolVersion === undefined ? '' : ` over protocol ${model.protocolVersion}`;
   return `no runtime supports model format ${describeFormat(model)}${protocol} (${available})`;
 }

@@ -32,7 +32,8 @@ export function bounds(options: {
   const { minReplicas, maxReplicas } = component;
   const rollingOut = revision === target && revision !== traffic.rolledOut;
   if (!rollingOut) return { min: minReplicas, max: maxReplicas };
-  const goal = traffic.latestReady === target ? traffic.goalPercent : component.predictor.canaryTrafficPercent;
+  const goal =
+    traffic.latestReady === target ? traffic.goalPercent : component.predictor.canaryTrafficPercent;
   return { min: Math.max(1, Math.ceil(((goal ?? 100) / 100) * needed)), max: maxReplicas };
 }
 

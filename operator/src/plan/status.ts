@@ -199,7 +199,9 @@ function runtimeName(revision: Revision | undefined): Partial<InferenceServiceSt
   const pinned = revision?.deployment.metadata.annotations?.[ANNOTATIONS.runtime];
   const [kind, name] = pinned?.split('/') ?? [];
   if (name === undefined) return {};
-  return kind === 'ServingRuntime' ? { servingRuntimeName: name } : { clusterServingRuntimeName: name };
+  return kind === 'ServingRuntime'
+    ? { servingRuntimeName: name }
+    : { clusterServingRuntimeName: name };
 }
 
 /** Present, and True, only when the pinned runtime has been edited since. */

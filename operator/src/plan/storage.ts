@@ -10,7 +10,7 @@ import {
   STORAGE_INITIALIZER,
 } from '../api/names.ts';
 import { ok, problem, type Result } from './input.ts';
-import { mergeContainer, merge } from './merge.ts';
+import { merge, mergeContainer } from './merge.ts';
 
 /** Schemes that Wherry's runtime and its storage-initializer fetch. */
 const FETCHED = ['builtin', 'file', 'http', 'https', 's3'];
@@ -91,7 +91,12 @@ function withClaim(pod: PodSpec, uri: string, readOnly: boolean): PodSpec {
     {
       name: KSERVE_CONTAINER,
       volumeMounts: [
-        { name: PVC_VOLUME, mountPath: MODEL_DIR, readOnly, ...(subPath === '' ? {} : { subPath }) },
+        {
+          name: PVC_VOLUME,
+          mountPath: MODEL_DIR,
+          readOnly,
+          ...(subPath === '' ? {} : { subPath }),
+        },
       ],
     },
   );

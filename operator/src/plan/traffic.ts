@@ -82,7 +82,11 @@ export function traffic(input: TrafficInput): Traffic {
 }
 
 /** Shrinks at once; grows to what the ready pods can carry, and never back because a pod left. */
-function share({ ready, neededForAll, previous }: TrafficInput, revision: string, goal: number): number {
+function share(
+  { ready, neededForAll, previous }: TrafficInput,
+  revision: string,
+  goal: number,
+): number {
   const current =
     previous?.traffic?.find(({ revisionName }) => revisionName === revision)?.percent ?? 0;
   const carried = Math.floor((100 * (ready[revision] ?? 0)) / neededForAll);

@@ -47,12 +47,28 @@ export class ControlPlane {
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
     const { protos } = options;
-    this.#server.addService(service(protos, 'envoy.service.discovery.v3.AggregatedDiscoveryService', 'StreamAggregatedResources', 'Discovery'), {
-      StreamAggregatedResources: (call: Stream) => this.#discovery(call),
-    });
-    this.#server.addService(service(protos, 'envoy.service.load_stats.v3.LoadReportingService', 'StreamLoadStats', 'LoadStats'), {
-      StreamLoadStats: (call: Stream) => this.#loadReports(call),
-    });
+    this.#server.addService(
+      service(
+        protos,
+        'envoy.service.discovery.v3.AggregatedDiscoveryService',
+        'StreamAggregatedResources',
+        'Discovery',
+      ),
+      {
+        StreamAggregatedResources: (call: Stream) => this.#discovery(call),
+      },
+    );
+    this.#server.addService(
+      service(
+        protos,
+        'envoy.service.load_stats.v3.LoadReportingService',
+        'StreamLoadStats',
+        'LoadStats',
+      ),
+      {
+        StreamLoadStats: (call: Stream) => this.#loadReports(call),
+      },
+    );
   }
 
   /** Listens on `address` (host:port); returns the port. @throws Error when it cannot. */
@@ -84,7 +100,9 @@ export class ControlPlane {
     const acked = [...this.#routers].flatMap(({ subscription }) => subscription.ackedRoutes ?? []);
     const [first, ...rest] = acked.length > 0 ? acked : [this.#lastAcked];
     const route = first?.routes.get(key);
-    const same = rest.every((other) => JSON.stringify(other?.routes.get(key)) === JSON.stringify(route));
+    const same = rest.every(
+      (other) => JSON.stringify(other?.routes.get(key)) === JSON.stringify(route),
+    );
     return same ? route : undefined;
   }
 
@@ -193,7 +211,9 @@ function keysOfClusters(
   current: Snapshot | undefined,
 ): string[] {
   const keys = [...(current?.routes.keys() ?? [])];
-  return keys.filter((key) => clusters.some(([cluster]) => cluster.startsWith(`${key}-predictor-`)));
+  return keys.filter((key) =>
+    clusters.some(([cluster]) => cluster.startsWith(`${key}-predictor-`)),
+  );
 }
 
 function endOf(call: Stream, ended: () => void): void {
@@ -221,7 +241,12 @@ function resourceType(url: string): ResourceType | undefined {
 }
 
 /** A service with one bidirectional method; requests and responses are `<message>Request` and `<message>Response`. */
-function service(protos: EnvoyProtos, name: string, method: string, message: string): ServiceDefinition {
+function service(
+  protos: EnvoyProtos,
+  name: string,
+  method: string,
+  message: string,
+): ServiceDefinition {
   const prefix = `${name.slice(0, name.lastIndexOf('.'))}.${message}`;
   const encode = (suffix: string) => (value: Message) => protos.encode(prefix + suffix, value);
   const decode = (suffix: string) => (bytes: Buffer) => protos.decode(prefix + suffix, bytes);

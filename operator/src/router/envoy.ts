@@ -82,7 +82,10 @@ function loadAssignment({ name, endpoints }: RouteCluster): Message {
     health_status: state === 'healthy' ? 'HEALTHY' : 'DRAINING',
     endpoint: { address: { socket_address: { address, port_value: port } } },
   }));
-  return { cluster_name: name, endpoints: hosts.length === 0 ? [] : [{ locality: {}, lb_endpoints: hosts }] };
+  return {
+    cluster_name: name,
+    endpoints: hosts.length === 0 ? [] : [{ locality: {}, lb_endpoints: hosts }],
+  };
 }
 
 function routeConfiguration(routes: readonly Route[]): Message {
@@ -107,7 +110,10 @@ function routeConfiguration(routes: readonly Route[]): Message {
           ),
           {
             match: { prefix: '/' },
-            direct_response: { status: 404, body: { inline_string: 'no service has this host or path' } },
+            direct_response: {
+              status: 404,
+              body: { inline_string: 'no service has this host or path' },
+            },
           },
         ],
       },
@@ -124,7 +130,9 @@ function serviceRoutes(
   const action = (cluster: (target: RouteTarget) => string): Message => ({
     route: {
       ...rewrite,
-      weighted_clusters: { clusters: route.targets.map((target) => share(target, cluster(target))) },
+      weighted_clusters: {
+        clusters: route.targets.map((target) => share(target, cluster(target))),
+      },
       timeout: seconds(route.timeoutSeconds),
       retry_policy: RETRY_POLICY,
     },
@@ -210,7 +218,9 @@ function listener(name: string, port: number, connectionManager: Message): Messa
               http_filters: [
                 {
                   name: 'envoy.filters.http.router',
-                  typed_config: { '@type': `${TYPE}envoy.extensions.filters.http.router.v3.Router` },
+                  typed_config: {
+                    '@type': `${TYPE}envoy.extensions.filters.http.router.v3.Router`,
+                  },
                 },
               ],
             },

@@ -3,7 +3,7 @@
  * Make before break: clusters, then endpoints, then listeners, and routes only to clusters whose endpoints
  * the router has confirmed; a cluster goes only when no route that the router may still have names it.
  */
-import { referencedClusters, type Resource, type ResourceType, type Snapshot } from './snapshot.ts';
+import { type Resource, type ResourceType, referencedClusters, type Snapshot } from './snapshot.ts';
 
 /** A router's message: a subscription, an acknowledgement (ACK) or a refusal (NACK). */
 export interface DiscoveryRequest {

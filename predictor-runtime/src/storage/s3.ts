@@ -28,7 +28,8 @@ export async function downloadS3(uri: URL, { dir, env }: FetchOptions): Promise<
   try {
     for await (const { key, size } of listObjects(client, bucket, prefix)) {
       const object = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-      const path = key === prefix ? posix.basename(key) : key.slice(prefix === '' ? 0 : prefix.length + 1);
+      const path =
+        key === prefix ? posix.basename(key) : key.slice(prefix === '' ? 0 : prefix.length + 1);
       await writeDownload(object.Body as Readable, { dir, path, size });
       count++;
     }
@@ -67,11 +68,15 @@ export function s3Config(env: Env): S3ClientConfig {
   return {
     region: spec.region || env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-east-1',
     // Stores other than AWS rarely have a DNS name per bucket, nor AWS's newer checksums.
-    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: env.S3_USER_VIRTUAL_BUCKET !== '1' }),
+    ...(endpoint === undefined
+      ? {}
+      : { endpoint, forcePathStyle: env.S3_USER_VIRTUAL_BUCKET !== '1' }),
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     ...(keys === undefined ? {} : { credentials: keys }),
-    ...(/^(1|true)$/i.test(anonymous ?? '') ? { signer: { sign: async (request) => request } } : {}),
+    ...(/^(1|true)$/i.test(anonymous ?? '')
+      ? { signer: { sign: async (request) => request } }
+      : {}),
   };
 }
 

@@ -3,7 +3,14 @@
  * Every fault is an INVALID_ARGUMENT whose message starts with the path of the field.
  */
 import { invalid } from '../errors.ts';
-import { type Datatype, DATATYPES, datatype, isDatatype, type Kind, type TensorData } from './datatypes.ts';
+import {
+  DATATYPES,
+  type Datatype,
+  datatype,
+  isDatatype,
+  type Kind,
+  type TensorData,
+} from './datatypes.ts';
 import { elementCount, type InferRequest, type InferResponse, type Tensor } from './types.ts';
 
 /** Digits that may not survive a trip through a double (2^53 has 16). */
@@ -15,7 +22,9 @@ const LONG_INTEGER = /\d{16}/;
  */
 export function decodeInferRequest(text: string): InferRequest {
   const body = object(parse(text), 'body');
-  const inputs = array(body.inputs, 'inputs').map((input, i) => decodeTensor(input, `inputs[${i}]`));
+  const inputs = array(body.inputs, 'inputs').map((input, i) =>
+    decodeTensor(input, `inputs[${i}]`),
+  );
   const outputs = body.outputs === undefined ? [] : array(body.outputs, 'outputs');
   return {
     id: body.id === undefined ? undefined : string(body.id, 'id'),
