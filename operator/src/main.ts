@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_CONFIG, type OperatorConfig } from './api/config.ts';
 import { OperatorMetrics } from './controller/metrics.ts';
-import { runOperator } from './controller/operator.ts';
+import { Operator } from './controller/operator.ts';
 import { startLocal } from './local/local.ts';
 import { planFiles } from './local/plan-files.ts';
 import { createLogger } from './log.ts';
@@ -87,7 +87,7 @@ program
     const metrics = new OperatorMetrics();
     metrics.listen(flags.metricsPort);
     try {
-      await runOperator({
+      const operator = new Operator({
         config: operatorConfig(flags),
         identity: process.env.POD_NAME ?? `${hostname()}-${process.pid}`,
         address: process.env.POD_IP ?? '127.0.0.1',
@@ -96,6 +96,7 @@ program
         log,
         signal: stopped.signal,
       });
+      await operator.run();
       process.exit(0);
     } catch (error) {
       log.error('operator ended', { error: (error as Error).stack });

@@ -10,7 +10,6 @@ import { KubeCluster } from '../kube/cluster.ts';
 import { Informer, ownerKey } from '../kube/informer.ts';
 import { LeaderElection } from '../kube/leader.ts';
 import type { Logger } from '../log.ts';
-import type { RoutingState } from '../plan/input.ts';
 import { routeTable } from '../plan/routes.ts';
 import { ControlPlane } from '../router/ads.ts';
 import { EnvoyProtos } from '../router/protos.ts';
@@ -19,6 +18,7 @@ import type { Kind } from './cluster.ts';
 import { Debounce } from './debounce.ts';
 import { inferenceServiceReconciler } from './inferenceservice.ts';
 import type { OperatorMetrics } from './metrics.ts';
+import type { Surroundings } from './observe.ts';
 import { runWorkers } from './worker.ts';
 import { WorkQueue } from './workqueue.ts';
 
@@ -38,128 +38,155 @@ export interface OperatorOptions {
   readonly signal: AbortSignal;
 }
 
-/** Runs until `signal` aborts (resolves) or the lease is lost (throws). */
-export async function runOperator(options: OperatorOptions): Promise<void> {
-  const { config, identity, metrics, log, signal } = options;
-  const kubeConfig = new KubeConfig();
-  kubeConfig.loadFromDefault();
-  const client = new KubeClient(kubeConfig, (verb, kind, code) =>
-    metrics.request(verb, kind, code),
+export class Operator {
+  readonly #options: OperatorOptions;
+  readonly #client: KubeClient;
+  readonly #cluster: KubeCluster;
+  readonly #routerSlices: Informer;
+  readonly #leader: LeaderElection;
+  readonly #autoscaler: Autoscaler;
+  readonly #controlPlane: ControlPlane;
+  readonly #queue = new WorkQueue();
+  readonly #routes = new Debounce(ROUTES_DEBOUNCE, () => this.#publishRoutes());
+  #isLeading = false;
+
+  constructor(options: OperatorOptions) {
+    this.#options = options;
+    const { config, identity, metrics, log } = options;
+    const kubeConfig = new KubeConfig();
+    kubeConfig.loadFromDefault();
+    const client = new KubeClient(kubeConfig, (verb, kind, code) =>
+      metrics.request(verb, kind, code),
+    );
+    this.#client = client;
+    this.#cluster = new KubeCluster({
+      client,
+      log,
+      onChange: (kind, object) => this.#changed(kind, object),
+    });
+    const { namespace, name } = config.router;
+    this.#routerSlices = new Informer({
+      client,
+      kind: 'EndpointSlice',
+      namespace,
+      labelSelector: `${LABELS.serviceName}=${name}`,
+      log,
+      onChange: () => this.#enqueueAll(),
+    });
+    this.#leader = new LeaderElection({
+      client,
+      namespace,
+      name: 'wherry-operator',
+      identity,
+      log,
+    });
+    this.#autoscaler = new Autoscaler(this.#cluster);
+    this.#controlPlane = new ControlPlane({
+      protos: new EnvoyProtos(),
+      onAcknowledged: (keys) => this.#enqueue(keys),
+      onLoad: (report) => this.#autoscaler.record(report, Date.now()),
+      onRefused: (router, type, reason) => {
+        metrics.refused(type);
+        log.error('router refused its configuration', { router, type, reason });
+        void this.#tellRefused(router, type, reason);
+      },
+    });
+  }
+
+  /** Runs until `signal` aborts. @throws Error when the lease is lost. */
+  async run(): Promise<void> {
+    const { metrics, signal } = this.#options;
+    void this.#routerSlices.run(signal);
+    await Promise.all([this.#cluster.start(signal), this.#routerSlices.synced]);
+    metrics.synced();
+    await this.#leader.acquire(signal);
+    if (signal.aborted) return;
+    await this.#lead();
+    if (!signal.aborted) throw new Error('the lease was lost: another operator may lead now');
+    await this.#leader.release();
+  }
+
+  /** Everything that only one operator may do at a time. */
+  async #lead(): Promise<void> {
+    const { config, metrics, log, xds, signal } = this.#options;
+    this.#isLeading = true;
+    this.#publishRoutes();
+    await this.#controlPlane.listen(xds.listen);
+    await this.#client.apply(controlPlaneSlice(this.#options));
+    metrics.watchQueue(this.#queue, this.#controlPlane);
+    const workers = runWorkers({
+      queue: this.#queue,
+      reconcile: inferenceServiceReconciler({
+        lister: this.#cluster,
+        writer: this.#cluster,
+        surroundings: this.#surroundings(),
+        config,
+      }),
+      log,
+      count: WORKERS,
+      observe: (seconds, failed) => metrics.reconciled(seconds, failed),
+    });
+    const tick = setInterval(
+      () => this.#enqueue(this.#autoscaler.tick(Date.now())),
+      TICK_MILLISECONDS,
+    );
+    await this.#leader.hold(signal);
+    clearInterval(tick);
+    this.#queue.close();
+    await workers;
+    this.#controlPlane.close();
+  }
+
+  #surroundings(): Surroundings {
+    return {
+      routerAddresses: () => readyAddresses(this.#routerSlices.list() as EndpointSlice[]),
+      routing: (key) => ({
+        acknowledged: percents(this.#controlPlane.acknowledged(key)),
+        inUse: this.#controlPlane.inUse(key),
+      }),
+      demand: (key) => this.#autoscaler.demand(key),
+      now: () => new Date(),
+    };
+  }
+
+  #changed(kind: Kind, object: KubeObject): void {
+    const isRuntime = kind === 'ServingRuntime' || kind === 'ClusterServingRuntime';
+    if (isRuntime) this.#enqueueAll();
+    else this.#enqueue([kind === 'InferenceService' ? keyOf(object) : (ownerKey(object) ?? '')]);
+    if (kind === 'InferenceService' || kind === 'Pod') this.#routes.trigger();
+  }
+
+  #enqueue(keys: readonly string[]): void {
+    for (const key of keys) this.#queue.add(key);
+  }
+
+  #enqueueAll(): void {
+    this.#enqueue(this.#cluster.list('InferenceService').map(keyOf));
+  }
+
+  #publishRoutes(): void {
+    if (!this.#isLeading) return;
+    const services = this.#cluster.list<InferenceServiceData>('InferenceService');
+    const pods = this.#cluster.list<Pod>('Pod');
+    this.#controlPlane.update(routeTable({ services, pods, config: this.#options.config }));
+  }
+
+  /** An event on the router's pod: nobody looks for it in the operator's log. */
+  async #tellRefused(router: string, type: string, reason: string): Promise<void> {
+    const { config, log } = this.#options;
+    const { namespace } = config.router;
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: router, namespace } };
+    const message = `${type}: ${reason}; the router keeps the configuration it has`;
+    await this.#cluster
+      .event(pod, { type: 'Warning', reason: 'ConfigurationRefused', message })
+      .catch((error: Error) => log.warn('event not written', { error: error.message }));
+  }
+}
+
+function percents(route: Route | undefined): Record<string, number> | undefined {
+  return (
+    route && Object.fromEntries(route.targets.map(({ revision, percent }) => [revision, percent]))
   );
-  const queue = new WorkQueue();
-  const routes = new Debounce(ROUTES_DEBOUNCE, () => publishRoutes());
-  let isPublishing = false;
-
-  const cluster = new KubeCluster({
-    client,
-    log,
-    onChange: (kind, object) => {
-      enqueue(kind, object);
-      if (kind === 'InferenceService' || kind === 'Pod') routes.trigger();
-    },
-  });
-  const routerSlices = new Informer({
-    client,
-    kind: 'EndpointSlice',
-    namespace: config.router.namespace,
-    labelSelector: `${LABELS.serviceName}=${config.router.name}`,
-    log,
-    onChange: () => enqueueAll(),
-  });
-  const autoscaler = new Autoscaler(cluster);
-  const controlPlane = new ControlPlane({
-    protos: new EnvoyProtos(),
-    onAcknowledged: (keys) => {
-      for (const key of keys) queue.add(key);
-    },
-    onLoad: (report) => autoscaler.record(report, Date.now()),
-    onRefused: (router, type, reason) => {
-      metrics.refused(type);
-      log.error('router refused its configuration and keeps the old one', { router, type, reason });
-    },
-  });
-
-  function enqueue(kind: Kind, object: KubeObject): void {
-    if (kind === 'InferenceService') queue.add(keyOf(object));
-    else if (kind === 'ServingRuntime' || kind === 'ClusterServingRuntime') enqueueAll();
-    else queue.add(ownerKey(object) ?? '');
-  }
-
-  function enqueueAll(): void {
-    for (const isvc of cluster.list('InferenceService')) queue.add(keyOf(isvc));
-  }
-
-  function publishRoutes(): void {
-    if (!isPublishing) return;
-    const services = cluster.list<InferenceServiceData>('InferenceService');
-    controlPlane.update(routeTable({ services, pods: cluster.list<Pod>('Pod'), config }));
-  }
-
-  const leader = new LeaderElection({
-    client,
-    namespace: config.router.namespace,
-    name: 'wherry-operator',
-    identity,
-    log,
-  });
-  await Promise.all([cluster.start(signal), startInformer(routerSlices, signal)]);
-  metrics.synced();
-  await leader.acquire(signal);
-  if (signal.aborted) return;
-
-  isPublishing = true;
-  publishRoutes();
-  await controlPlane.listen(options.xds.listen);
-  await client.apply(controlPlaneSlice(options));
-
-  const surroundings = {
-    routerAddresses: () => readyAddresses(routerSlices.list() as EndpointSlice[]),
-    routing: (key: string) => routingState(controlPlane, key),
-    demand: (key: string) => autoscaler.demand(key),
-    now: () => new Date(),
-  };
-  const reconcile = inferenceServiceReconciler({
-    lister: cluster,
-    writer: cluster,
-    surroundings,
-    config,
-  });
-  const workers = runWorkers({
-    queue,
-    reconcile,
-    log,
-    count: WORKERS,
-    observe: (seconds, failed) => metrics.reconciled(seconds, failed),
-  });
-  metrics.watchQueue(queue, controlPlane);
-  const tick = setInterval(() => {
-    for (const key of autoscaler.tick(Date.now())) queue.add(key);
-  }, TICK_MILLISECONDS);
-
-  await leader.hold(signal);
-  clearInterval(tick);
-  queue.close();
-  await workers;
-  controlPlane.close();
-  if (!signal.aborted) throw new Error('the lease was lost: another operator may lead now');
-  await leader.release();
-}
-
-async function startInformer(informer: Informer, signal: AbortSignal): Promise<void> {
-  void informer.run(signal);
-  await informer.synced;
-}
-
-function routingState(controlPlane: ControlPlane, key: string): RoutingState {
-  const route = controlPlane.acknowledged(key);
-  return {
-    acknowledged: route && percents(route),
-    inUse: controlPlane.inUse(key),
-  };
-}
-
-function percents({ targets }: Route): Record<string, number> {
-  return Object.fromEntries(targets.map(({ revision, percent }) => [revision, percent]));
 }
 
 function readyAddresses(slices: readonly EndpointSlice[]): string[] {

@@ -214,7 +214,8 @@ function newerRuntime(
   const all: readonly ServingRuntimeData[] =
     kind === 'ServingRuntime' ? related.runtimes : related.clusterRuntimes;
   const runtime = all.find(({ metadata }) => metadata.name === name);
-  if (runtime === undefined || runtimeHash(runtime) === annotations?.[ANNOTATIONS.runtimeHash]) {
+  const pinned = annotations?.[ANNOTATIONS.runtimeHash];
+  if (runtime === undefined || pinned === undefined || runtimeHash(runtime) === pinned) {
     return undefined;
   }
   return {

@@ -1,0 +1,218 @@
+/** Knative's own table (reference: knative/serving autoscaler_test.go), as inputs → wanted pods and panic. */
+import { expect } from 'chai';
+import fc from 'fast-check';
+import {
+  type AutoscalerSettings,
+  type AutoscalerState,
+  decide,
+  initialState,
+} from '../src/plan/autoscale.ts';
+import { autoscalingOf } from '../src/plan/autoscaling-settings.ts';
+import { Window } from '../src/plan/window.ts';
+
+const SETTINGS: AutoscalerSettings = {
+  target: 10,
+  panicThreshold: 2,
+  maxScaleUpRate: 10,
+  maxScaleDownRate: 10,
+  stableWindowSeconds: 60,
+  activationScale: 1,
+  scaleDownDelaySeconds: 0,
+};
+const CALM: AutoscalerState = { maxPanicPods: 0, wishes: [] };
+
+/** [seconds, ready pods, stable average, panic average, wanted pods, in panic afterwards] */
+type Step = [number, number, number, number, number, boolean];
+interface Row {
+  name: string;
+  settings?: Partial<AutoscalerSettings>;
+  state?: AutoscalerState;
+  reachable?: boolean;
+  steps: Step[];
+}
+
+const ROWS: Row[] = [
+  { name: 'no data at zero', steps: [[0, 1, 0, 0, 0, false]] },
+  { name: 'stable, no change but over the panic threshold', steps: [[0, 1, 50, 50, 5, true]] },
+  { name: 'already scaled', steps: [[0, 5, 50, 50, 5, false]] },
+  {
+    name: 'in panic the larger window wins: stable',
+    settings: { target: 1 },
+    state: { panicSince: -5000, maxPanicPods: 5, wishes: [] },
+    steps: [[0, 5, 50, 30, 50, true]],
+  },
+  {
+    name: 'in panic the larger window wins: panic',
+    settings: { target: 1 },
+    state: { panicSince: -5000, maxPanicPods: 5, wishes: [] },
+    steps: [[0, 5, 20, 30, 30, true]],
+  },
+  {
+    name: 'small scale-up rate',
+    settings: { target: 1, maxScaleUpRate: 1.1 },
+    steps: [[0, 2, 3, 3.1, 3, true]],
+  },
+  { name: 'small scale-down rate', settings: { maxScaleDownRate: 1.1 }, steps: [[0, 100, 1, 1, 90, false]] },
+  {
+    name: 'unreachable shrinks at once',
+    settings: { maxScaleDownRate: 1.1 },
+    reachable: false,
+    steps: [[0, 100, 1, 1, 1, false]],
+  },
+  { name: 'panic doubles', steps: [[0, 1, 50, 100, 10, true]] },
+  { name: 'stable increase', steps: [[0, 5, 50, 10, 5, false], [2, 5, 100, 10, 10, false]] },
+  {
+    name: 'leaves panic after a slow increase',
+    settings: { target: 1 },
+    steps: [[0, 10, 11, 25, 25, true], [30, 40, 30, 41, 41, true], [62, 55, 50, 56, 50, false]],
+  },
+  {
+    name: 'the panic window is extended',
+    settings: { target: 1 },
+    steps: [[0, 10, 11, 25, 25, true], [30, 40, 30, 80, 80, true]],
+  },
+  { name: 'decrease', steps: [[0, 8, 100, 100, 10, false], [2, 8, 50, 50, 5, false]] },
+  { name: 'to zero', steps: [[0, 1, 1, 0, 1, false], [2, 1, 0, 0, 0, false]] },
+  {
+    name: 'activation scale',
+    settings: { activationScale: 2 },
+    steps: [[0, 1, 0, 0, 0, false], [2, 1, 1, 0, 2, false]],
+  },
+  {
+    name: 'exponential growth',
+    settings: { target: 1, maxScaleUpRate: 10 },
+    steps: [
+      [0, 1, 6, 6, 6, true],
+      [1, 6, 36, 36, 36, true],
+      [2, 36, 216, 216, 216, true],
+      [3, 216, 1296, 1296, 1296, true],
+      [4, 1296, 1296, 1296, 1296, true],
+    ],
+  },
+  {
+    name: 'panic, then calm',
+    steps: [[0, 1, 100, 100, 10, true], [0, 10, 100, 1000, 100, true], [30, 10, 1, 1, 100, true], [61, 10, 1, 1, 1, false]],
+  },
+  { name: 'rate limit up', steps: [[0, 1, 1000, 1001, 10, true], [0, 10, 1000, 1001, 100, true]] },
+  { name: 'rate limit down', steps: [[0, 100, 1, 1, 10, false], [2, 10, 1, 1, 1, false]] },
+  { name: 'no ready pod counts as one', steps: [[0, 0, 1000, 888, 10, true]] },
+  {
+    name: 'scale-down delay of 5 minutes',
+    settings: { panicThreshold: 100, scaleDownDelaySeconds: 300 },
+    steps: [[2, 0, 40, 40, 4, false], [300, 0, 0, 0, 4, false], [302, 0, 0, 0, 0, false]],
+  },
+  {
+    name: 'scale-down delay, gradually',
+    settings: { panicThreshold: 100, scaleDownDelaySeconds: 300 },
+    steps: [
+      [540, 0, 40, 40, 4, false],
+      [600, 0, 30, 30, 4, false],
+      [660, 0, 0, 0, 4, false],
+      [840, 0, 0, 0, 3, false],
+      [900, 0, 0, 0, 0, false],
+    ],
+  },
+  { name: 'no delay', settings: { panicThreshold: 100 }, steps: [[0, 0, 40, 40, 4, false], [0.5, 0, 20, 20, 2, false]] },
+];
+
+describe('decide', () => {
+  for (const { name, settings, state: initial = CALM, reachable = true, steps } of ROWS) {
+    it(name, () => {
+      let state = initial;
+      const results = steps.map(([seconds, readyPods, stable, panic]) => {
+        const sample = { stable, panic, readyPods, reachable };
+        const decision = decide(sample, { ...SETTINGS, ...settings }, state, seconds * 1000);
+        state = decision.state;
+        return [decision.desired, state.panicSince !== undefined];
+      });
+      expect(results).to.deep.equal(steps.map(([, , , , wanted, panics]) => [wanted, panics]));
+    });
+  }
+
+  it('starts in panic with the pods it finds when there are several', () => {
+    expect(initialState(0, 5)).to.deep.equal({ maxPanicPods: 0, wishes: [] });
+    expect(initialState(1, 5)).to.deep.equal({ maxPanicPods: 1, wishes: [] });
+    expect(initialState(2, 5)).to.deep.equal({ maxPanicPods: 2, wishes: [], panicSince: 5 });
+  });
+});
+
+describe('Window', () => {
+  const second = (n: number) => n * 1000;
+
+  it('averages as Knative: gaps count as zero, a missing tail does not count', () => {
+    const window = new Window(5);
+    for (let t = 0; t < 5; t++) window.record(second(t), t + 1);
+    expect(window.average(second(4))).to.equal(3);
+    expect(window.average(second(6))).to.equal(4);
+    expect(window.average(second(10))).to.equal(0);
+    window.record(second(6), 91);
+    expect(window.average(second(6))).to.equal(20.6);
+  });
+
+  it('adds what is written in one second', () => {
+    const window = new Window(6);
+    window.record(100, 2);
+    window.record(900, 3);
+    expect(window.average(950)).to.equal(5);
+  });
+
+  it('equals a plain average over the seconds since the first write', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 50 }), { minLength: 1, maxLength: 40 }), (values) => {
+        const window = new Window(10);
+        values.forEach((value, t) => {
+          window.record(second(t), value);
+        });
+        const last = values.slice(-10);
+        const mean = last.reduce((a, b) => a + b, 0) / last.length;
+        expect(window.average(second(values.length - 1))).to.be.closeTo(mean, 1e-6);
+      }),
+    );
+  });
+
+  it('is empty before the first write and after a longer silence than the window', () => {
+    const window = new Window(6);
+    expect(window.isEmpty(0)).to.equal(true);
+    window.record(0, 0);
+    expect(window.isEmpty(second(6))).to.equal(false);
+    expect(window.isEmpty(second(7))).to.equal(true);
+  });
+});
+
+describe('autoscalingOf', () => {
+  const settings = (predictor: object, annotations: Record<string, string> = {}) =>
+    autoscalingOf({
+      apiVersion: 'serving.kserve.io/v1beta1',
+      kind: 'InferenceService',
+      metadata: { name: 'iris', annotations },
+      spec: { predictor },
+    });
+
+  it('has KPA defaults: 70 % of 100 concurrent requests, windows of 60 and 6 seconds', () => {
+    const { metric, settings: s, panicWindowSeconds } = settings({});
+    expect([metric, s.target, s.stableWindowSeconds, panicWindowSeconds]).to.deep.equal(['concurrency', 70, 60, 6]);
+  });
+
+  it('takes KServe fields and Knative annotations', () => {
+    const read = settings(
+      { scaleMetric: 'rps', scaleTarget: 50 },
+      {
+        'autoscaling.knative.dev/window': '1m30s',
+        'autoscaling.knative.dev/target-utilization-percentage': '0.5',
+        'autoscaling.knative.dev/scale-down-delay': '15s',
+      },
+    );
+    expect([read.metric, read.settings.target, read.panicWindowSeconds]).to.deep.equal(['rps', 25, 9]);
+    expect(read.settings.scaleDownDelaySeconds).to.equal(15);
+  });
+
+  it('limits the target to containerConcurrency', () => {
+    expect(settings({ containerConcurrency: 10 }).settings.target).to.equal(7);
+    expect(settings({ containerConcurrency: 10, scaleTarget: 4 }).settings.target).to.be.closeTo(2.8, 1e-9);
+  });
+
+  it('ignores values out of range', () => {
+    const read = settings({}, { 'autoscaling.knative.dev/window': '2s', 'autoscaling.knative.dev/target': 'many' });
+    expect([read.settings.stableWindowSeconds, read.settings.target]).to.deep.equal([60, 70]);
+  });
+});

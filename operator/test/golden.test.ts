@@ -1,0 +1,118 @@
+/**
+ * The planner and the Envoy translation as pairs of YAML files: x.in.yaml gives x.out.yaml.
+ * `npm run golden` rewrites every output; the review is in the diff.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { dump, load } from 'js-yaml';
+import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
+import { EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice';
+import { Service } from 'kubernetes-models/v1/Service';
+import { DEFAULT_CONFIG } from '../src/api/config.ts';
+import type { KubeObject } from '../src/api/kube.ts';
+import type { RouteTable } from '../src/api/route-table.ts';
+import type { Plan, PlanInput } from '../src/plan/input.ts';
+import { plan } from '../src/plan/plan.ts';
+import { routeTable } from '../src/plan/routes.ts';
+import { envoyResources } from '../src/router/envoy.ts';
+import { EnvoyProtos } from '../src/router/protos.ts';
+import { RESOURCE_TYPES, type ResourceType } from '../src/router/snapshot.ts';
+
+const UPDATE = process.env.UPDATE_GOLDEN === '1';
+const NOW = '2026-01-01T00:00:00.000Z';
+const root = new URL('../../', import.meta.url);
+const samples = new URL('config/samples/', root);
+
+type Input = {
+  parent: PlanInput['parent'];
+  children?: Partial<PlanInput['children']>;
+  related?: Partial<PlanInput['related']>;
+  routing?: PlanInput['routing'];
+  demand?: PlanInput['demand'];
+};
+
+function planInput(input: Input): PlanInput {
+  const runtime = load(readFileSync(new URL('charts/wherry/files/runtime.yaml', root), 'utf8'));
+  const { metadata } = input.parent;
+  return {
+    parent: {
+      ...input.parent,
+      metadata: { namespace: 'default', uid: 'uid-1', generation: 1, ...metadata },
+    },
+    children: { deployments: [], services: [], endpointSlices: [], pods: [], ...input.children },
+    related: {
+      runtimes: [],
+      clusterRuntimes: [runtime as never],
+      routerAddresses: ['10.0.0.2', '10.0.0.1'],
+      ...input.related,
+    },
+    routing: input.routing ?? {},
+    demand: input.demand ?? {},
+    config: DEFAULT_CONFIG,
+    now: NOW,
+  };
+}
+
+function compare(actual: unknown, file: URL): void {
+  const text = dump(JSON.parse(JSON.stringify(actual)), { noRefs: true, lineWidth: 100 });
+  if (UPDATE || !existsSync(file)) writeFileSync(file, text);
+  expect(text).to.equal(readFileSync(file, 'utf8'));
+}
+
+function inputs(folder: URL): string[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith('.in.yaml'));
+  expect(names, `goldens in ${folder.pathname}`).not.to.have.length(0);
+  return names.map((name) => name.replace('.in.yaml', '')).sort();
+}
+
+/** Kubernetes' own schema for each kind that a plan may hold. */
+function validate(object: KubeObject): void {
+  const models = { Deployment, EndpointSlice, Service };
+  new models[object.kind as keyof typeof models](object as never).validate();
+}
+
+describe('golden plans', () => {
+  const folder = new URL('golden/plan/', import.meta.url);
+  for (const name of inputs(folder)) {
+    it(name.replaceAll('-', ' '), () => {
+      const input = load(readFileSync(new URL(`${name}.in.yaml`, folder), 'utf8')) as Input;
+      const result: Plan = plan(planInput(input));
+      result.children.forEach(validate);
+      compare(result, new URL(`${name}.out.yaml`, folder));
+    });
+  }
+
+  for (const name of readdirSync(samples).sort()) {
+    it(`sample ${name} on an empty cluster`, () => {
+      const documents = readFileSync(new URL(name, samples), 'utf8').split(/^---$/m).map((d) => load(d));
+      const parent = documents.find((d) => (d as KubeObject).kind === 'InferenceService');
+      const runtimes = documents.filter((d) => (d as KubeObject).kind === 'ServingRuntime');
+      const result = plan(planInput({ parent: parent as never, related: { runtimes: runtimes as never } }));
+      result.children.forEach(validate);
+      compare(result, new URL(`sample-${name.replace('.yaml', '.out.yaml')}`, folder));
+    });
+  }
+});
+
+describe('golden routes and Envoy resources', () => {
+  const folder = new URL('golden/envoy/', import.meta.url);
+  const protos = new EnvoyProtos();
+  for (const name of inputs(folder)) {
+    it(name.replaceAll('-', ' '), () => {
+      const input = load(readFileSync(new URL(`${name}.in.yaml`, folder), 'utf8')) as {
+        services: never[];
+        pods: never[];
+      };
+      const table: RouteTable = routeTable({ ...input, config: DEFAULT_CONFIG });
+      const resources = envoyResources(table);
+      for (const type of Object.keys(RESOURCE_TYPES) as ResourceType[]) {
+        for (const message of Object.values(resources[type])) {
+          expect(protos.encode(RESOURCE_TYPES[type], message)).not.to.have.length(0);
+        }
+      }
+      const { listeners, ...varying } = resources;
+      compare({ table, ...varying }, new URL(`${name}.out.yaml`, folder));
+      compare(listeners, new URL('listeners.out.yaml', folder));
+    });
+  }
+});

@@ -1,0 +1,141 @@
+/** Properties and small tables of the planner's parts. */
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { ServingRuntimeData } from '../src/api/inferenceservice.ts';
+import { covers } from '../src/controller/apply.ts';
+import { merge } from '../src/plan/merge.ts';
+import { selectRuntime } from '../src/plan/runtime.ts';
+import { renderTemplate, TemplateError } from '../src/plan/template.ts';
+import { traffic } from '../src/plan/traffic.ts';
+
+describe('traffic', () => {
+  const names = ['r1', 'r2', 'r3'];
+  const input = fc.record({
+    target: fc.constantFrom(...names, 'r4'),
+    canaryPercent: fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined }),
+    ready: fc.record({ r1: fc.nat(5), r2: fc.nat(5), r3: fc.nat(5) }),
+    neededForAll: fc.integer({ min: 1, max: 10 }),
+    previous: fc.record({
+      latestReadyRevision: fc.constantFrom(...names, undefined),
+      latestRolledoutRevision: fc.constantFrom(...names, undefined),
+    }),
+  });
+
+  it('always shares out exactly 100 percent among revisions', () => {
+    fc.assert(
+      fc.property(input, (value) => {
+        const { targets } = traffic(value);
+        expect(targets.reduce((sum, { percent }) => sum + percent, 0)).to.equal(100);
+        expect(targets.every(({ percent }) => percent >= 0 && percent <= 100)).to.equal(true);
+        expect(new Set(targets.map(({ revisionName }) => revisionName)).size).to.equal(targets.length);
+      }),
+    );
+  });
+
+  it('never moves traffic to a new revision without a ready pod while another is rolled out', () => {
+    fc.assert(
+      fc.property(input, (value) => {
+        const stable = value.previous.latestRolledoutRevision;
+        if (stable === undefined || value.target === stable) return;
+        const ready = value.ready[value.target as 'r1'] ?? 0;
+        const known = value.previous.latestReadyRevision === value.target;
+        const share = traffic(value).targets.find((t) => t.revisionName === value.target)?.percent ?? 0;
+        if (ready === 0 && !known) expect(share).to.equal(0);
+      }),
+    );
+  });
+
+  it('grows a share only as far as ready pods carry it', () => {
+    const base = {
+      target: 'r2',
+      canaryPercent: undefined,
+      neededForAll: 4,
+      previous: { latestRolledoutRevision: 'r1', traffic: [] },
+    };
+    const shareAt = (r2: number) => traffic({ ...base, ready: { r1: 4, r2 } }).targets[0]?.percent;
+    expect([1, 2, 3, 4].map(shareAt)).to.deep.equal([25, 50, 75, 100]);
+  });
+});
+
+describe('selectRuntime', () => {
+  const runtime = (
+    name: string,
+    spec: Partial<ServingRuntimeData['spec']> & { format?: string; priority?: number; version?: string },
+    created = '2026-01-01T00:00:00Z',
+  ): ServingRuntimeData => {
+    const { format = 'onnx', priority, version, ...rest } = spec;
+    return {
+      apiVersion: 'serving.kserve.io/v1alpha1',
+      kind: 'ClusterServingRuntime',
+      metadata: { name, creationTimestamp: created },
+      spec: {
+        containers: [],
+        supportedModelFormats: [{ name: format, autoSelect: true, priority, version }],
+        ...rest,
+      },
+    };
+  };
+  const choose = (
+    model: object,
+    clusterRuntimes: ServingRuntimeData[],
+    runtimes: ServingRuntimeData[] = [],
+  ) => {
+    const result = selectRuntime({ modelFormat: { name: 'onnx' }, ...model }, { runtimes, clusterRuntimes });
+    return result.ok ? result.value.metadata.name : `${result.problem.reason}: ${result.problem.message}`;
+  };
+  const cases: [string, string, string][] = [
+    ['the highest priority wins', choose({}, [runtime('a', { priority: 1 }), runtime('b', { priority: 2 })]), 'b'],
+    ['then the lower protocol', choose({}, [runtime('a', { protocolVersions: ['v2'] }), runtime('b', { protocolVersions: ['v1'] })]), 'b'],
+    ['then the newer', choose({}, [runtime('a', {}), runtime('b', {}, '2026-02-01T00:00:00Z')]), 'b'],
+    ['then the name', choose({}, [runtime('b', {}), runtime('a', {})]), 'a'],
+    ['the namespace comes before the cluster', choose({}, [runtime('a', { priority: 9 })], [runtime('n', {})]), 'n'],
+    ['a version must match exactly', choose({ modelFormat: { name: 'onnx', version: '1' } }, [runtime('a', { version: '1.2' }), runtime('b', { version: '1' })]), 'b'],
+    ['the protocol must match', choose({ protocolVersion: 'v2' }, [runtime('a', { protocolVersions: ['v1'] }), runtime('b', { protocolVersions: ['v1', 'v2'] })]), 'b'],
+    ['a disabled runtime is left out', choose({}, [runtime('a', { disabled: true, priority: 9 }), runtime('b', {})]), 'b'],
+    ['a runtime by name needs no autoSelect', choose({ runtime: 'a' }, [runtime('a', { supportedModelFormats: [{ name: 'onnx' }] })]), 'a'],
+    ['a disabled runtime by name', choose({ runtime: 'a' }, [runtime('a', { disabled: true })]), 'RuntimeDisabled: runtime "a" is disabled'],
+    ['a runtime by name of another format', choose({ runtime: 'a' }, [runtime('a', { format: 'sklearn' })]), 'NoSupportingRuntime: a does not support model format "onnx"'],
+    ['none at all', choose({}, []), 'NoSupportingRuntime: no runtime supports model format "onnx" (no runtime is installed)'],
+  ];
+  for (const [name, actual, expected] of cases) it(name, () => expect(actual).to.equal(expected));
+});
+
+describe('renderTemplate', () => {
+  const data = { Name: 'iris', Labels: { team: 'a' }, Annotations: { 'x/y': 'z' } };
+  for (const [text, expected] of [
+    ['--model_name={{.Name}}', '--model_name=iris'],
+    ['{{ .Name }}-{{- .Labels.team -}}', 'iris-a'],
+    ['{{ index .Annotations "x/y" }}', 'z'],
+    ['no action', 'no action'],
+  ] as const) {
+    it(text, () => expect(renderTemplate(text, data)).to.equal(expected));
+  }
+  it('refuses a key that is absent', () => {
+    expect(() => renderTemplate('{{.Labels.no}}', data)).to.throw(TemplateError, '{{.Labels.no}} has no value');
+  });
+});
+
+describe('merge', () => {
+  it('merges lists by their key, joins arguments, replaces other lists', () => {
+    const base = { args: ['a'], env: [{ name: 'X', value: '1' }, { name: 'Y', value: '2' }], command: ['c'] };
+    const patch = { args: ['b'], env: [{ name: 'X', valueFrom: {} }, { name: 'Z', value: '3' }], command: ['d'] };
+    expect(merge<object>(base, patch)).to.deep.equal({
+      args: ['a', 'b'],
+      env: [{ name: 'X', valueFrom: {} }, { name: 'Y', value: '2' }, { name: 'Z', value: '3' }],
+      command: ['d'],
+    });
+  });
+});
+
+describe('covers', () => {
+  for (const [name, current, wanted, expected] of [
+    ['defaults of the server do not matter', { a: 1, b: 2 }, { a: 1 }, true],
+    ['an undefined field asks for nothing', { a: 1 }, { a: 1, b: undefined }, true],
+    ['a changed value', { a: 1 }, { a: 2 }, false],
+    ['a missing field', {}, { a: { b: 1 } }, false],
+    ['a longer list', { a: [1, 2] }, { a: [1] }, false],
+    ['lists item by item', { a: [{ x: 1, y: 2 }] }, { a: [{ x: 1 }] }, true],
+  ] as const) {
+    it(name, () => expect(covers(current, wanted)).to.equal(expected));
+  }
+});
