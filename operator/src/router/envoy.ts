@@ -181,8 +181,12 @@ function httpListener(): Message {
     normalize_path: { value: true },
     server_header_transformation: 'PASS_THROUGH',
     request_headers_timeout: seconds(10),
+    // Envoy's own texts hold no quotes; its JSON formatter leaves this value out.
     local_reply_config: {
-      body_format: { json_format: { fields: { error: { string_value: '%LOCAL_REPLY_BODY%' } } } },
+      body_format: {
+        text_format_source: { inline_string: '{"error":"%LOCAL_REPLY_BODY%"}' },
+        content_type: 'application/json',
+      },
     },
   });
 }

@@ -114,10 +114,19 @@ class OnnxModel implements Model {
 
 function toOrt(tensor: Tensor): OrtTensor {
   const type = datatype(tensor.datatype).onnx as 'float32';
-  return new OrtTensor(type, tensor.data as Float32Array, tensor.shape as number[]);
+  const value = new OrtTensor(type, tensor.data as Float32Array, tensor.shape as number[]);
+  // onnxruntime-common wraps the bits in a Float16Array where there is one, which the native code cannot read.
+  if (tensor.datatype === 'FP16') Object.defineProperty(value, 'data', { value: tensor.data });
+  return value;
 }
 
 function fromOrt(name: string, tensor: OrtTensor): Tensor {
   const type = datatypeOfOnnx(tensor.type) as Datatype;
-  return { name, datatype: type, shape: tensor.dims, data: tensor.data as TensorData };
+  return { name, datatype: type, shape: tensor.dims, data: elements(tensor, type) };
+}
+
+function elements({ data }: OrtTensor, type: Datatype): TensorData {
+  if (type !== 'FP16' || data instanceof Uint16Array) return data as TensorData;
+  const { buffer, byteOffset, length } = data as Float32Array;
+  return new Uint16Array(buffer, byteOffset, length);
 }

@@ -1,0 +1,110 @@
+/** The V2 protocol over HTTP as vectors: a request, and the answer or the error it gets. */
+import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { parseLossless } from './lossless-json.ts';
+import { withServer } from './server.ts';
+
+interface Vector {
+  name: string;
+  method?: string;
+  path: string;
+  headers?: Record<string, string>;
+  body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  text?: string;
+  status: number;
+  json?: unknown;
+  /** Exact text of the error. */
+  error?: string;
+}
+
+const vectors = JSON.parse(
+  readFileSync(new URL('vectors/v2.json', import.meta.url), 'utf8'),
+) as Vector[];
+const addTwo = fileURLToPath(new URL('models/add_two', import.meta.url));
+const dtypes = fileURLToPath(new URL('models/dtypes_identity', import.meta.url));
+
+async function send(url: string, { method, path, headers, body, text }: Vector) {
+  const payload = text ?? (body === undefined ? undefined : JSON.stringify(body));
+  const response = await fetch(url + path, {
+    method: method ?? (payload === undefined ? 'GET' : 'POST'),
+    headers,
+    body: payload,
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+describe('V2 over REST', () => {
+  for (const vector of vectors) {
+    it(vector.name, async () => {
+      const model = { modelName: 'add', modelDir: addTwo, maxBodyBytes: 4096 };
+      await withServer(model, async (url) => {
+        const { status, text } = await send(url, vector);
+        const answer = JSON.parse(text) as { error?: string };
+        expect(status, text).to.equal(vector.status);
+        if (vector.error !== undefined) expect(answer).to.deep.equal({ error: vector.error });
+        else expect(answer).to.deep.equal(vector.json);
+        const after = await send(url, { name: '', path: '/v2/health/ready', status: 200 });
+        expect(after.status, 'still ready').to.equal(200);
+      });
+    });
+  }
+
+  it('keeps 64-bit integers exact beyond 2^53', async () => {
+    await withServer({ modelName: 'd', modelDir: dtypes }, async (url) => {
+      const golden = parseLossless(
+        readFileSync(new URL('models/dtypes_identity/golden.json', import.meta.url), 'utf8'),
+      ) as { cases: { request: { inputs: { name: string; datatype: string }[] } }[] };
+      const inputs = golden.cases[0]?.request.inputs ?? [];
+      const body = JSON.stringify({
+        inputs: inputs.map((input) => (input.datatype === 'INT64' ? { ...input, data: '#', raw_b64: undefined } : input)),
+      }).replace('"#"', '[9007199254740993, -9223372036854775808, 0, 9223372036854775807]');
+      const reply = await fetch(`${url}/v2/models/d/infer`, { method: 'POST', body });
+      const text = await reply.text();
+      expect(reply.status, text).to.equal(200);
+      expect(text).to.contain('[9007199254740993,-9223372036854775808,0,9223372036854775807]');
+    });
+  });
+
+  it('answers 413 to a body that is too large, whether or not its length was announced', async () => {
+    await withServer({ modelName: 'add', modelDir: addTwo, maxBodyBytes: 1000 }, async (url) => {
+      for (const headers of [{ 'content-length': '200000' }, { 'transfer-encoding': 'chunked' }]) {
+        const status = await new Promise<number | undefined>((resolve, reject) => {
+          const req = request(`${url}/v2/models/add/infer`, { method: 'POST', headers }, (res) => {
+            res.resume();
+            resolve(res.statusCode);
+          });
+          req.on('error', reject);
+          for (let i = 0; i < 20; i++) req.write(' '.repeat(10_000));
+          req.end();
+        });
+        expect(status).to.equal(413);
+      }
+    });
+  });
+
+  it('survives a client that leaves in the middle of its body', async () => {
+    await withServer({ modelName: 'add', modelDir: addTwo }, async (url) => {
+      await new Promise<void>((resolve) => {
+        const req = request(`${url}/v2/models/add/infer`, { method: 'POST', headers: { 'content-length': '100' } });
+        req.on('error', () => resolve());
+        req.write('{"inp');
+        setTimeout(() => req.destroy(), 50);
+      });
+      expect((await fetch(`${url}/v2/health/live`)).status).to.equal(200);
+    });
+  });
+
+  it('serves Prometheus metrics', async () => {
+    await withServer({ modelName: 'add', modelDir: addTwo }, async (url) => {
+      await fetch(`${url}/v2/models/add/infer`, { method: 'POST', body: '{}' });
+      await fetch(`${url}/v2/models/invented/infer`, { method: 'POST', body: '{}' });
+      const text = await (await fetch(`${url}/metrics`)).text();
+      expect(text).to.contain('wherry_inference_requests_total{model="add",code="400"} 1');
+      expect(text).to.contain('request_predict_seconds_count{model_name="add"} 1');
+      expect(text).not.to.contain('invented');
+    });
+  });
+});

@@ -1,0 +1,65 @@
+/** Runs the predictor for a test: in this process, or as the process that a pod runs. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Config, parseConfig } from '../src/config.ts';
+import { createLogger } from '../src/log.ts';
+import { startServer } from '../src/server.ts';
+
+/** Starts a server in this process, waits until its model is loaded, and drains it afterwards. */
+export async function withServer(
+  config: Partial<Config> & { modelName: string },
+  run: (url: string) => Promise<void>,
+): Promise<void> {
+  const defaults = parseConfig(['--model_name=x', '--http_port=0', '--host=127.0.0.1', '--threads=1']);
+  const log = createLogger('error');
+  const server = await startServer({ config: { ...defaults, ...config }, env: {}, log });
+  try {
+    await server.loaded;
+    await run(`http://127.0.0.1:${server.httpPort}`);
+  } finally {
+    await server.drain();
+  }
+}
+
+export interface RunningPredictor {
+  readonly child: ChildProcess;
+  /** Resolves with the URL once the process listens. */
+  readonly url: Promise<string>;
+  /** Resolves with the exit code. */
+  readonly exit: Promise<number | null>;
+  /** What Kubernetes would show as the container's termination message. */
+  terminationMessage(): string;
+}
+
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+
+/** Starts `predictor` with these arguments on a free port, and kills it afterwards if need be. */
+export async function withPredictor(
+  args: readonly string[],
+  run: (predictor: RunningPredictor) => Promise<void>,
+): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'wherry-test-'));
+  const message = join(dir, 'termination-log');
+  writeFileSync(message, '');
+  const child = spawn(process.execPath, [MAIN, '--http_port=0', '--host=127.0.0.1', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, TERMINATION_MESSAGE_PATH: message },
+  });
+  const exit = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const url = new Promise<string>((resolve) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      const port = /"listening","port":(\d+)/.exec(chunk.toString())?.[1];
+      if (port !== undefined) resolve(`http://127.0.0.1:${port}`);
+    });
+  });
+  try {
+    await run({ child, url, exit, terminationMessage: () => readFileSync(message, 'utf8') });
+  } finally {
+    child.kill('SIGKILL');
+    await exit;
+    rmSync(dir, { recursive: true });
+  }
+}
