@@ -96,7 +96,11 @@ export class Load {
           text += chunk;
         });
         res.on('end', () =>
-          done({ status: res.statusCode ?? 0, revision, ...(res.statusCode === 200 ? {} : { error: text }) }),
+          done({
+            status: res.statusCode ?? 0,
+            revision,
+            ...(res.statusCode === 200 ? {} : { error: text }),
+          }),
         );
         res.on('error', fail);
       });

@@ -52,7 +52,11 @@ const ROWS: Row[] = [
     settings: { target: 1, maxScaleUpRate: 1.1 },
     steps: [[0, 2, 3, 3.1, 3, true]],
   },
-  { name: 'small scale-down rate', settings: { maxScaleDownRate: 1.1 }, steps: [[0, 100, 1, 1, 90, false]] },
+  {
+    name: 'small scale-down rate',
+    settings: { maxScaleDownRate: 1.1 },
+    steps: [[0, 100, 1, 1, 90, false]],
+  },
   {
     name: 'unreachable shrinks at once',
     settings: { maxScaleDownRate: 1.1 },
@@ -60,23 +64,51 @@ const ROWS: Row[] = [
     steps: [[0, 100, 1, 1, 1, false]],
   },
   { name: 'panic doubles', steps: [[0, 1, 50, 100, 10, true]] },
-  { name: 'stable increase', steps: [[0, 5, 50, 10, 5, false], [2, 5, 100, 10, 10, false]] },
+  {
+    name: 'stable increase',
+    steps: [
+      [0, 5, 50, 10, 5, false],
+      [2, 5, 100, 10, 10, false],
+    ],
+  },
   {
     name: 'leaves panic after a slow increase',
     settings: { target: 1 },
-    steps: [[0, 10, 11, 25, 25, true], [30, 40, 30, 41, 41, true], [62, 55, 50, 56, 50, false]],
+    steps: [
+      [0, 10, 11, 25, 25, true],
+      [30, 40, 30, 41, 41, true],
+      [62, 55, 50, 56, 50, false],
+    ],
   },
   {
     name: 'the panic window is extended',
     settings: { target: 1 },
-    steps: [[0, 10, 11, 25, 25, true], [30, 40, 30, 80, 80, true]],
+    steps: [
+      [0, 10, 11, 25, 25, true],
+      [30, 40, 30, 80, 80, true],
+    ],
   },
-  { name: 'decrease', steps: [[0, 8, 100, 100, 10, false], [2, 8, 50, 50, 5, false]] },
-  { name: 'to zero', steps: [[0, 1, 1, 0, 1, false], [2, 1, 0, 0, 0, false]] },
+  {
+    name: 'decrease',
+    steps: [
+      [0, 8, 100, 100, 10, false],
+      [2, 8, 50, 50, 5, false],
+    ],
+  },
+  {
+    name: 'to zero',
+    steps: [
+      [0, 1, 1, 0, 1, false],
+      [2, 1, 0, 0, 0, false],
+    ],
+  },
   {
     name: 'activation scale',
     settings: { activationScale: 2 },
-    steps: [[0, 1, 0, 0, 0, false], [2, 1, 1, 0, 2, false]],
+    steps: [
+      [0, 1, 0, 0, 0, false],
+      [2, 1, 1, 0, 2, false],
+    ],
   },
   {
     name: 'exponential growth',
@@ -91,15 +123,36 @@ const ROWS: Row[] = [
   },
   {
     name: 'panic, then calm',
-    steps: [[0, 1, 100, 100, 10, true], [0, 10, 100, 1000, 100, true], [30, 10, 1, 1, 100, true], [61, 10, 1, 1, 1, false]],
+    steps: [
+      [0, 1, 100, 100, 10, true],
+      [0, 10, 100, 1000, 100, true],
+      [30, 10, 1, 1, 100, true],
+      [61, 10, 1, 1, 1, false],
+    ],
   },
-  { name: 'rate limit up', steps: [[0, 1, 1000, 1001, 10, true], [0, 10, 1000, 1001, 100, true]] },
-  { name: 'rate limit down', steps: [[0, 100, 1, 1, 10, false], [2, 10, 1, 1, 1, false]] },
+  {
+    name: 'rate limit up',
+    steps: [
+      [0, 1, 1000, 1001, 10, true],
+      [0, 10, 1000, 1001, 100, true],
+    ],
+  },
+  {
+    name: 'rate limit down',
+    steps: [
+      [0, 100, 1, 1, 10, false],
+      [2, 10, 1, 1, 1, false],
+    ],
+  },
   { name: 'no ready pod counts as one', steps: [[0, 0, 1000, 888, 10, true]] },
   {
     name: 'scale-down delay of 5 minutes',
     settings: { panicThreshold: 100, scaleDownDelaySeconds: 300 },
-    steps: [[2, 0, 40, 40, 4, false], [300, 0, 0, 0, 4, false], [302, 0, 0, 0, 0, false]],
+    steps: [
+      [2, 0, 40, 40, 4, false],
+      [300, 0, 0, 0, 4, false],
+      [302, 0, 0, 0, 0, false],
+    ],
   },
   {
     name: 'scale-down delay, gradually',
@@ -112,7 +165,14 @@ const ROWS: Row[] = [
       [900, 0, 0, 0, 0, false],
     ],
   },
-  { name: 'no delay', settings: { panicThreshold: 100 }, steps: [[0, 0, 40, 40, 4, false], [0.5, 0, 20, 20, 2, false]] },
+  {
+    name: 'no delay',
+    settings: { panicThreshold: 100 },
+    steps: [
+      [0, 0, 40, 40, 4, false],
+      [0.5, 0, 20, 20, 2, false],
+    ],
+  },
 ];
 
 describe('decide', () => {
@@ -158,15 +218,18 @@ describe('Window', () => {
 
   it('equals a plain average over the seconds since the first write', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 50 }), { minLength: 1, maxLength: 40 }), (values) => {
-        const window = new Window(10);
-        values.forEach((value, t) => {
-          window.record(second(t), value);
-        });
-        const last = values.slice(-10);
-        const mean = last.reduce((a, b) => a + b, 0) / last.length;
-        expect(window.average(second(values.length - 1))).to.be.closeTo(mean, 1e-6);
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 50 }), { minLength: 1, maxLength: 40 }),
+        (values) => {
+          const window = new Window(10);
+          values.forEach((value, t) => {
+            window.record(second(t), value);
+          });
+          const last = values.slice(-10);
+          const mean = last.reduce((a, b) => a + b, 0) / last.length;
+          expect(window.average(second(values.length - 1))).to.be.closeTo(mean, 1e-6);
+        },
+      ),
     );
   });
 
@@ -190,7 +253,12 @@ describe('autoscalingOf', () => {
 
   it('has KPA defaults: 70 % of 100 concurrent requests, windows of 60 and 6 seconds', () => {
     const { metric, settings: s, panicWindowSeconds } = settings({});
-    expect([metric, s.target, s.stableWindowSeconds, panicWindowSeconds]).to.deep.equal(['concurrency', 70, 60, 6]);
+    expect([metric, s.target, s.stableWindowSeconds, panicWindowSeconds]).to.deep.equal([
+      'concurrency',
+      70,
+      60,
+      6,
+    ]);
   });
 
   it('takes KServe fields and Knative annotations', () => {
@@ -202,17 +270,27 @@ describe('autoscalingOf', () => {
         'autoscaling.knative.dev/scale-down-delay': '15s',
       },
     );
-    expect([read.metric, read.settings.target, read.panicWindowSeconds]).to.deep.equal(['rps', 25, 9]);
+    expect([read.metric, read.settings.target, read.panicWindowSeconds]).to.deep.equal([
+      'rps',
+      25,
+      9,
+    ]);
     expect(read.settings.scaleDownDelaySeconds).to.equal(15);
   });
 
   it('limits the target to containerConcurrency', () => {
     expect(settings({ containerConcurrency: 10 }).settings.target).to.equal(7);
-    expect(settings({ containerConcurrency: 10, scaleTarget: 4 }).settings.target).to.be.closeTo(2.8, 1e-9);
+    expect(settings({ containerConcurrency: 10, scaleTarget: 4 }).settings.target).to.be.closeTo(
+      2.8,
+      1e-9,
+    );
   });
 
   it('ignores values out of range', () => {
-    const read = settings({}, { 'autoscaling.knative.dev/window': '2s', 'autoscaling.knative.dev/target': 'many' });
+    const read = settings(
+      {},
+      { 'autoscaling.knative.dev/window': '2s', 'autoscaling.knative.dev/target': 'many' },
+    );
     expect([read.settings.stableWindowSeconds, read.settings.target]).to.deep.equal([60, 70]);
   });
 });

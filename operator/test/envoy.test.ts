@@ -34,7 +34,9 @@ async function backend(name: string, delay = 0): Promise<Backend> {
   return { server, endpoint: { address: '127.0.0.1', port, state: 'healthy' } };
 }
 
-function table(shares: Record<string, { percent: number; endpoints: readonly Endpoint[] }>): RouteTable {
+function table(
+  shares: Record<string, { percent: number; endpoints: readonly Endpoint[] }>,
+): RouteTable {
   return {
     routes: [
       {
@@ -85,10 +87,16 @@ function table(shares: Record<string, { percent: number; endpoints: readonly End
   async function publish(next: RouteTable): Promise<void> {
     controlPlane.update(next);
     const wanted = JSON.stringify(next.routes[0]);
-    await eventually('the routes are acknowledged', () => JSON.stringify(controlPlane.acknowledged('default/iris')) === wanted);
+    await eventually(
+      'the routes are acknowledged',
+      () => JSON.stringify(controlPlane.acknowledged('default/iris')) === wanted,
+    );
   }
 
-  const ask = (path = '/', headers: Record<string, string> = { host: 'iris-default.example.com' }) =>
+  const ask = (
+    path = '/',
+    headers: Record<string, string> = { host: 'iris-default.example.com' },
+  ) =>
     new Promise<{ status: number; text: string; revision: string }>((resolve, reject) => {
       import('node:http').then(({ request }) => {
         const req = request(`http://127.0.0.1:${HTTP_PORT}${path}`, { headers }, (res) => {
@@ -96,7 +104,13 @@ function table(shares: Record<string, { percent: number; endpoints: readonly End
           res.on('data', (chunk: Buffer) => {
             text += chunk;
           });
-          res.on('end', () => resolve({ status: res.statusCode ?? 0, text, revision: String(res.headers['x-wherry-revision']) }));
+          res.on('end', () =>
+            resolve({
+              status: res.statusCode ?? 0,
+              text,
+              revision: String(res.headers['x-wherry-revision']),
+            }),
+          );
         });
         req.on('error', reject);
         req.end();
@@ -109,8 +123,28 @@ function table(shares: Record<string, { percent: number; endpoints: readonly End
     controlPlane.update(table(shareOf('r1', 100)));
     const config = join(dir, 'envoy.yaml');
     writeFileSync(config, bootstrap());
-    envoy = spawn(binary as string, ['-c', config, '--service-node', 'router-1', '--service-cluster', 'r', '--concurrency', '1', '--use-dynamic-base-id', '--log-level', 'error'], { stdio: 'inherit' });
-    await eventually('Envoy is ready', async () => (await fetch(`http://127.0.0.1:${HEALTH_PORT}/ready`)).ok, 30);
+    envoy = spawn(
+      binary as string,
+      [
+        '-c',
+        config,
+        '--service-node',
+        'router-1',
+        '--service-cluster',
+        'r',
+        '--concurrency',
+        '1',
+        '--use-dynamic-base-id',
+        '--log-level',
+        'error',
+      ],
+      { stdio: 'inherit' },
+    );
+    await eventually(
+      'Envoy is ready',
+      async () => (await fetch(`http://127.0.0.1:${HEALTH_PORT}/ready`)).ok,
+      30,
+    );
   });
 
   after(async () => {
@@ -128,7 +162,10 @@ function table(shares: Record<string, { percent: number; endpoints: readonly End
     const byPath = await ask('/serving/default/iris/v2/x', { host: 'localhost' });
     expect(byPath.text).to.equal('r1 /v2/x');
     const none = await ask('/v2', { host: 'other' });
-    expect([none.status, JSON.parse(none.text)]).to.deep.equal([404, { error: 'no service has this host or path' }]);
+    expect([none.status, JSON.parse(none.text)]).to.deep.equal([
+      404,
+      { error: 'no service has this host or path' },
+    ]);
   });
 
   it('answers 503 as JSON while a service has no endpoint', async () => {
@@ -193,13 +230,20 @@ function table(shares: Record<string, { percent: number; endpoints: readonly End
         {
           name: 'default/r1/grpc',
           protocol: 'h2c',
-          endpoints: [{ address: '127.0.0.1', port: (h2.address() as AddressInfo).port, state: 'healthy' }],
+          endpoints: [
+            { address: '127.0.0.1', port: (h2.address() as AddressInfo).port, state: 'healthy' },
+          ],
         },
       ],
     });
     const client = connect(`http://127.0.0.1:${HTTP_PORT}`);
     const call = async (contentType: string) => {
-      const stream = client.request({ ':method': 'POST', ':path': '/x', ':authority': 'iris-default.example.com', 'content-type': contentType });
+      const stream = client.request({
+        ':method': 'POST',
+        ':path': '/x',
+        ':authority': 'iris-default.example.com',
+        'content-type': contentType,
+      });
       stream.end();
       let text = '';
       for await (const chunk of stream) text += chunk;
@@ -217,9 +261,16 @@ function table(shares: Record<string, { percent: number; endpoints: readonly End
     const load = new Load({ url: URL_, host: 'iris-default.example.com', body: '{}', rate: 100 });
     await new Promise((resolve) => setTimeout(resolve, 4000));
     await load.stop();
-    const rates = reports.map(({ seconds, clusters }) => (clusters['default/r1']?.requests ?? 0) / seconds);
+    const rates = reports.map(
+      ({ seconds, clusters }) => (clusters['default/r1']?.requests ?? 0) / seconds,
+    );
     expect(Math.max(...rates)).to.be.within(80, 120);
-    await eventually('a quiet report', () => reports.at(-1)?.clusters['default/r1']?.requests === 0 || reports.at(-1)?.clusters['default/r1'] === undefined);
+    await eventually(
+      'a quiet report',
+      () =>
+        reports.at(-1)?.clusters['default/r1']?.requests === 0 ||
+        reports.at(-1)?.clusters['default/r1'] === undefined,
+    );
     expect(reports.at(-1)?.router).to.equal('router-1');
   });
 
@@ -269,7 +320,17 @@ function bootstrap(): string {
           connect_timeout: '1s',
           load_assignment: {
             cluster_name: 'xds',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: XDS_PORT } } } }] }],
+            endpoints: [
+              {
+                lb_endpoints: [
+                  {
+                    endpoint: {
+                      address: { socket_address: { address: '127.0.0.1', port_value: XDS_PORT } },
+                    },
+                  },
+                ],
+              },
+            ],
           },
           typed_extension_protocol_options: {
             'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {

@@ -84,10 +84,14 @@ describe('golden plans', () => {
 
   for (const name of readdirSync(samples).sort()) {
     it(`sample ${name} on an empty cluster`, () => {
-      const documents = readFileSync(new URL(name, samples), 'utf8').split(/^---$/m).map((d) => load(d));
+      const documents = readFileSync(new URL(name, samples), 'utf8')
+        .split(/^---$/m)
+        .map((d) => load(d));
       const parent = documents.find((d) => (d as KubeObject).kind === 'InferenceService');
       const runtimes = documents.filter((d) => (d as KubeObject).kind === 'ServingRuntime');
-      const result = plan(planInput({ parent: parent as never, related: { runtimes: runtimes as never } }));
+      const result = plan(
+        planInput({ parent: parent as never, related: { runtimes: runtimes as never } }),
+      );
       result.children.forEach(validate);
       compare(result, new URL(`sample-${name.replace('.yaml', '.out.yaml')}`, folder));
     });

@@ -27,7 +27,9 @@ describe('traffic', () => {
         const { targets } = traffic(value);
         expect(targets.reduce((sum, { percent }) => sum + percent, 0)).to.equal(100);
         expect(targets.every(({ percent }) => percent >= 0 && percent <= 100)).to.equal(true);
-        expect(new Set(targets.map(({ revisionName }) => revisionName)).size).to.equal(targets.length);
+        expect(new Set(targets.map(({ revisionName }) => revisionName)).size).to.equal(
+          targets.length,
+        );
       }),
     );
   });
@@ -39,7 +41,8 @@ describe('traffic', () => {
         if (stable === undefined || value.target === stable) return;
         const ready = value.ready[value.target as 'r1'] ?? 0;
         const known = value.previous.latestReadyRevision === value.target;
-        const share = traffic(value).targets.find((t) => t.revisionName === value.target)?.percent ?? 0;
+        const share =
+          traffic(value).targets.find((t) => t.revisionName === value.target)?.percent ?? 0;
         if (ready === 0 && !known) expect(share).to.equal(0);
       }),
     );
@@ -60,7 +63,11 @@ describe('traffic', () => {
 describe('selectRuntime', () => {
   const runtime = (
     name: string,
-    spec: Partial<ServingRuntimeData['spec']> & { format?: string; priority?: number; version?: string },
+    spec: Partial<ServingRuntimeData['spec']> & {
+      format?: string;
+      priority?: number;
+      version?: string;
+    },
     created = '2026-01-01T00:00:00Z',
   ): ServingRuntimeData => {
     const { format = 'onnx', priority, version, ...rest } = spec;
@@ -80,22 +87,80 @@ describe('selectRuntime', () => {
     clusterRuntimes: ServingRuntimeData[],
     runtimes: ServingRuntimeData[] = [],
   ) => {
-    const result = selectRuntime({ modelFormat: { name: 'onnx' }, ...model }, { runtimes, clusterRuntimes });
-    return result.ok ? result.value.metadata.name : `${result.problem.reason}: ${result.problem.message}`;
+    const result = selectRuntime(
+      { modelFormat: { name: 'onnx' }, ...model },
+      { runtimes, clusterRuntimes },
+    );
+    return result.ok
+      ? result.value.metadata.name
+      : `${result.problem.reason}: ${result.problem.message}`;
   };
   const cases: [string, string, string][] = [
-    ['the highest priority wins', choose({}, [runtime('a', { priority: 1 }), runtime('b', { priority: 2 })]), 'b'],
-    ['then the lower protocol', choose({}, [runtime('a', { protocolVersions: ['v2'] }), runtime('b', { protocolVersions: ['v1'] })]), 'b'],
-    ['then the newer', choose({}, [runtime('a', {}), runtime('b', {}, '2026-02-01T00:00:00Z')]), 'b'],
+    [
+      'the highest priority wins',
+      choose({}, [runtime('a', { priority: 1 }), runtime('b', { priority: 2 })]),
+      'b',
+    ],
+    [
+      'then the lower protocol',
+      choose({}, [
+        runtime('a', { protocolVersions: ['v2'] }),
+        runtime('b', { protocolVersions: ['v1'] }),
+      ]),
+      'b',
+    ],
+    [
+      'then the newer',
+      choose({}, [runtime('a', {}), runtime('b', {}, '2026-02-01T00:00:00Z')]),
+      'b',
+    ],
     ['then the name', choose({}, [runtime('b', {}), runtime('a', {})]), 'a'],
-    ['the namespace comes before the cluster', choose({}, [runtime('a', { priority: 9 })], [runtime('n', {})]), 'n'],
-    ['a version must match exactly', choose({ modelFormat: { name: 'onnx', version: '1' } }, [runtime('a', { version: '1.2' }), runtime('b', { version: '1' })]), 'b'],
-    ['the protocol must match', choose({ protocolVersion: 'v2' }, [runtime('a', { protocolVersions: ['v1'] }), runtime('b', { protocolVersions: ['v1', 'v2'] })]), 'b'],
-    ['a disabled runtime is left out', choose({}, [runtime('a', { disabled: true, priority: 9 }), runtime('b', {})]), 'b'],
-    ['a runtime by name needs no autoSelect', choose({ runtime: 'a' }, [runtime('a', { supportedModelFormats: [{ name: 'onnx' }] })]), 'a'],
-    ['a disabled runtime by name', choose({ runtime: 'a' }, [runtime('a', { disabled: true })]), 'RuntimeDisabled: runtime "a" is disabled'],
-    ['a runtime by name of another format', choose({ runtime: 'a' }, [runtime('a', { format: 'sklearn' })]), 'NoSupportingRuntime: a does not support model format "onnx"'],
-    ['none at all', choose({}, []), 'NoSupportingRuntime: no runtime supports model format "onnx" (no runtime is installed)'],
+    [
+      'the namespace comes before the cluster',
+      choose({}, [runtime('a', { priority: 9 })], [runtime('n', {})]),
+      'n',
+    ],
+    [
+      'a version must match exactly',
+      choose({ modelFormat: { name: 'onnx', version: '1' } }, [
+        runtime('a', { version: '1.2' }),
+        runtime('b', { version: '1' }),
+      ]),
+      'b',
+    ],
+    [
+      'the protocol must match',
+      choose({ protocolVersion: 'v2' }, [
+        runtime('a', { protocolVersions: ['v1'] }),
+        runtime('b', { protocolVersions: ['v1', 'v2'] }),
+      ]),
+      'b',
+    ],
+    [
+      'a disabled runtime is left out',
+      choose({}, [runtime('a', { disabled: true, priority: 9 }), runtime('b', {})]),
+      'b',
+    ],
+    [
+      'a runtime by name needs no autoSelect',
+      choose({ runtime: 'a' }, [runtime('a', { supportedModelFormats: [{ name: 'onnx' }] })]),
+      'a',
+    ],
+    [
+      'a disabled runtime by name',
+      choose({ runtime: 'a' }, [runtime('a', { disabled: true })]),
+      'RuntimeDisabled: runtime "a" is disabled',
+    ],
+    [
+      'a runtime by name of another format',
+      choose({ runtime: 'a' }, [runtime('a', { format: 'sklearn' })]),
+      'NoSupportingRuntime: a does not support model format "onnx"',
+    ],
+    [
+      'none at all',
+      choose({}, []),
+      'NoSupportingRuntime: no runtime supports model format "onnx" (no runtime is installed)',
+    ],
   ];
   for (const [name, actual, expected] of cases) it(name, () => expect(actual).to.equal(expected));
 });
@@ -111,17 +176,38 @@ describe('renderTemplate', () => {
     it(text, () => expect(renderTemplate(text, data)).to.equal(expected));
   }
   it('refuses a key that is absent', () => {
-    expect(() => renderTemplate('{{.Labels.no}}', data)).to.throw(TemplateError, '{{.Labels.no}} has no value');
+    expect(() => renderTemplate('{{.Labels.no}}', data)).to.throw(
+      TemplateError,
+      '{{.Labels.no}} has no value',
+    );
   });
 });
 
 describe('merge', () => {
   it('merges lists by their key, joins arguments, replaces other lists', () => {
-    const base = { args: ['a'], env: [{ name: 'X', value: '1' }, { name: 'Y', value: '2' }], command: ['c'] };
-    const patch = { args: ['b'], env: [{ name: 'X', valueFrom: {} }, { name: 'Z', value: '3' }], command: ['d'] };
+    const base = {
+      args: ['a'],
+      env: [
+        { name: 'X', value: '1' },
+        { name: 'Y', value: '2' },
+      ],
+      command: ['c'],
+    };
+    const patch = {
+      args: ['b'],
+      env: [
+        { name: 'X', valueFrom: {} },
+        { name: 'Z', value: '3' },
+      ],
+      command: ['d'],
+    };
     expect(merge<object>(base, patch)).to.deep.equal({
       args: ['a', 'b'],
-      env: [{ name: 'X', valueFrom: {} }, { name: 'Y', value: '2' }, { name: 'Z', value: '3' }],
+      env: [
+        { name: 'X', valueFrom: {} },
+        { name: 'Y', value: '2' },
+        { name: 'Z', value: '3' },
+      ],
       command: ['d'],
     });
   });

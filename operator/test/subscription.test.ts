@@ -60,10 +60,17 @@ class FakeRouter {
       endpoints: current.clusters.map(({ name }) => name),
       routes: ['wherry'],
     };
-    this.subscription.receive({ type, nonce, names: names[type], error: refused ? 'no' : undefined });
+    this.subscription.receive({
+      type,
+      nonce,
+      names: names[type],
+      error: refused ? 'no' : undefined,
+    });
     if (refused) return;
-    if (type === 'clusters') this.subscription.receive({ type: 'endpoints', names: names.endpoints, nonce: '' });
-    if (type === 'listeners') this.subscription.receive({ type: 'routes', names: names.routes, nonce: '' });
+    if (type === 'clusters')
+      this.subscription.receive({ type: 'endpoints', names: names.endpoints, nonce: '' });
+    if (type === 'listeners')
+      this.subscription.receive({ type: 'routes', names: names.routes, nonce: '' });
   }
 }
 
@@ -92,7 +99,9 @@ describe('Subscription', () => {
     router.log.length = 0;
     router.settle(table({ b: 100 }));
     expect(router.log).to.deep.equal(['clusters 2', 'endpoints 1', 'routes 1', 'clusters 1']);
-    expect(router.subscription.ackedRoutes?.routes.get('default/s0')?.targets[0]?.revision).to.equal('b');
+    expect(
+      router.subscription.ackedRoutes?.routes.get('default/s0')?.targets[0]?.revision,
+    ).to.equal('b');
   });
 
   it('sends only the endpoints that changed', () => {
@@ -122,6 +131,8 @@ describe('Subscription', () => {
     expect(router.log).to.deep.equal([]);
     router.refuse = undefined;
     router.settle(table({ a: 50, b: 50 }));
-    expect(router.subscription.ackedRoutes?.routes.get('default/s0')?.targets[1]?.percent).to.equal(50);
+    expect(router.subscription.ackedRoutes?.routes.get('default/s0')?.targets[1]?.percent).to.equal(
+      50,
+    );
   });
 });

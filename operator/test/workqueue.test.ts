@@ -22,7 +22,11 @@ describe('WorkQueue', () => {
 
   it('backs off exponentially by key until forgotten', () => {
     const delays: number[] = [];
-    const queue = new WorkQueue({ baseDelay: 10, maxDelay: 50, delay: (_fn, ms) => delays.push(ms) });
+    const queue = new WorkQueue({
+      baseDelay: 10,
+      maxDelay: 50,
+      delay: (_fn, ms) => delays.push(ms),
+    });
     for (let i = 0; i < 4; i++) queue.retry('a');
     queue.retry('b');
     queue.forget('a');
@@ -40,34 +44,37 @@ describe('WorkQueue', () => {
 
   it('never works on a key twice at a time and loses no key', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 50 }), async (keys) => {
-        const queue = new WorkQueue();
-        const working = new Set<string>();
-        const lastDone = new Map<string, number>();
-        let clock = 0;
-        const worker = async () => {
-          for (let key = await queue.next(); key !== undefined; key = await queue.next()) {
-            expect(working.has(key)).to.equal(false);
-            working.add(key);
-            const started = ++clock;
+      fc.asyncProperty(
+        fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 50 }),
+        async (keys) => {
+          const queue = new WorkQueue();
+          const working = new Set<string>();
+          const lastDone = new Map<string, number>();
+          let clock = 0;
+          const worker = async () => {
+            for (let key = await queue.next(); key !== undefined; key = await queue.next()) {
+              expect(working.has(key)).to.equal(false);
+              working.add(key);
+              const started = ++clock;
+              await Promise.resolve();
+              lastDone.set(key, started);
+              working.delete(key);
+              queue.done(key);
+            }
+          };
+          const workers = [worker(), worker()];
+          const lastAdded = new Map<string, number>();
+          for (const key of keys) {
+            lastAdded.set(key, ++clock);
+            queue.add(key);
             await Promise.resolve();
-            lastDone.set(key, started);
-            working.delete(key);
-            queue.done(key);
           }
-        };
-        const workers = [worker(), worker()];
-        const lastAdded = new Map<string, number>();
-        for (const key of keys) {
-          lastAdded.set(key, ++clock);
-          queue.add(key);
-          await Promise.resolve();
-        }
-        for (let i = 0; i < 200; i++) await Promise.resolve();
-        for (const [key, added] of lastAdded) expect(lastDone.get(key)).to.be.greaterThan(added);
-        queue.close();
-        await Promise.all(workers);
-      }),
+          for (let i = 0; i < 200; i++) await Promise.resolve();
+          for (const [key, added] of lastAdded) expect(lastDone.get(key)).to.be.greaterThan(added);
+          queue.close();
+          await Promise.all(workers);
+        },
+      ),
       { numRuns: 50 },
     );
   });

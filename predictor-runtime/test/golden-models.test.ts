@@ -25,7 +25,11 @@ const fixtures = new URL('models/', import.meta.url);
 const shipped = new URL('../models/', import.meta.url);
 
 /** The framework writes a NaN as null; JSON has no other word for it. */
-function close(actual: unknown, expected: unknown, { atol, rtol }: { atol: number; rtol: number }): boolean {
+function close(
+  actual: unknown,
+  expected: unknown,
+  { atol, rtol }: { atol: number; rtol: number },
+): boolean {
   if (typeof expected !== 'number' || typeof actual !== 'number') {
     return JSON.stringify(actual) === JSON.stringify(expected);
   }
@@ -58,7 +62,10 @@ describe('golden models', () => {
             expect(actual?.data, title).to.have.length(flat.length);
             flat.forEach((value, i) => {
               const got = actual?.data[i];
-              expect(close(got, value, tolerance), `${title} ${expected.name}[${i}]: ${JSON.stringify(got)}`).to.equal(true);
+              expect(
+                close(got, value, tolerance),
+                `${title} ${expected.name}[${i}]: ${JSON.stringify(got)}`,
+              ).to.equal(true);
             });
           }
         }

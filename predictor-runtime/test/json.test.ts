@@ -19,13 +19,18 @@ describe('V2 JSON', () => {
     it(`what is encoded decodes to the same ${datatype} tensor`, () => {
       fc.assert(
         fc.property(fc.array(element as fc.Arbitrary<unknown>), (values) => {
-          const data = values.map((v) => (typeof v === 'bigint' ? v.toString() : JSON.stringify(v)));
+          const data = values.map((v) =>
+            typeof v === 'bigint' ? v.toString() : JSON.stringify(v),
+          );
           const text = `{"inputs":[{"name":"x","datatype":"${datatype}","shape":[${values.length}],"data":[${data}]}]}`;
           const [first] = decodeInferRequest(text).inputs as [Tensor];
           const encoded = encodeInferResponse({ modelName: 'm', outputs: [first] });
-          const [second] = decodeInferRequest(encoded.replace('"outputs"', '"inputs"')).inputs as [Tensor];
+          const [second] = decodeInferRequest(encoded.replace('"outputs"', '"inputs"')).inputs as [
+            Tensor,
+          ];
           // -0 is 0 in JSON.
-          const plain = ({ data: d }: Tensor) => Array.from(d as ArrayLike<unknown>, (v) => (v === 0 ? 0 : v));
+          const plain = ({ data: d }: Tensor) =>
+            Array.from(d as ArrayLike<unknown>, (v) => (v === 0 ? 0 : v));
           expect(plain(second)).to.deep.equal(plain(first));
         }),
       );

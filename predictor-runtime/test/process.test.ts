@@ -9,25 +9,46 @@ const model = (name: string) => fileURLToPath(new URL(`models/${name}`, import.m
 
 describe('predictor process', () => {
   for (const [name, dir, reason] of [
-    ['a missing folder', '/no/such/folder', /^model folder \/no\/such\/folder cannot be read: ENOENT/],
-    ['a folder without a model', model('sequence_input/..'), /^no \.onnx file in .*: it holds add_two,/],
-    ['a corrupt model', model('bad_corrupt'), /^ONNX Runtime cannot load .*bad_corrupt\/model.onnx: /],
+    [
+      'a missing folder',
+      '/no/such/folder',
+      /^model folder \/no\/such\/folder cannot be read: ENOENT/,
+    ],
+    [
+      'a folder without a model',
+      model('sequence_input/..'),
+      /^no \.onnx file in .*: it holds add_two,/,
+    ],
+    [
+      'a corrupt model',
+      model('bad_corrupt'),
+      /^ONNX Runtime cannot load .*bad_corrupt\/model.onnx: /,
+    ],
     ['a truncated model', model('bad_truncated'), /^ONNX Runtime cannot load /],
     ['an empty model', model('bad_empty'), /model\.onnx is an empty file$/],
     ['an unknown operator', model('bad_unknown_op'), /^ONNX Runtime cannot load /],
-    ['a model with sequences', model('sequence_input'), /is a sequence or map, which the V2 protocol cannot carry/],
+    [
+      'a model with sequences',
+      model('sequence_input'),
+      /is a sequence or map, which the V2 protocol cannot carry/,
+    ],
   ] as const) {
     it(`ends with the reason for ${name}`, async () => {
-      await withPredictor(['--model_name=m', `--model_dir=${dir}`], async ({ exit, terminationMessage }) => {
-        expect(await exit).to.equal(1);
-        expect(terminationMessage()).to.match(reason);
-      });
+      await withPredictor(
+        ['--model_name=m', `--model_dir=${dir}`],
+        async ({ exit, terminationMessage }) => {
+          expect(await exit).to.equal(1);
+          expect(terminationMessage()).to.match(reason);
+        },
+      );
     });
   }
 
   it('answers help and refuses unknown flags', async () => {
     await withPredictor(['--help'], async ({ exit }) => expect(await exit).to.equal(0));
-    await withPredictor(['--model_name=m', '--nope'], async ({ exit }) => expect(await exit).to.equal(1));
+    await withPredictor(['--model_name=m', '--nope'], async ({ exit }) =>
+      expect(await exit).to.equal(1),
+    );
   });
 
   it('serves a model that ships with it', async () => {
@@ -52,9 +73,15 @@ describe('predictor process', () => {
     const args = ['--model_name=add', `--model_dir=${model('add_two')}`];
     await withPredictor(args, async ({ url, child, exit }) => {
       const base = await url;
-      const tensor = (name: string) => ({ name, datatype: 'INT32', shape: [1, 4], data: [1, 2, 3, 4] });
+      const tensor = (name: string) => ({
+        name,
+        datatype: 'INT32',
+        shape: [1, 4],
+        data: [1, 2, 3, 4],
+      });
       const body = JSON.stringify({ inputs: [tensor('a'), tensor('b')] });
-      while (!(await fetch(`${base}/v2/health/ready`)).ok) await new Promise((r) => setTimeout(r, 20));
+      while (!(await fetch(`${base}/v2/health/ready`)).ok)
+        await new Promise((r) => setTimeout(r, 20));
       const req = request(`${base}/v2/models/add/infer`, {
         method: 'POST',
         headers: { 'content-length': String(body.length) },

@@ -59,7 +59,9 @@ describe('V2 over REST', () => {
       ) as { cases: { request: { inputs: { name: string; datatype: string }[] } }[] };
       const inputs = golden.cases[0]?.request.inputs ?? [];
       const body = JSON.stringify({
-        inputs: inputs.map((input) => (input.datatype === 'INT64' ? { ...input, data: '#', raw_b64: undefined } : input)),
+        inputs: inputs.map((input) =>
+          input.datatype === 'INT64' ? { ...input, data: '#', raw_b64: undefined } : input,
+        ),
       }).replace('"#"', '[9007199254740993, -9223372036854775808, 0, 9223372036854775807]');
       const reply = await fetch(`${url}/v2/models/d/infer`, { method: 'POST', body });
       const text = await reply.text();
@@ -88,7 +90,10 @@ describe('V2 over REST', () => {
   it('survives a client that leaves in the middle of its body', async () => {
     await withServer({ modelName: 'add', modelDir: addTwo }, async (url) => {
       await new Promise<void>((resolve) => {
-        const req = request(`${url}/v2/models/add/infer`, { method: 'POST', headers: { 'content-length': '100' } });
+        const req = request(`${url}/v2/models/add/infer`, {
+          method: 'POST',
+          headers: { 'content-length': '100' },
+        });
         req.on('error', () => resolve());
         req.write('{"inp');
         setTimeout(() => req.destroy(), 50);

@@ -13,7 +13,12 @@ export async function withServer(
   config: Partial<Config> & { modelName: string },
   run: (url: string) => Promise<void>,
 ): Promise<void> {
-  const defaults = parseConfig(['--model_name=x', '--http_port=0', '--host=127.0.0.1', '--threads=1']);
+  const defaults = parseConfig([
+    '--model_name=x',
+    '--http_port=0',
+    '--host=127.0.0.1',
+    '--threads=1',
+  ]);
   const log = createLogger('error');
   const server = await startServer({ config: { ...defaults, ...config }, env: {}, log });
   try {

@@ -1,7 +1,16 @@
 /** Storage against real servers: HTTP, and an S3-compatible one when the runner has it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -38,7 +47,9 @@ describe('storage', () => {
       'storageUri "ftp://host/x": scheme "ftp" is not supported here, use one of builtin, file, http, https, s3',
     );
     expect(await refusal('no-scheme')).to.contain('scheme "" is not supported');
-    expect(await refusal('builtin://nope')).to.match(/^storageUri "builtin:\/\/nope": .*models\/nope cannot be read: ENOENT/);
+    expect(await refusal('builtin://nope')).to.match(
+      /^storageUri "builtin:\/\/nope": .*models\/nope cannot be read: ENOENT/,
+    );
     expect(await refusal('file:///etc/hostname')).to.contain('is not a folder');
   });
 
@@ -58,7 +69,8 @@ describe('storage', () => {
     const server = createServer((req, res) => {
       const answer = answers[req.url ?? ''];
       if (answer === undefined) res.writeHead(404).end();
-      else if (req.url === '/secret/model.onnx' && req.headers.authorization !== 'Bearer t') res.writeHead(401).end();
+      else if (req.url === '/secret/model.onnx' && req.headers.authorization !== 'Bearer t')
+        res.writeHead(401).end();
       else answer(res);
     });
     answers['/secret/model.onnx'] = answers['/m/model.onnx'] as never;
@@ -84,7 +96,9 @@ describe('storage', () => {
     });
 
     it('tells a missing file, a cut transfer and a server that is away, and leaves no half file', async () => {
-      expect(await refusal(`${base}/none`)).to.equal(`fetch ${base}/none: the server answered 404 Not Found`);
+      expect(await refusal(`${base}/none`)).to.equal(
+        `fetch ${base}/none: the server answered 404 Not Found`,
+      );
       expect(await refusal(`${base}/cut/model.onnx`)).to.match(/^fetch .*\/cut\/model\.onnx: /);
       expect(await refusal('http://127.0.0.1:1/model.onnx')).to.match(/ECONNREFUSED|bad port/);
       expect(readdirSync(dir)).to.deep.equal([]);
@@ -110,9 +124,19 @@ describe('storage', () => {
       writeFileSync(join(root, 'models/iris/1/labels.txt'), 'setosa\n');
       writeFileSync(join(root, 'models/iris-other'), 'not below the prefix');
       Object.assign(process.env, env);
-      process_ = spawn(gateway as string, ['--port', `127.0.0.1:${port}`, '--access', 'key', '--secret', 'secret', 'posix', root], { stdio: 'ignore' });
+      process_ = spawn(
+        gateway as string,
+        ['--port', `127.0.0.1:${port}`, '--access', 'key', '--secret', 'secret', 'posix', root],
+        { stdio: 'ignore' },
+      );
       for (let i = 0; i < 100; i++) {
-        if (await fetch(`http://127.0.0.1:${port}`).then(() => true, () => false)) return;
+        if (
+          await fetch(`http://127.0.0.1:${port}`).then(
+            () => true,
+            () => false,
+          )
+        )
+          return;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     });
@@ -146,10 +170,16 @@ describe('storage', () => {
     });
 
     it('tells wrong keys, a missing bucket and an empty prefix', async () => {
-      const wrong = JSON.stringify({ access_key_id: 'key', secret_access_key: 'no', endpoint_url: `http://127.0.0.1:${port}` });
+      const wrong = JSON.stringify({
+        access_key_id: 'key',
+        secret_access_key: 'no',
+        endpoint_url: `http://127.0.0.1:${port}`,
+      });
       expect(await refusal('s3://models/iris', { STORAGE_CONFIG: wrong })).to.match(/signature/i);
       expect(await refusal('s3://nope/iris', env)).to.match(/^fetch s3:\/\/nope\/iris: .*bucket/i);
-      expect(await refusal('s3://models/none', env)).to.equal('fetch s3://models/none: no object has this key or prefix');
+      expect(await refusal('s3://models/none', env)).to.equal(
+        'fetch s3://models/none: no object has this key or prefix',
+      );
     });
   });
 });

@@ -1,6 +1,8 @@
 /** ONNX models through onnxruntime-node: the only file that knows the engine. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+// Before the engine: see there.
+import './telemetry.ts';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { InferenceError } from '../errors.ts';
 import { type Datatype, datatype, datatypeOfOnnx, type TensorData } from '../v2/datatypes.ts';

@@ -1,0 +1,245 @@
+/** Local mode as a person starts it: `wherry local`, files that change, Ctrl-C. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { eventually, Load } from '../../e2e/harness/load.ts';
+import { Admission } from '../src/local/admission.ts';
+import { pick } from '../src/local/proxy.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const SAMPLES = new URL('../../config/samples/', import.meta.url);
+const sample = (name: string) => readFileSync(new URL(name, SAMPLES), 'utf8');
+const INPUT = JSON.stringify({
+  inputs: [{ name: 'X', datatype: 'FP32', shape: [1, 4], data: [6.8, 2.8, 4.8, 1.4] }],
+});
+
+class Local {
+  readonly tmp = mkdtempSync(join(tmpdir(), 'wherry-test-'));
+  readonly file = join(this.tmp, 'iris.yaml');
+  output = '';
+  child: ChildProcess | undefined;
+  exit: Promise<number | null> = Promise.resolve(null);
+
+  start(args: readonly string[] = ['-f', this.file, '--port', '0']): void {
+    const child = spawn(process.execPath, [join(ROOT, 'operator/src/main.ts'), 'local', ...args], {
+      cwd: ROOT,
+      env: { ...process.env, TMPDIR: this.tmp },
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        this.output += chunk;
+      });
+    }
+    this.child = child;
+    this.exit = new Promise((resolve) => child.once('exit', resolve));
+  }
+
+  async says(text: string | RegExp): Promise<string> {
+    const found = () =>
+      typeof text === 'string' ? this.output.includes(text) : text.test(this.output);
+    await eventually(`${text} in:\n${this.output}`, found, 20);
+    return this.output;
+  }
+
+  async url(): Promise<string> {
+    await this.says('listening on');
+    return /listening on (http:\S+);/.exec(this.output)?.[1] ?? '';
+  }
+
+  async stop(): Promise<void> {
+    this.child?.kill('SIGINT');
+    await this.exit;
+    rmSync(this.tmp, { recursive: true });
+  }
+}
+
+describe('local mode', function () {
+  this.timeout(60_000);
+  let local: Local;
+  beforeEach(() => {
+    local = new Local();
+  });
+  afterEach(() => local.stop());
+
+  it('serves the sample by host and by path, and prints a curl line that works', async () => {
+    local.start(['-f', 'config/samples/iris.yaml', '--port', '0']);
+    const url = await local.url();
+    await local.says('try: ');
+    const port = new URL(url).port;
+    expect(local.output).to.contain(`http://iris-default.localhost:${port}/v2/models/iris/infer`);
+    const line = /try: (curl .*)/.exec(local.output)?.[1] ?? '';
+    const answer = JSON.parse(execFileSync('bash', ['-c', line], { encoding: 'utf8' })) as object;
+    expect(answer).to.have.property('model_name', 'iris');
+    const byPath = await fetch(`${url}/serving/default/iris/v2/models/iris/infer`, {
+      method: 'POST',
+      body: INPUT,
+    });
+    const { outputs } = (await byPath.json()) as { outputs: { data: number[] }[] };
+    expect(outputs[0]?.data).to.deep.equal([1]);
+    expect(outputs[1]?.data[1]).to.be.closeTo(0.80127, 1e-4);
+    const none = await fetch(`${url}/v2`);
+    expect([none.status, await none.json()]).to.deep.equal([
+      404,
+      { error: `no service at localhost:${port}/v2; there is iris-default.localhost` },
+    ]);
+  });
+
+  it('reconciles a saved file: canary, split, promotion, with no request lost, then deletion', async () => {
+    writeFileSync(local.file, sample('iris.yaml'));
+    local.start();
+    const url = await local.url();
+    await local.says('ready, 100 % to iris-predictor-00001');
+    const load = new Load({
+      url: `${url}/serving/default/iris/v2/models/iris/infer`,
+      body: INPUT,
+      rate: 200,
+    });
+    writeFileSync(local.file, sample('canary.yaml'));
+    await local.says('10 % to iris-predictor-00002, 90 % to iris-predictor-00001');
+    const from = load.now;
+    await new Promise((resolve) => setTimeout(resolve, 6000));
+    const shares = load.shares(from);
+    writeFileSync(local.file, sample('canary.yaml').replace(/ *canaryTrafficPercent: 10\n/, ''));
+    await local.says('ready, 100 % to iris-predictor-00002');
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await load.stop();
+    expect(load.failures).to.deep.equal([]);
+    expect(shares['iris-predictor-00002']).to.be.closeTo(10, 4);
+    writeFileSync(local.file, '');
+    await eventually(
+      'the service is gone',
+      async () => (await fetch(`${url}/serving/default/iris/v2`)).status === 404,
+    );
+  });
+
+  it('leaves no process and no temporary file behind', async () => {
+    writeFileSync(local.file, sample('iris.yaml'));
+    local.start();
+    await local.says('ready, 100 %');
+    const pids = () =>
+      execFileSync('pgrep', ['-f', `model_dir=${local.tmp}`], { encoding: 'utf8' });
+    expect(pids()).not.to.equal('');
+    local.child?.kill('SIGINT');
+    expect(await local.exit).to.equal(0);
+    expect(pids).to.throw();
+    expect(readdirSync(local.tmp)).to.deep.equal(['iris.yaml']);
+  });
+
+  it('tells why a model does not load while the old one serves on', async () => {
+    writeFileSync(local.file, sample('iris.yaml'));
+    local.start();
+    const url = await local.url();
+    await local.says('ready, 100 %');
+    writeFileSync(
+      local.file,
+      sample('iris.yaml').replace('builtin://iris', 'file:///no/such/model'),
+    );
+    await local.says(/not ready, ModelLoadFailed: .*\/no\/such\/model cannot be read: ENOENT/);
+    const answer = await fetch(`${url}/serving/default/iris/v2/models/iris/infer`, {
+      method: 'POST',
+      body: INPUT,
+    });
+    expect(answer.status).to.equal(200);
+    writeFileSync(local.file, sample('iris.yaml').replace('builtin://iris', 'gopher://x'));
+    await local.says(/not ready, InvalidPredictorSpec: storageUri "gopher:\/\/x" is not supported/);
+    writeFileSync(local.file, '{ this is: [not yaml');
+    await local.says('file not applied, what it held before stays');
+    expect((await fetch(`${url}/serving/default/iris/v2/health/live`)).status).to.equal(200);
+  });
+
+  it('refuses a file that the API server would refuse, with all that is wrong', async () => {
+    writeFileSync(
+      local.file,
+      sample('iris.yaml').replace(
+        'predictor:',
+        'predictor:\n    canaryTrafficPercent: 150\n    minReplica: 2',
+      ),
+    );
+    local.start();
+    expect(await local.exit).to.equal(1);
+    expect(local.output).to.contain('spec.predictor.canaryTrafficPercent: must be <= 100');
+    expect(local.output).to.contain('spec.predictor.minReplica: unknown field');
+  });
+
+  it('says when its port is taken', async () => {
+    writeFileSync(local.file, sample('iris.yaml'));
+    local.start();
+    const port = new URL(await local.url()).port;
+    const second = new Local();
+    second.start(['-f', local.file, '--port', port]);
+    expect(await second.exit).to.equal(1);
+    expect(second.output).to.contain(`port ${port} is taken: choose another with --port`);
+    await second.stop();
+  });
+});
+
+describe('admission on the laptop', () => {
+  const admission = new Admission(new URL('../../config/crd/', import.meta.url));
+  const isvc = (predictor: object, name = 'iris') => ({
+    apiVersion: 'serving.kserve.io/v1beta1',
+    kind: 'InferenceService',
+    metadata: { name },
+    spec: { predictor },
+  });
+  const model = { modelFormat: { name: 'onnx' }, storageUri: 'builtin://iris' };
+
+  for (const [title, object, problem] of [
+    ['a good service', isvc({ model }), undefined],
+    ['a name with capitals', isvc({ model }, 'Iris'), /name must consist of lower case/],
+    ['no model', isvc({}), /no model source/],
+    ['two models', isvc({ model, onnx: {} }), /more than one model source/],
+    [
+      'min above max',
+      isvc({ model, minReplicas: 3, maxReplicas: 2 }),
+      /minReplicas .* cannot be greater than maxReplicas/,
+    ],
+    [
+      'a name in the model',
+      isvc({ model: { ...model, name: 'x' } }),
+      /'name' field is not allowed/,
+    ],
+    [
+      'a transformer',
+      { ...isvc({ model }), spec: { predictor: { model }, transformer: {} } },
+      /spec.transformer is not supported/,
+    ],
+    [
+      'PYTHONPATH',
+      isvc({ model: { ...model, env: [{ name: 'PYTHONPATH', value: '/x' }] } }),
+      /PYTHONPATH is not allowed/,
+    ],
+    [
+      'an unknown kind',
+      { ...isvc({ model }), kind: 'Deployment' },
+      /kind: "Deployment" is not served here/,
+    ],
+  ] as const) {
+    it(title, () => {
+      const problems = admission.problems(object).join('\n');
+      if (problem === undefined) expect(problems).to.equal('');
+      else expect(problems).to.match(problem);
+    });
+  }
+});
+
+describe('pick', () => {
+  const target = (revision: string, weight: number) => ({
+    revision,
+    weight,
+    percent: weight,
+    cluster: revision,
+  });
+  it('follows the weights exactly', () => {
+    const targets = [target('a', 10), target('b', 0), target('c', 90)];
+    const counts: Record<string, number> = {};
+    for (let i = 0; i < 1000; i++) {
+      const { revision = '' } = pick(targets, i / 1000) ?? {};
+      counts[revision] = (counts[revision] ?? 0) + 1;
+    }
+    expect(counts).to.deep.equal({ a: 100, c: 900 });
+    expect(pick([target('a', 0)], 0.5)).to.equal(undefined);
+  });
+});
