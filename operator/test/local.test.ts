@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { eventually, Load } from '../../e2e/harness/load.ts';
+import type { KubeObject } from '../src/api/kube.ts';
 import { Admission } from '../src/local/admission.ts';
 import { pick } from '../src/local/proxy.ts';
 
@@ -218,7 +219,7 @@ describe('admission on the laptop', () => {
     ],
   ] as const) {
     it(title, () => {
-      const problems = admission.problems(object).join('\n');
+      const problems = admission.problems(object as KubeObject).join('\n');
       if (problem === undefined) expect(problems).to.equal('');
       else expect(problems).to.match(problem);
     });

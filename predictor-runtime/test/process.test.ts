@@ -45,10 +45,12 @@ describe('predictor process', () => {
   }
 
   it('answers help and refuses unknown flags', async () => {
-    await withPredictor(['--help'], async ({ exit }) => expect(await exit).to.equal(0));
-    await withPredictor(['--model_name=m', '--nope'], async ({ exit }) =>
-      expect(await exit).to.equal(1),
-    );
+    await withPredictor(['--help'], async ({ exit }) => {
+      expect(await exit).to.equal(0);
+    });
+    await withPredictor(['--model_name=m', '--nope'], async ({ exit }) => {
+      expect(await exit).to.equal(1);
+    });
   });
 
   it('serves a model that ships with it', async () => {

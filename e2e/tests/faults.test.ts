@@ -1,0 +1,109 @@
+/** Parts of Wherry die under load: what the remaining parts can serve is served. */
+import { expect } from 'chai';
+import { NAMESPACE } from '../harness/cluster.ts';
+import {
+  apply,
+  get,
+  IRIS_INPUT,
+  infer,
+  isvc,
+  kubectl,
+  ready,
+  removeAll,
+  router,
+} from '../harness/kubectl.ts';
+import { eventually, Load } from '../harness/load.ts';
+
+describe('faults under load', function () {
+  this.timeout(240_000);
+  let load: Load;
+  beforeEach(async () => {
+    await apply(isvc('steady'));
+    await ready('steady');
+    load = new Load({
+      url: `${router()}/v2/models/steady/infer`,
+      host: 'steady-default.example.com',
+      body: IRIS_INPUT,
+      rate: 200,
+    });
+  });
+  afterEach(() => load.stop());
+  after(() => removeAll('steady', 'late'));
+
+  it('the operator is killed: warm traffic goes on, and then the operator does its work again', async () => {
+    await kubectl('scale', 'deploy/wherry-operator', '-n', NAMESPACE, '--replicas=0');
+    await kubectl(
+      'delete',
+      'pods',
+      '-n',
+      NAMESPACE,
+      '-l',
+      'app.kubernetes.io/name=wherry-operator',
+      '--force',
+      '--grace-period=0',
+      '--ignore-not-found',
+    );
+    const from = load.outcomes.length;
+    await new Promise((resolve) => setTimeout(resolve, 10_000));
+    expect(load.outcomes.length - from, 'answers while there is no operator').to.be.greaterThan(
+      1500,
+    );
+    await apply(isvc('late'));
+    await kubectl('scale', 'deploy/wherry-operator', '-n', NAMESPACE, '--replicas=1');
+    await ready('late');
+    expect((await infer('late')).status).to.equal(200);
+    await load.stop();
+    expect(load.failures).to.deep.equal([]);
+  });
+
+  it('the routers are restarted one after the other', async () => {
+    await kubectl('rollout', 'restart', 'deploy/wherry-router', '-n', NAMESPACE);
+    await kubectl('rollout', 'status', 'deploy/wherry-router', '-n', NAMESPACE, '--timeout=120s');
+    await eventually('the old routers are gone', async () => {
+      const { items } = await get<{ items: unknown[] }>(
+        'pods',
+        '-n',
+        NAMESPACE,
+        '-l',
+        'app.kubernetes.io/name=wherry-router',
+      );
+      return items.length === 2;
+    });
+    await load.stop();
+    expect(load.outcomes.length).to.be.greaterThan(2000);
+    expect(load.failures).to.deep.equal([]);
+  });
+
+  it('a router pod is deleted', async () => {
+    const { items } = await get<{ items: { metadata: { name: string } }[] }>(
+      'pods',
+      '-n',
+      NAMESPACE,
+      '-l',
+      'app.kubernetes.io/name=wherry-router',
+    );
+    await kubectl('delete', 'pod', '-n', NAMESPACE, items[0]?.metadata.name ?? '');
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await load.stop();
+    expect(load.failures).to.deep.equal([]);
+  });
+
+  it('a predictor pod is deleted while another serves', async () => {
+    await apply(isvc('steady', { minReplicas: 2 }));
+    await eventually(
+      'two pods',
+      async () =>
+        (await get<{ status: { readyReplicas?: number } }>('deployment', 'steady-predictor-00001'))
+          .status.readyReplicas === 2,
+    );
+    const { items } = await get<{ items: { metadata: { name: string } }[] }>(
+      'pods',
+      '-l',
+      'serving.kserve.io/inferenceservice=steady',
+    );
+    await kubectl('delete', 'pod', items[0]?.metadata.name ?? '');
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await load.stop();
+    expect(load.failures).to.deep.equal([]);
+  });
+});

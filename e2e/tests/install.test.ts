@@ -1,0 +1,141 @@
+/** What a user sees first: install, apply, get, curl. */
+import { expect } from 'chai';
+import { NAMESPACE, ROOT } from '../harness/cluster.ts';
+import {
+  apply,
+  get,
+  IRIS_INPUT,
+  infer,
+  kubectl,
+  ready,
+  removeAll,
+  router,
+  sample,
+} from '../harness/kubectl.ts';
+import { run } from '../harness/shell.ts';
+
+describe('install and first service', function () {
+  this.timeout(120_000);
+  before(async () => {
+    await apply(sample('iris.yaml'));
+    await ready('iris');
+  });
+  after(() => removeAll('iris'));
+
+  it('the chart passes helm lint, and refuses values it does not know', async () => {
+    await run('helm', ['lint', '--strict', `${ROOT}/charts/wherry`]);
+    const template = ['template', 'x', `${ROOT}/charts/wherry`, '--kube-version', '1.34.0'];
+    const wrong = await run('helm', [...template, '--set', 'router.replica=3']).catch(
+      (e: Error) => e.message,
+    );
+    expect(wrong).to.contain('replica');
+  });
+
+  it('kubectl get isvc shows URL and READY, and no split', async () => {
+    const table = (await kubectl('get', 'isvc', 'iris')).trim().split('\n');
+    expect(table[0]?.split(/\s{2,}|\s+/)).to.deep.equal([
+      ...[
+        'NAME',
+        'URL',
+        'READY',
+        'PREV',
+        'LATEST',
+        'PREVROLLEDOUTREVISION',
+        'LATESTREADYREVISION',
+        'AGE',
+      ],
+    ]);
+    expect(table[1]).to.match(
+      /^iris\s+http:\/\/iris-default\.example\.com\s+True\s+100\s+iris-predictor-00001\s+\d+s$/,
+    );
+  });
+
+  it('answers by host, by path, and what the model says', async () => {
+    const { status, body } = await infer('iris');
+    expect(status, body).to.equal(200);
+    expect(JSON.parse(body)).to.have.nested.property('outputs[0].data[0]', 1);
+    const byPath = await fetch(`${router()}/serving/default/iris/v2/models/iris`);
+    expect(await byPath.json()).to.have.property('name', 'iris');
+  });
+
+  it('answers callers in the cluster under both Service names', async () => {
+    for (const host of [
+      'iris.default.svc.cluster.local',
+      'iris-predictor.default.svc.cluster.local',
+      'iris.default',
+    ]) {
+      const script = `fetch('http://${host}/v2/models/iris/infer', {method: 'POST', body: '${IRIS_INPUT}'}).then(async (r) => console.log(r.status, await r.text()))`;
+      const out = await kubectl(
+        'exec',
+        '-n',
+        NAMESPACE,
+        'deploy/wherry-operator',
+        '--',
+        'node',
+        '-e',
+        script,
+      );
+      expect(out, host).to.match(/^200 .*"label"/);
+    }
+  });
+
+  it('writes the events and the status that KServe users read', async () => {
+    const { items } = await get<{ items: { reason: string }[] }>(
+      'events',
+      '--field-selector',
+      'involvedObject.name=iris',
+    );
+    expect(items.map(({ reason }) => reason)).to.include('InferenceServiceReady');
+    const { status } = await get<{ status: object }>('isvc', 'iris');
+    expect(status).to.deep.include({
+      observedGeneration: 1,
+      url: 'http://iris-default.example.com',
+      address: { url: 'http://iris-predictor.default.svc.cluster.local' },
+      clusterServingRuntimeName: 'wherry-onnx',
+      deploymentMode: 'Standard',
+    });
+    expect(status).to.have.nested.property('modelStatus.transitionStatus', 'UpToDate');
+    await kubectl('wait', '--for=condition=Ready', 'isvc/iris', '--timeout=5s');
+  });
+
+  it('runs with the least rights: non-root, read-only, no Secret in reach', async () => {
+    const pods = await get<{ items: { spec: { containers: { securityContext: object }[] } }[] }>(
+      'pods',
+      '-n',
+      NAMESPACE,
+    );
+    for (const { spec } of pods.items) {
+      for (const { securityContext } of spec.containers) {
+        expect(securityContext).to.include({
+          runAsNonRoot: true,
+          readOnlyRootFilesystem: true,
+          allowPrivilegeEscalation: false,
+        });
+      }
+    }
+    const as = `--as=system:serviceaccount:${NAMESPACE}:wherry-operator`;
+    for (const [verb, resource] of [
+      ['get', 'secrets'],
+      ['delete', 'pods'],
+      ['update', 'inferenceservices'],
+      ['create', 'pods'],
+    ] as const) {
+      const answer = await kubectl('auth', 'can-i', verb, resource, '-A', as).catch(
+        (e: Error) => e.message,
+      );
+      expect(answer, `${verb} ${resource}`).to.contain('no');
+    }
+  });
+
+  it('serves the sample with a runtime of the user, in the image at hand', async () => {
+    const deployment = await get<{
+      spec: { template: { spec: { containers: { image: string }[] } } };
+    }>('deployment', 'iris-predictor-00001');
+    const image = deployment.spec.template.spec.containers[0]?.image ?? '';
+    await apply(sample('runtime.yaml').replace(/image: \S+/, `image: ${image}`));
+    const status = await ready('iris-own-runtime');
+    expect(status.servingRuntimeName).to.equal('my-onnx');
+    await removeAll('iris-own-runtime');
+    await kubectl('delete', 'servingruntime', 'my-onnx');
+  });
+});
