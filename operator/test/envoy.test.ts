@@ -1,17 +1,14 @@
 /** The control plane against a real Envoy: weights, drain, switch under load, refusal, reconnect, load reports. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { connect, createServer as createH2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect } from 'chai';
+import { type RunningEnvoy, startEnvoy } from '../../e2e/harness/envoy.ts';
 import { eventually, Load } from '../../e2e/harness/load.ts';
 import type { Endpoint, LoadReport, RouteTable } from '../src/api/route-table.ts';
 import { ControlPlane } from '../src/router/ads.ts';
-import { HEALTH_PORT, HTTP_PORT } from '../src/router/envoy.ts';
+import { HTTP_PORT } from '../src/router/envoy.ts';
 import { EnvoyProtos } from '../src/router/protos.ts';
 
 const binary = process.env.WHERRY_ENVOY;
@@ -62,13 +59,12 @@ function table(
 
 (binary === undefined ? describe.skip : describe)('control plane with Envoy', function () {
   this.timeout(60_000);
-  const dir = mkdtempSync(join(tmpdir(), 'wherry-envoy-'));
   const refused: string[] = [];
   const reports: LoadReport[] = [];
   const protos = new EnvoyProtos();
   const backends: Record<string, Backend> = {};
   let controlPlane: ControlPlane;
-  let envoy: ChildProcess;
+  let envoy: RunningEnvoy;
 
   async function startControlPlane(): Promise<void> {
     controlPlane = new ControlPlane({
@@ -121,37 +117,13 @@ function table(
     for (const name of ['r1', 'r2']) backends[name] = await backend(name);
     await startControlPlane();
     controlPlane.update(table(shareOf('r1', 100)));
-    const config = join(dir, 'envoy.yaml');
-    writeFileSync(config, bootstrap());
-    envoy = spawn(
-      binary as string,
-      [
-        '-c',
-        config,
-        '--service-node',
-        'router-1',
-        '--service-cluster',
-        'r',
-        '--concurrency',
-        '1',
-        '--use-dynamic-base-id',
-        '--log-level',
-        'error',
-      ],
-      { stdio: 'inherit' },
-    );
-    await eventually(
-      'Envoy is ready',
-      async () => (await fetch(`http://127.0.0.1:${HEALTH_PORT}/ready`)).ok,
-      30,
-    );
+    envoy = await startEnvoy(binary as string, XDS_PORT);
   });
 
   after(async () => {
-    envoy.kill();
+    envoy.stop();
     controlPlane.close();
     for (const { server } of Object.values(backends)) server.close();
-    rmSync(dir, { recursive: true });
   });
 
   it('routes by host and by path, and says what has no route', async () => {
@@ -304,42 +276,3 @@ function table(
     expect(controlPlane.inUse('default/iris')).to.deep.equal(['r2']);
   });
 });
-
-function bootstrap(): string {
-  const service = { envoy_grpc: { cluster_name: 'xds' } };
-  const api = { api_type: 'GRPC', transport_api_version: 'V3', grpc_services: [service] };
-  const ads = { ads: {}, resource_api_version: 'V3' };
-  return JSON.stringify({
-    dynamic_resources: { ads_config: api, cds_config: ads, lds_config: ads },
-    cluster_manager: { load_stats_config: api },
-    static_resources: {
-      clusters: [
-        {
-          name: 'xds',
-          type: 'STATIC',
-          connect_timeout: '1s',
-          load_assignment: {
-            cluster_name: 'xds',
-            endpoints: [
-              {
-                lb_endpoints: [
-                  {
-                    endpoint: {
-                      address: { socket_address: { address: '127.0.0.1', port_value: XDS_PORT } },
-                    },
-                  },
-                ],
-              },
-            ],
-          },
-          typed_extension_protocol_options: {
-            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-              '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-              explicit_http_config: { http2_protocol_options: {} },
-            },
-          },
-        },
-      ],
-    },
-  });
-}

@@ -1,0 +1,65 @@
+/**
+ * A closed loop of clients on raw sockets, as a process of its own: each sends the same request again as soon
+ * as it has its answer. Prints {requestsPerSecond, p50, p99} (milliseconds) as JSON.
+ * usage: closed-loop URL HOST CONNECTIONS SECONDS < body
+ */
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+
+const [url = '', host = '', connections = '16', seconds = '5'] = process.argv.slice(2);
+const body = readFileSync(0);
+const { hostname, port, pathname } = new URL(url);
+const head = `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
+const request = Buffer.concat([Buffer.from(head), body]);
+
+const WARM_UP_MS = 1000;
+const latencies: number[] = [];
+const start = performance.now();
+const end = start + WARM_UP_MS + Number(seconds) * 1000;
+
+/** Bytes of a whole response, from its head. */
+function responseLength(chunk: Buffer): number {
+  const headEnd = chunk.indexOf('\r\n\r\n');
+  const headers = chunk.subarray(0, headEnd).toString();
+  if (!headers.startsWith('HTTP/1.1 200')) throw new Error(`unexpected answer: ${chunk}`);
+  return headEnd + 4 + Number(/content-length: (\d+)/i.exec(headers)?.[1]);
+}
+
+function client(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname, send);
+    socket.setNoDelay(true);
+    let sentAt = 0;
+    let received = 0;
+    let expected = 0;
+    function send() {
+      received = 0;
+      sentAt = performance.now();
+      socket.write(request);
+    }
+    socket.on('data', (chunk) => {
+      if (received === 0) expected = responseLength(chunk);
+      received += chunk.length;
+      if (received < expected) return;
+      const now = performance.now();
+      if (now > start + WARM_UP_MS) latencies.push(now - sentAt);
+      if (now < end) send();
+      else {
+        socket.destroy();
+        resolve();
+      }
+    });
+    socket.on('error', reject);
+  });
+}
+
+await Promise.all(Array.from({ length: Number(connections) }, client));
+latencies.sort((a, b) => a - b);
+const quantile = (q: number) => latencies[Math.floor(q * (latencies.length - 1))];
+console.log(
+  JSON.stringify({
+    requestsPerSecond: latencies.length / Number(seconds),
+    p50: quantile(0.5),
+    p99: quantile(0.99),
+  }),
+);
