@@ -117,6 +117,7 @@ let passed = 0;
 const failed = await new Promise<number>((resolve) => {
   const runner = mocha.run(resolve);
   runner.on('pass', () => passed++);
+  runner.on('pending', (test) => leaveOut(test.fullTitle(), 'skipped'));
 });
 
 if (provider !== undefined && !flags.keep) await stopCluster(provider);

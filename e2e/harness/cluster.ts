@@ -43,6 +43,7 @@ export function isRoot(): boolean {
 export async function startCluster(provider: Provider): Promise<void> {
   const kubeconfig = await START[provider]();
   process.env.KUBECONFIG = kubeconfig;
+  process.env.WHERRY_PROVIDER = provider;
   process.env.PATH = `${process.env.PATH}:${TEST_NODE_BIN}`;
   const values = process.env.WHERRY_VALUES ?? (await loadImages(provider));
   await run('helm', [

@@ -4,6 +4,7 @@ import {
   apply,
   get,
   IRIS_INPUT,
+  kubectl,
   ready,
   removeAll,
   router,
@@ -53,8 +54,8 @@ describe('canary', function () {
     await split('iris', { [R1]: 90, [R2]: 10 });
     const shares = await measured();
     expect(shares[R2]).to.be.closeTo(10, 3);
-    const row = JSON.stringify((await statusOf('iris')).components?.predictor);
-    expect(row).to.contain(`"latestRolledoutRevision":"${R1}"`);
+    const [, row] = (await kubectl('get', 'isvc', 'iris')).split('\n');
+    expect(row).to.match(new RegExp(`True\\s+90\\s+10\\s+${R1}\\s+${R2}`));
   });
 
   it('moves to 50 %', async () => {

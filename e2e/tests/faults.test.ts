@@ -1,6 +1,8 @@
 /** Parts of Wherry die under load: what the remaining parts can serve is served. */
+
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { NAMESPACE } from '../harness/cluster.ts';
+import { NAMESPACE, ROOT } from '../harness/cluster.ts';
 import {
   apply,
   get,
@@ -13,6 +15,7 @@ import {
   router,
 } from '../harness/kubectl.ts';
 import { eventually, Load } from '../harness/load.ts';
+import { run } from '../harness/shell.ts';
 
 describe('faults under load', function () {
   this.timeout(240_000);
@@ -105,5 +108,55 @@ describe('faults under load', function () {
     await new Promise((resolve) => setTimeout(resolve, 3000));
     await load.stop();
     expect(load.failures).to.deep.equal([]);
+  });
+
+  it('the API server is killed and comes back: the operator follows it again', async function () {
+    if (process.env.WHERRY_PROVIDER !== 'test-node') this.skip();
+    await run(join(ROOT, 'e2e/cluster/restart-apiserver'), ['3']);
+    await apply(isvc('after-restart'));
+    await ready('after-restart');
+    await load.stop();
+    expect(load.failures).to.deep.equal([]);
+    await removeAll('after-restart');
+  });
+
+  it('the leading one of two operators is killed: the other takes over', async () => {
+    await kubectl('scale', 'deploy/wherry-operator', '-n', NAMESPACE, '--replicas=2');
+    await kubectl('rollout', 'status', 'deploy/wherry-operator', '-n', NAMESPACE, '--timeout=60s');
+    const holder = () =>
+      kubectl(
+        'get',
+        'lease',
+        'wherry-operator',
+        '-n',
+        NAMESPACE,
+        '-o',
+        'jsonpath={.spec.holderIdentity}',
+      );
+    const leader = await holder();
+    await kubectl('delete', 'pod', '-n', NAMESPACE, leader, '--force', '--grace-period=0');
+    await apply(isvc('after-takeover'));
+    await ready('after-takeover');
+    expect(await holder()).not.to.equal(leader);
+    expect((await infer('after-takeover')).status).to.equal(200);
+    await load.stop();
+    expect(load.failures).to.deep.equal([]);
+    await kubectl('scale', 'deploy/wherry-operator', '-n', NAMESPACE, '--replicas=1');
+    await removeAll('after-takeover');
+  });
+
+  it('a service is deleted and made again at once', async () => {
+    await apply(isvc('again'));
+    await ready('again');
+    await kubectl('delete', 'isvc', 'again', '--wait=false');
+    await eventually(
+      'it is gone',
+      async () => (await kubectl('get', 'isvc', '-o', 'name')).includes('/again') === false,
+    );
+    await apply(isvc('again'));
+    const status = await ready('again');
+    expect(status.components?.predictor?.latestRolledoutRevision).to.equal('again-predictor-00001');
+    await eventually('it answers', async () => (await infer('again')).status === 200);
+    await removeAll('again');
   });
 });

@@ -6,13 +6,16 @@ import type { Logger } from '../log.ts';
 import type { Plan, PlanInput } from '../plan/input.ts';
 import type { Writer } from './cluster.ts';
 
-/** Order: objects, growth, status (and with it traffic), shrinkage, deletion, events. */
+/**
+ * Order: objects, growth, status (and with it traffic), shrinkage, deletion, events. Returns true when the
+ * status was changed, so that the observed parent is out of date.
+ */
 export async function applyPlan(
   plan: Plan,
   { parent, children }: PlanInput,
   writer: Writer,
   log: Logger,
-): Promise<void> {
+): Promise<boolean> {
   const observed: KubeObject[] = [
     ...children.deployments,
     ...children.services,
@@ -23,18 +26,21 @@ export async function applyPlan(
       (o) => o.kind === child.kind && o.metadata.name === child.metadata.name,
     );
     if (current !== undefined && covers(current, child)) continue;
-    await writer.apply(child);
+    if (child.kind !== 'Deployment') await writer.apply(child);
+    // A revision is made once. If it is there, the caches are behind: their next event comes here again.
+    else if (!(await writer.create(child))) return false;
     log.info('applied', { kind: child.kind, name: child.metadata.name });
   }
   const shrinks = plan.scale.filter(({ replicas }) => replicas === 0);
   for (const step of plan.scale.filter((s) => !shrinks.includes(s))) await scale(step);
-  await applyStatus(plan, parent, writer);
+  const changed = await applyStatus(plan, parent, writer);
   for (const step of shrinks) await scale(step);
   for (const object of plan.prune) {
     await writer.delete(object);
     log.info('deleted', { kind: object.kind, name: object.metadata.name });
   }
   for (const event of plan.events) await writer.event(parent, event);
+  return changed;
 
   async function scale({ deployment, replicas, reason }: Plan['scale'][number]): Promise<void> {
     const namespace = parent.metadata.namespace ?? '';
@@ -44,17 +50,17 @@ export async function applyPlan(
 }
 
 async function applyStatus(
-  plan: Plan,
+  { status }: Plan,
   parent: InferenceServiceData,
   writer: Writer,
-): Promise<void> {
-  const { status } = plan;
+): Promise<boolean> {
   // Through JSON, because a field that is undefined is absent to the API server.
   const next = JSON.parse(JSON.stringify(status)) as object;
-  if (equal(parent.status ?? {}, next)) return;
+  if (equal(parent.status ?? {}, next)) return false;
   const { apiVersion, kind, metadata } = parent;
-  const { name, namespace } = metadata;
-  await writer.applyStatus({ apiVersion, kind, metadata: { name, namespace }, status: next });
+  const { name, namespace, resourceVersion } = metadata;
+  const object = { apiVersion, kind, metadata: { name, namespace }, status: next };
+  return (await writer.applyStatus(object)) !== resourceVersion;
 }
 
 /**

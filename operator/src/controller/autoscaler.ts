@@ -47,11 +47,9 @@ export class Autoscaler {
     const changed: string[] = [];
     for (const isvc of this.#lister.list<InferenceServiceData>('InferenceService')) {
       const key = keyOf(isvc);
-      const all = revisions({
+      const all = revisions(isvc, {
         deployments: this.#lister.listOwned<Deployment>('Deployment', key),
         pods: this.#lister.listOwned<Pod>('Pod', key),
-        services: [],
-        endpointSlices: [],
       });
       for (const { name, ready } of all.filter((revision) => revision.replicas > 0)) {
         const cluster = clusterName(isvc.metadata.namespace ?? '', name);

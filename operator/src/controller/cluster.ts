@@ -22,9 +22,12 @@ export interface Lister {
 
 /** Every write the operator makes. All throw when the cluster refuses. */
 export interface Writer {
+  /** Makes an object; false when one of its name exists, which the caches may not show yet. */
+  create(object: KubeObject): Promise<boolean>;
   /** Server-side apply with the operator's field manager. */
   apply(object: KubeObject): Promise<void>;
-  applyStatus(object: KubeObject & { status: object }): Promise<void>;
+  /** Returns the resource version that the object has now; undefined when it is gone. */
+  applyStatus(object: KubeObject & { status: object }): Promise<string | undefined>;
   /** Writes the scale subresource of a Deployment. */
   scale(deployment: { namespace: string; name: string }, replicas: number): Promise<void>;
   delete(object: KubeObject): Promise<void>;

@@ -20,10 +20,20 @@ export function inferenceServiceReconciler({
   surroundings,
   config,
 }: ReconcilerOptions): (key: string, log: Logger) => Promise<void> {
+  /** By key, the version of the service that our last write of its status has replaced. */
+  const replaced = new Map<string, string | undefined>();
   return async (key, log) => {
     const input = observe(key, lister, surroundings, config);
-    // What belongs to a deleted InferenceService goes with it, by owner reference.
-    if (input === undefined) return;
-    await applyPlan(plan(input), input, writer, log);
+    if (input === undefined) {
+      // What belongs to a deleted InferenceService goes with it, by owner reference.
+      replaced.delete(key);
+      return;
+    }
+    const { resourceVersion } = input.parent.metadata;
+    // The caches are behind our own write: what it changed comes as an event, and then here again.
+    if (resourceVersion !== undefined && replaced.get(key) === resourceVersion) return;
+    const changed = await applyPlan(plan(input), input, writer, log);
+    if (changed) replaced.set(key, resourceVersion);
+    else replaced.delete(key);
   };
 }

@@ -133,6 +133,7 @@ export class KubeClient {
     });
   }
 
+  /** @throws KubeError 409 when an object of that name exists. */
   async create<T>(object: KubeObject): Promise<T> {
     const { kind, metadata } = object;
     return this.#json<T>({
@@ -140,6 +141,7 @@ export class KubeClient {
       kind,
       method: 'POST',
       path: path(kind, metadata.namespace),
+      query: { fieldManager: FIELD_MANAGER },
       body: object,
     });
   }

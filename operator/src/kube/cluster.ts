@@ -5,7 +5,7 @@ import type { Kind, Lister, Writer } from '../controller/cluster.ts';
 import type { Logger } from '../log.ts';
 import type { PlanEvent } from '../plan/input.ts';
 import type { KubeClient } from './client.ts';
-import { isNotFound } from './errors.ts';
+import { isConflict, isNotFound } from './errors.ts';
 import { Informer } from './informer.ts';
 import { microTime } from './leader.ts';
 
@@ -66,12 +66,23 @@ export class KubeCluster implements Lister, Writer {
     return (this.#informers.get(kind)?.listOwned(key) ?? []) as Observed<T>[];
   }
 
+  async create(object: KubeObject): Promise<boolean> {
+    try {
+      await this.#client.create(object);
+      return true;
+    } catch (error) {
+      if (isConflict(error)) return false;
+      throw error;
+    }
+  }
+
   async apply(object: KubeObject): Promise<void> {
     await this.#client.apply(object);
   }
 
-  async applyStatus(object: KubeObject & { status: object }): Promise<void> {
-    await this.#client.apply(object, 'status').catch(ignoreNotFound);
+  async applyStatus(object: KubeObject & { status: object }): Promise<string | undefined> {
+    const stored = await this.#client.apply<KubeObject>(object, 'status').catch(ignoreNotFound);
+    return stored?.metadata.resourceVersion;
   }
 
   async scale(deployment: { namespace: string; name: string }, replicas: number): Promise<void> {
@@ -106,6 +117,6 @@ export class KubeCluster implements Lister, Writer {
 }
 
 /** It was deleted meanwhile: there is nothing left to write. */
-function ignoreNotFound(error: unknown): void {
+function ignoreNotFound(error: unknown): undefined {
   if (!isNotFound(error)) throw error;
 }

@@ -38,6 +38,12 @@ export class MemoryCluster implements Lister, Writer {
     );
   }
 
+  async create(object: KubeObject): Promise<boolean> {
+    if (this.#of(object.kind as Kind).has(keyOf(object))) return false;
+    await this.apply(object);
+    return true;
+  }
+
   async apply(object: KubeObject): Promise<void> {
     const before = this.get<object>(object.kind as Kind, keyOf(object)) as
       | (KubeObject & { spec?: object; status?: object })
@@ -52,7 +58,7 @@ export class MemoryCluster implements Lister, Writer {
     this.put(after);
   }
 
-  async applyStatus(object: KubeObject & { status: object }): Promise<void> {
+  async applyStatus(object: KubeObject & { status: object }): Promise<undefined> {
     const before = this.get<object>(object.kind as Kind, keyOf(object));
     if (before !== undefined) this.put({ ...before, status: object.status } as KubeObject);
   }

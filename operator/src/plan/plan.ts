@@ -20,7 +20,7 @@ import { traffic } from './traffic.ts';
 export function plan(input: PlanInput): Plan {
   const { parent, related, config, demand, routing } = input;
   const asked = component(parent);
-  const existing = revisions(input.children);
+  const existing = revisions(parent, input.children);
 
   // 1. The revision that the spec asks for: one that exists, or a new one.
   const revision = existing.findLast(({ specHash }) => specHash === asked.specHash);
@@ -62,6 +62,7 @@ export function plan(input: PlanInput): Plan {
         component: asked,
         target,
         revision,
+        deployment: revision?.deployment ?? created.value[0],
         traffic: shares,
         bounds: boundsOf(target),
       })

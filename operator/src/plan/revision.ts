@@ -1,4 +1,5 @@
 /** Revisions as observed: a Deployment each, with the state of its pods. */
+import type { InferenceServiceData } from '../api/inferenceservice.ts';
 import type { Deployment, Observed, Pod } from '../api/kube.ts';
 import { ANNOTATIONS, LABELS, revisionNumber } from '../api/names.ts';
 import type { PlanInput } from './input.ts';
@@ -16,11 +17,20 @@ export interface Revision {
   readonly ready: number;
 }
 
-/** The revisions of an InferenceService, oldest first; Deployments being deleted are left out. */
-export function revisions({ deployments, pods }: PlanInput['children']): Revision[] {
+/**
+ * The revisions of an InferenceService, oldest first. Deployments that are being deleted are left out, and
+ * those of an earlier service of the same name, which are about to be.
+ */
+export function revisions(
+  { metadata: parent }: Pick<InferenceServiceData, 'metadata'>,
+  { deployments, pods }: Pick<PlanInput['children'], 'deployments' | 'pods'>,
+): Revision[] {
   return deployments
     .filter(
-      (d) => revisionNumber(d.metadata.name) > 0 && d.metadata.deletionTimestamp === undefined,
+      ({ metadata }) =>
+        revisionNumber(metadata.name) > 0 &&
+        metadata.deletionTimestamp === undefined &&
+        (metadata.ownerReferences ?? []).every(({ uid }) => uid === parent.uid),
     )
     .map((deployment) => {
       const { name, annotations } = deployment.metadata;

@@ -5,6 +5,7 @@ import type {
   ModelStatus,
   ServingRuntimeData,
 } from '../api/inferenceservice.ts';
+import type { KubeObject } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
 import type { Component } from './component.ts';
 import { runtimeHash } from './deployment.ts';
@@ -22,13 +23,15 @@ export interface StatusOptions {
   readonly target: string;
   /** That revision as observed; undefined before its Deployment exists. */
   readonly revision: Revision | undefined;
+  /** Its Deployment: as observed, or as it is about to be made. */
+  readonly deployment: Pick<KubeObject, 'metadata'> | undefined;
   readonly traffic: Traffic;
   readonly bounds: ReplicaBounds;
 }
 
 /** Status of a service whose spec can be carried out. */
 export function status(options: StatusOptions): InferenceServiceStatus {
-  const { input, target, revision, traffic } = options;
+  const { input, target, revision, deployment, traffic } = options;
   const { parent, config, now, routing } = input;
   const failure = revision === undefined ? undefined : failureOf(revision);
   const predictorReady = predictorState(options, failure);
@@ -47,7 +50,7 @@ export function status(options: StatusOptions): InferenceServiceStatus {
         PredictorReady: predictorReady,
         IngressReady: ingressReady,
         Ready: allOf([predictorReady, ingressReady]),
-        NewerRuntimeAvailable: newerRuntime(input, revision),
+        NewerRuntimeAvailable: newerRuntime(input, deployment),
       },
       now,
     ),
@@ -65,7 +68,7 @@ export function status(options: StatusOptions): InferenceServiceStatus {
       },
     },
     deploymentMode: 'Standard',
-    ...runtimeName(revision),
+    ...runtimeName(deployment),
     modelStatus: modelStatus(options, failure),
   };
 }
@@ -195,8 +198,8 @@ function failureInfo(
 }
 
 /** The runtime that the revision pinned. */
-function runtimeName(revision: Revision | undefined): Partial<InferenceServiceStatus> {
-  const pinned = revision?.deployment.metadata.annotations?.[ANNOTATIONS.runtime];
+function runtimeName(deployment: StatusOptions['deployment']): Partial<InferenceServiceStatus> {
+  const pinned = deployment?.metadata.annotations?.[ANNOTATIONS.runtime];
   const [kind, name] = pinned?.split('/') ?? [];
   if (name === undefined) return {};
   return kind === 'ServingRuntime'
@@ -207,9 +210,9 @@ function runtimeName(revision: Revision | undefined): Partial<InferenceServiceSt
 /** Present, and True, only when the pinned runtime has been edited since. */
 function newerRuntime(
   { related }: PlanInput,
-  revision: Revision | undefined,
+  deployment: StatusOptions['deployment'],
 ): ConditionState | undefined {
-  const annotations = revision?.deployment.metadata.annotations;
+  const annotations = deployment?.metadata.annotations;
   const [kind, name] = annotations?.[ANNOTATIONS.runtime]?.split('/') ?? [];
   const all: readonly ServingRuntimeData[] =
     kind === 'ServingRuntime' ? related.runtimes : related.clusterRuntimes;
