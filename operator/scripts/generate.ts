@@ -79,6 +79,7 @@ interface Crd {
 
 function typesFile(file: string): string {
   const crds = loadAll(readFileSync(new URL(file, CRD), 'utf8')) as Crd[];
+  const named = new Map<string, string>();
   const declarations = crds.map(({ spec }) => {
     const schema = spec.versions[0]?.schema.openAPIV3Schema;
     if (schema === undefined) throw new Error(`${file}: no version`);
@@ -87,7 +88,10 @@ function typesFile(file: string): string {
       .filter((part) => schema.properties[part] !== undefined)
       .map((part) => {
         const name = `${kind}${part === 'spec' ? 'Spec' : 'Status'}`;
-        return `export type ${name} = ${typeOf(schema.properties[part] ?? {}, '')};`;
+        const type = typeOf(schema.properties[part] ?? {}, '');
+        const alias = named.get(type);
+        named.set(type, alias ?? name);
+        return `export type ${name} = ${alias ?? type};`;
       });
     return parts.join('\n\n');
   });

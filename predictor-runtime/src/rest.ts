@@ -2,6 +2,7 @@
  * The V2 protocol over HTTP/1.1 on bare node:http: convert, delegate, convert.
  * Source: Open Inference Protocol V2, "HTTP/REST"; `/v2/models` is KServe's addition.
  */
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { DataPlane } from './dataplane.ts';
 import { ERROR_TABLE, InferenceError } from './errors.ts';
@@ -23,7 +24,10 @@ interface Reply {
   readonly type?: string;
 }
 
-const SERVER_METADATA = { name: 'wherry', version: '0.1.0', extensions: [] as string[] };
+const { version } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { version: string };
+const SERVER_METADATA = { name: 'wherry', version, extensions: [] as string[] };
 
 /** The HTTP server; the caller listens and closes. */
 export function restServer(options: RestOptions): Server {
@@ -62,7 +66,7 @@ function errorReply(error: unknown, log: Logger): Reply {
 }
 
 async function route(req: IncomingMessage, options: RestOptions): Promise<Reply> {
-  const path = new URL(req.url ?? '/', 'http://localhost').pathname;
+  const [path = '/'] = (req.url ?? '/').split('?', 1);
   if (path.startsWith('/v2/models/')) return modelRoute(path, req, options);
   switch (path) {
     case '/v2/health/live':

@@ -21,7 +21,6 @@ export const LABELS = {
 
 export const ANNOTATIONS = {
   autoscalerClass: `${GROUP}/autoscalerClass`,
-  deploymentMode: `${GROUP}/deploymentMode`,
   gkeAccelerator: `${GROUP}/gke-accelerator`,
   storageSecretName: `${GROUP}/storageSecretName`,
   storageReadonly: 'storage.kserve.io/readonly',

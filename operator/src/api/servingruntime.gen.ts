@@ -37,34 +37,6 @@ export type ServingRuntimeSpec = {
 
 export type ServingRuntimeStatus = Record<string, unknown>;
 
-export type ClusterServingRuntimeSpec = {
-  supportedModelFormats?: {
-    name: string;
-    version?: string;
-    autoSelect?: boolean;
-    priority?: number;
-  }[];
-  multiModel?: boolean;
-  disabled?: boolean;
-  protocolVersions?: string[];
-  containers: IContainer[];
-  labels?: Record<string, string>;
-  annotations?: Record<string, string>;
-  volumes?: IVolume[];
-  nodeSelector?: Record<string, string>;
-  affinity?: IAffinity;
-  tolerations?: IToleration[];
-  imagePullSecrets?: ILocalObjectReference[];
-  hostIPC?: boolean;
-  schedulerName?: string;
-  resourceClaims?: (Record<string, unknown>)[];
-  workerSpec?: Record<string, unknown>;
-  grpcEndpoint?: string;
-  grpcDataEndpoint?: string;
-  httpDataEndpoint?: string;
-  replicas?: number;
-  storageHelper?: Record<string, unknown>;
-  builtInAdapter?: Record<string, unknown>;
-};
+export type ClusterServingRuntimeSpec = ServingRuntimeSpec;
 
-export type ClusterServingRuntimeStatus = Record<string, unknown>;
+export type ClusterServingRuntimeStatus = ServingRuntimeStatus;

@@ -7,7 +7,7 @@ export interface Resource {
   readonly namespaced: boolean;
 }
 
-const RESOURCES = {
+const RESOURCES: Readonly<Record<string, Resource>> = {
   InferenceService: { apiVersion: ISVC_API_VERSION, plural: 'inferenceservices', namespaced: true },
   ServingRuntime: { apiVersion: RUNTIME_API_VERSION, plural: 'servingruntimes', namespaced: true },
   ClusterServingRuntime: {
@@ -25,12 +25,10 @@ const RESOURCES = {
   },
   Lease: { apiVersion: 'coordination.k8s.io/v1', plural: 'leases', namespaced: true },
   Event: { apiVersion: 'events.k8s.io/v1', plural: 'events', namespaced: true },
-} as const satisfies Record<string, Resource>;
-
-export type ResourceKind = keyof typeof RESOURCES;
+};
 
 export function resource(kind: string): Resource {
-  const found = (RESOURCES as Record<string, Resource>)[kind];
+  const found = RESOURCES[kind];
   if (found === undefined) throw new Error(`kind ${kind} has no resource in kube/resources.ts`);
   return found;
 }

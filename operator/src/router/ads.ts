@@ -166,6 +166,8 @@ export class ControlPlane {
     endOf(call, () => {
       this.#routers.delete(router);
       this.#lastAcked = subscription.ackedRoutes ?? this.#lastAcked;
+      // What was held up by this router alone is so no longer.
+      this.#options.onAcknowledged([...(this.#snapshot?.routes.keys() ?? [])]);
     });
   }
 
