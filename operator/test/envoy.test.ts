@@ -274,5 +274,10 @@ function table(
     await load.stop();
     expect(load.failures).to.deep.equal([]);
     expect(controlPlane.inUse('default/iris')).to.deep.equal(['r2']);
+    controlPlane.expect(['router-1', 'router-2']);
+    expect(controlPlane.acknowledged('default/iris'), 'router-2 has not told').to.equal(undefined);
+    expect(controlPlane.inUse('default/iris')).to.equal(undefined);
+    controlPlane.expect(['router-1']);
+    expect(controlPlane.acknowledged('default/iris')?.targets[0]?.revision).to.equal('r2');
   });
 });

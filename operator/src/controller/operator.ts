@@ -71,7 +71,7 @@ export class Operator {
       namespace,
       labelSelector: `${LABELS.serviceName}=${name}`,
       log,
-      onChange: () => this.#enqueueAll(),
+      onChange: () => this.#routersChanged(),
     });
     this.#leader = new LeaderElection({
       client,
@@ -139,7 +139,10 @@ export class Operator {
 
   #surroundings(): Surroundings {
     return {
-      routerAddresses: () => readyAddresses(this.#routerSlices.list() as EndpointSlice[]),
+      routerAddresses: () =>
+        readyRouters(this.#routerSlices)
+          .flatMap(({ addresses }) => addresses)
+          .sort(),
       routing: (key) => ({
         acknowledged: percents(this.#controlPlane.acknowledged(key)),
         inUse: this.#controlPlane.inUse(key),
@@ -154,6 +157,12 @@ export class Operator {
     if (isRuntime) this.#enqueueAll();
     else this.#enqueue([kind === 'InferenceService' ? keyOf(object) : (ownerKey(object) ?? '')]);
     if (kind === 'InferenceService' || kind === 'Pod') this.#routes.trigger();
+  }
+
+  #routersChanged(): void {
+    const pods = readyRouters(this.#routerSlices).flatMap(({ targetRef }) => targetRef?.name ?? []);
+    this.#controlPlane.expect(pods);
+    this.#enqueueAll();
   }
 
   #enqueue(keys: readonly string[]): void {
@@ -189,12 +198,11 @@ function percents(route: Route | undefined): Record<string, number> | undefined 
   );
 }
 
-function readyAddresses(slices: readonly EndpointSlice[]): string[] {
-  const endpoints = slices.flatMap((slice) => slice.endpoints ?? []);
-  return endpoints
-    .filter(({ conditions }) => conditions?.ready !== false)
-    .flatMap(({ addresses }) => addresses)
-    .sort();
+/** The routers' endpoints that take traffic. */
+function readyRouters(slices: Informer) {
+  return (slices.list() as EndpointSlice[])
+    .flatMap(({ endpoints = [] }) => endpoints)
+    .filter(({ conditions }) => conditions?.ready !== false);
 }
 
 /** Leads the routers to the operator that leads: only it knows the load and decides. */

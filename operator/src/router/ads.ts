@@ -27,7 +27,8 @@ export interface ControlPlaneOptions {
 }
 
 interface Router {
-  readonly name: string;
+  /** Node id; known after the first message. */
+  name: string;
   readonly subscription: Subscription;
   readonly push: () => void;
 }
@@ -41,8 +42,7 @@ export class ControlPlane {
   });
   readonly #inFlight = new Map<string, ReadonlyMap<string, number>>();
   #snapshot: Snapshot | undefined;
-  /** What the last router that was connected had confirmed: Envoy goes on with it alone. */
-  #lastAcked: Snapshot | undefined;
+  #expected: readonly string[] = [];
 
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
@@ -95,23 +95,28 @@ export class ControlPlane {
     for (const { push } of this.#routers) push();
   }
 
-  /** The route of `key` that every router applies; undefined while they differ or none ever told. */
+  /** The routers that take traffic, by node id: without word from each of them nothing is certain. */
+  expect(routers: readonly string[]): void {
+    this.#expected = routers;
+  }
+
+  /** The route of `key` that every router applies; undefined while they differ or one has not told. */
   acknowledged(key: string): Route | undefined {
-    const acked = [...this.#routers].flatMap(({ subscription }) => subscription.ackedRoutes ?? []);
-    const [first, ...rest] = acked.length > 0 ? acked : [this.#lastAcked];
+    if (!this.#allTold()) return undefined;
+    const [first, ...rest] = [...this.#routers].flatMap((r) => r.subscription.ackedRoutes ?? []);
     const route = first?.routes.get(key);
     const same = rest.every(
-      (other) => JSON.stringify(other?.routes.get(key)) === JSON.stringify(route),
+      (other) => JSON.stringify(other.routes.get(key)) === JSON.stringify(route),
     );
     return same ? route : undefined;
   }
 
   /**
-   * The revisions of `key` that a router may still send to, or has requests on; undefined while a router
-   * is connected that has not told, or none is.
+   * The revisions of `key` that a router may still send to, or has requests on; undefined while one has
+   * not told, or none is connected.
    */
   inUse(key: string): string[] | undefined {
-    if (this.#routers.size === 0) return undefined;
+    if (this.#routers.size === 0 || !this.#allTold()) return undefined;
     const snapshots = [this.#snapshot];
     for (const { subscription } of this.#routers) {
       if (subscription.ackedRoutes === undefined) return undefined;
@@ -130,9 +135,17 @@ export class ControlPlane {
     return [...revisions];
   }
 
+  #allTold(): boolean {
+    const told = new Set(
+      [...this.#routers]
+        .filter(({ subscription }) => subscription.ackedRoutes !== undefined)
+        .map(({ name }) => name),
+    );
+    return this.#expected.every((name) => told.has(name));
+  }
+
   #discovery(call: Stream): void {
     const subscription = new Subscription();
-    let name = 'router';
     const push = () => {
       if (this.#snapshot === undefined) return;
       for (const { type, nonce, resources } of subscription.next(this.#snapshot)) {
@@ -145,10 +158,10 @@ export class ControlPlane {
         });
       }
     };
-    const router: Router = { name, subscription, push };
+    const router: Router = { name: 'router', subscription, push };
     this.#routers.add(router);
     call.on('data', (message: Message) => {
-      name = nodeId(message) || name;
+      router.name = nodeId(message) || router.name;
       const type = resourceType(String(message.type_url));
       if (type === undefined) return;
       const before = subscription.ackedRoutes;
@@ -159,13 +172,12 @@ export class ControlPlane {
         nonce: String(message.response_nonce ?? ''),
         error: detail?.message,
       });
-      if (refused !== undefined) this.#options.onRefused(name, type, refused);
+      if (refused !== undefined) this.#options.onRefused(router.name, type, refused);
       this.#tellAcknowledged(before, subscription.ackedRoutes);
       push();
     });
     endOf(call, () => {
       this.#routers.delete(router);
-      this.#lastAcked = subscription.ackedRoutes ?? this.#lastAcked;
       // What was held up by this router alone is so no longer.
       this.#options.onAcknowledged([...(this.#snapshot?.routes.keys() ?? [])]);
     });
