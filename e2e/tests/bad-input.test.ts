@@ -290,7 +290,7 @@ describe('the status tells within ten seconds', function () {
             capacity: { storage: '1Mi' },
             accessModes: ['ReadWriteOnce'],
             storageClassName: 'manual',
-            hostPath: { path: '/tmp/wherry-e2e-models', type: 'DirectoryOrCreate' },
+            hostPath: { path: '/tmp/test-cluster/models', type: 'DirectoryOrCreate' },
           },
         },
         {

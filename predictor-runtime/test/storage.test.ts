@@ -107,7 +107,7 @@ describe('storage', () => {
 
   const gateway = process.env.WHERRY_VERSITYGW;
   (gateway === undefined ? describe.skip : describe)('s3', () => {
-    const root = mkdtempSync(join(tmpdir(), 'wherry-s3-'));
+    let root: string;
     let process_: ChildProcess;
     const port = 17070;
     const env = {
@@ -119,6 +119,7 @@ describe('storage', () => {
     const saved = { ...process.env };
 
     before(async () => {
+      root = mkdtempSync(join(tmpdir(), 'wherry-test-'));
       mkdirSync(join(root, 'models/iris/1'), { recursive: true });
       cpSync(MODEL, join(root, 'models/iris/model.onnx'));
       writeFileSync(join(root, 'models/iris/1/labels.txt'), 'setosa\n');
