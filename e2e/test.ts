@@ -24,8 +24,8 @@ const HELP = `npm test -- [--strict] [--only unit|cluster] [--grep TEXT] [--keep
   --grep     only tests whose title contains TEXT
   --keep     leave the cluster running afterwards
 
-The cluster is, in this order: WHERRY_KUBECONFIG (with WHERRY_VALUES, a Helm values file that names your
-images), kind where Docker runs, or the test node of e2e/cluster when it has been built.`;
+The cluster is, in this order: WHERRY_KUBECONFIG (WHERRY_VALUES may name a Helm values file, for other images),
+kind where Docker runs, or the test node of e2e/cluster when it has been built.`;
 
 const { values: flags } = parseArgs({
   options: {
@@ -87,11 +87,10 @@ async function cluster() {
 
 const withUnit = flags.only !== 'cluster';
 const provider = flags.only === 'unit' ? undefined : await cluster();
-if (withUnit) {
-  const [envoyPath, s3Path] = [await envoy(), await s3Server()];
-  if (envoyPath !== undefined) process.env.WHERRY_ENVOY = envoyPath;
-  if (s3Path !== undefined) process.env.WHERRY_VERSITYGW = s3Path;
-}
+const envoyPath = withUnit ? await envoy() : undefined;
+if (envoyPath !== undefined) process.env.WHERRY_ENVOY = envoyPath;
+const s3Path = await s3Server();
+if (s3Path !== undefined) process.env.WHERRY_VERSITYGW = s3Path;
 if (provider !== undefined) {
   console.error(`cluster: ${provider}`);
   await startCluster(provider);

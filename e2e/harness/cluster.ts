@@ -1,10 +1,10 @@
 /**
  * The cluster that the end-to-end tests run on, and Wherry installed there by its chart. One of:
- *   WHERRY_KUBECONFIG   a cluster asked for by name; WHERRY_VALUES names a Helm values file with its images
+ *   WHERRY_KUBECONFIG   a cluster asked for by name; WHERRY_VALUES may name a Helm values file, for other images
  *   kind                where Docker and kind are
  *   the test node       e2e/cluster: a real single-node Kubernetes in a network namespace, needs root
  */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +19,6 @@ const TEST_NODE_BIN =
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'test-cluster/v1.34.4/bin');
 export const NAMESPACE = 'wherry-system';
 const NODE_PORT = 30080;
-const IMAGES = ['operator', 'predictor-runtime', 'envoy'] as const;
 
 type Provider = 'kubeconfig' | 'kind' | 'test-node';
 
@@ -45,10 +44,11 @@ export async function startCluster(provider: Provider): Promise<void> {
   process.env.KUBECONFIG = kubeconfig;
   process.env.WHERRY_PROVIDER = provider;
   process.env.PATH = `${process.env.PATH}:${TEST_NODE_BIN}`;
-  const values = process.env.WHERRY_VALUES ?? (await loadImages(provider));
+  await LOAD_IMAGES[provider]();
+  const values = process.env.WHERRY_VALUES;
   await run('helm', [
     ...['upgrade', '--install', 'wherry', join(ROOT, 'charts/wherry'), '-n', NAMESPACE],
-    ...['--create-namespace', '--wait', '--timeout', '3m', '-f', values],
+    ...['--create-namespace', '--wait', '--timeout', '3m', ...(values ? ['-f', values] : [])],
     ...['--set', 'router.service.type=NodePort', '--set', `router.service.nodePort=${NODE_PORT}`],
   ]);
   const node = JSON.parse(await run('kubectl', ['get', 'nodes', '-o', 'json'])) as {
@@ -81,44 +81,27 @@ const START: Record<Provider, () => Promise<string>> = {
   },
 };
 
-/** Builds the Dockerfiles and brings the images to the cluster. Returns the Helm values that name them. */
-async function loadImages(provider: Provider): Promise<string> {
-  if (provider === 'kubeconfig')
-    throw new Error('set WHERRY_VALUES to a Helm values file that names your images');
-  const values = join(tmpdir(), 'wherry-e2e-values.json');
-  const image = (name: string) => ({
-    image: { repository: `localhost/wherry/${name}`, tag: 'e2e' },
-  });
-  const routerImage = provider === 'kind' ? {} : image('envoy');
-  writeFileSync(
-    values,
-    JSON.stringify({
-      operator: image('operator'),
-      runtime: image('predictor-runtime'),
-      router: { ...routerImage, concurrency: 1, drainSeconds: 8 },
-    }),
-  );
-  if (provider === 'kind') {
+/** Builds the Dockerfiles and brings the images to the cluster, under the names of the chart's defaults. */
+const LOAD_IMAGES: Record<Provider, () => Promise<void>> = {
+  // A cluster asked for by name pulls its own: those of the defaults, or of WHERRY_VALUES.
+  kubeconfig: async () => undefined,
+  kind: async () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      version: string;
+    };
     for (const name of ['operator', 'predictor-runtime']) {
-      const tag = `localhost/wherry/${name}:e2e`;
+      const tag = `ghcr.io/wherry/${name}:${version}`;
       await show('docker', ['build', '-q', '-f', join(ROOT, name, 'Dockerfile'), '-t', tag, ROOT]);
       await show('kind', ['load', 'docker-image', tag, '--name', 'wherry-e2e']);
     }
-    return values;
-  }
-  const archives = join(CACHE, 'images');
-  await show(join(ROOT, 'e2e/images/build'), [archives]);
-  const socket = join(process.env.CLUSTER_STATE ?? '/tmp/test-cluster', 'containerd.sock');
-  for (const name of IMAGES) {
-    await run('ctr', [
-      '-a',
-      socket,
-      '-n',
-      'k8s.io',
-      'images',
-      'import',
-      join(archives, `${name}.tar`),
-    ]);
-  }
-  return values;
-}
+  },
+  'test-node': async () => {
+    const archives = join(CACHE, 'images');
+    await show(join(ROOT, 'e2e/images/build'), [archives]);
+    const socket = join(process.env.CLUSTER_STATE ?? '/tmp/test-cluster', 'containerd.sock');
+    for (const name of ['operator', 'predictor-runtime', 'envoy']) {
+      const archive = join(archives, `${name}.tar`);
+      await run('ctr', ['-a', socket, '-n', 'k8s.io', 'images', 'import', archive]);
+    }
+  },
+};

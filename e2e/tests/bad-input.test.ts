@@ -1,20 +1,17 @@
 /** What is wrong is refused with a message that says what to do, or told in the status within ten seconds. */
-import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { ROOT } from '../harness/cluster.ts';
 import {
   apply,
   conditionOf,
-  get,
   infer,
   isvc,
-  kubectl,
   ready,
   removeAll,
   type Status,
   statusOf,
 } from '../harness/kubectl.ts';
 import { eventually } from '../harness/load.ts';
+import { startModelStore, stopModelStore } from '../harness/model-store.ts';
 
 const model = { modelFormat: { name: 'onnx' }, storageUri: 'builtin://iris' };
 const annotated = (annotations: Record<string, string>, predictor: object = {}) => ({
@@ -130,72 +127,10 @@ describe('the API server refuses', function () {
 
 describe('the status tells within ten seconds', function () {
   this.timeout(120_000);
-  const file = (name: string) =>
-    readFileSync(`${ROOT}/predictor-runtime/test/models/${name}/model.onnx`).toString('base64');
-
-  /** A web server in the cluster with a good, a corrupt and a truncated model. */
-  before(async () => {
-    const { items } = await get<{
-      items: { spec: { template: { spec: { containers: { image: string }[] } } } }[];
-    }>('deploy', '-n', 'wherry-system', '-l', 'app.kubernetes.io/part-of=wherry');
-    const image = items
-      .map(({ spec }) => spec.template.spec.containers[0]?.image)
-      .find((i) => i?.includes('operator'));
-    const script =
-      "require('http').createServer((q,s)=>{try{s.end(require('fs').readFileSync('/models/'+q.url.split('/')[1]))}catch{s.writeHead(404).end()}}).listen(8080)";
-    const labels = { app: 'model-store' };
-    await apply({
-      apiVersion: 'v1',
-      kind: 'List',
-      items: [
-        {
-          apiVersion: 'v1',
-          kind: 'ConfigMap',
-          metadata: { name: 'models' },
-          binaryData: {
-            good: file('add_two'),
-            corrupt: file('bad_corrupt'),
-            truncated: file('bad_truncated'),
-          },
-        },
-        {
-          apiVersion: 'v1',
-          kind: 'Service',
-          metadata: { name: 'model-store' },
-          spec: { selector: labels, ports: [{ port: 80, targetPort: 8080 }] },
-        },
-        {
-          apiVersion: 'v1',
-          kind: 'Pod',
-          metadata: { name: 'model-store', labels },
-          spec: {
-            terminationGracePeriodSeconds: 0,
-            containers: [
-              {
-                name: 'web',
-                image,
-                imagePullPolicy: 'IfNotPresent',
-                command: ['node', '-e', script],
-                volumeMounts: [{ name: 'models', mountPath: '/models' }],
-                readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
-              },
-            ],
-            volumes: [{ name: 'models', configMap: { name: 'models' } }],
-          },
-        },
-      ],
-    });
-    await kubectl('wait', '--for=condition=Ready', 'pod/model-store', '--timeout=60s');
-  });
+  before(startModelStore);
   after(async () => {
-    await removeAll('bad', 'web', 'claim');
-    await kubectl(
-      'delete',
-      'pod/model-store',
-      'svc/model-store',
-      'configmap/models',
-      '--ignore-not-found',
-    );
+    await removeAll('bad');
+    await stopModelStore();
   });
 
   const failed = (name: string, pattern: RegExp): Promise<Status> =>
@@ -208,13 +143,6 @@ describe('the status tells within ten seconds', function () {
       },
       10,
     );
-
-  it('loads a model over http', async () => {
-    await apply(isvc('web', {}, { storageUri: 'http://model-store.default/good/model.onnx' }));
-    await ready('web');
-    const answer = await fetch(`${process.env.WHERRY_ROUTER}/serving/default/web/v2/models/web`);
-    expect(await answer.json()).to.have.nested.property('inputs[0].name', 'a');
-  });
 
   const cases: [string, object, RegExp, string][] = [
     [
@@ -270,71 +198,4 @@ describe('the status tells within ten seconds', function () {
       expect((await infer('bad')).status).to.equal(200);
     });
   }
-
-  it('serves a model from a volume', async () => {
-    const { items } = await get<{ items: { spec: { containers: { image: string }[] } }[] }>(
-      'pods',
-      '-l',
-      'app=model-store',
-    );
-    const volume = (name: string) => ({ name, persistentVolumeClaim: { claimName: 'models' } });
-    await apply({
-      apiVersion: 'v1',
-      kind: 'List',
-      items: [
-        {
-          apiVersion: 'v1',
-          kind: 'PersistentVolume',
-          metadata: { name: 'wherry-models' },
-          spec: {
-            capacity: { storage: '1Mi' },
-            accessModes: ['ReadWriteOnce'],
-            storageClassName: 'manual',
-            hostPath: { path: '/tmp/test-cluster/models', type: 'DirectoryOrCreate' },
-          },
-        },
-        {
-          apiVersion: 'v1',
-          kind: 'PersistentVolumeClaim',
-          metadata: { name: 'models' },
-          spec: {
-            storageClassName: 'manual',
-            accessModes: ['ReadWriteOnce'],
-            resources: { requests: { storage: '1Mi' } },
-          },
-        },
-        {
-          apiVersion: 'v1',
-          kind: 'Pod',
-          metadata: { name: 'fill' },
-          spec: {
-            restartPolicy: 'Never',
-            securityContext: { runAsUser: 0 },
-            containers: [
-              {
-                name: 'fill',
-                image: items[0]?.spec.containers[0]?.image,
-                imagePullPolicy: 'IfNotPresent',
-                command: [
-                  'sh',
-                  '-c',
-                  'mkdir -p /claim/sum && cp /models/good /claim/sum/model.onnx && chmod -R a+rX /claim',
-                ],
-                volumeMounts: [
-                  { name: 'models', mountPath: '/models' },
-                  { name: 'claim', mountPath: '/claim' },
-                ],
-              },
-            ],
-            volumes: [{ name: 'models', configMap: { name: 'models' } }, volume('claim')],
-          },
-        },
-      ],
-    });
-    await kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/fill', '--timeout=60s');
-    await apply(isvc('claim', {}, { storageUri: 'pvc://models/sum' }));
-    await ready('claim');
-    await removeAll('claim');
-    await kubectl('delete', 'pod/fill', 'pvc/models', 'pv/wherry-models');
-  });
 });
