@@ -63,7 +63,8 @@ export class DataPlane {
   async infer(name: string, request: InferRequest): Promise<InferResponse> {
     const model = this.#ready(name);
     checkRequest(request, model.metadata);
-    const outputs = await model.infer(request.inputs, request.outputs);
+    const names = request.outputs.map((output) => output.name);
+    const outputs = await model.infer(request.inputs, names);
     return { modelName: name, id: request.id, outputs };
   }
 
@@ -103,13 +104,14 @@ function checkRequest(request: InferRequest, model: ModelMetadata): void {
   if (missing.length > 0) {
     throw invalid(`inputs: model '${model.name}' also needs ${names(missing)}`);
   }
-  for (const [i, output] of request.outputs.entries()) {
+  const asked = request.outputs.map((output) => output.name);
+  for (const [i, output] of asked.entries()) {
     if (!model.outputs.some(({ name }) => name === output)) {
       throw invalid(
         `outputs[${i}].name: model '${model.name}' has no output '${output}', expected ${names(model.outputs)}`,
       );
     }
-    if (request.outputs.indexOf(output) !== i) {
+    if (asked.indexOf(output) !== i) {
       throw invalid(`outputs[${i}].name: '${output}' is asked for twice`);
     }
   }

@@ -4,11 +4,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { answerEncoding, compress, readBody } from './body.ts';
 import type { DataPlane } from './dataplane.ts';
 import { ERROR_TABLE, InferenceError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import { decodeInferRequest, encodeInferResponse } from './v2/json.ts';
+import { decodeInferRequest, type EncodedResponse, encodeInferResponse } from './v2/json.ts';
 
 export interface RestOptions {
   readonly dataPlane: DataPlane;
@@ -20,14 +21,18 @@ export interface RestOptions {
 
 interface Reply {
   readonly status: number;
-  readonly body: string;
+  readonly body: string | Buffer;
   readonly type?: string;
+  /** Bytes of the JSON that tensors follow. */
+  readonly jsonLength?: number;
 }
 
 const { version } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 ) as { version: string };
-const SERVER_METADATA = { name: 'wherry', version, extensions: [] as string[] };
+const SERVER_METADATA = { name: 'wherry', version, extensions: ['binary_tensor_data'] };
+/** Bytes of the JSON before the tensors. */
+const JSON_LENGTH = 'inference-header-content-length';
 
 /** The HTTP server; the caller listens and closes. */
 export function restServer(options: RestOptions): Server {
@@ -47,13 +52,22 @@ async function answer(req: IncomingMessage, res: ServerResponse, options: RestOp
   } catch (error) {
     reply = errorReply(error, options.log);
   }
+  const size = Buffer.byteLength(reply.body);
+  const encoding = answerEncoding(req, size);
+  let { body } = reply;
+  if (encoding !== undefined) {
+    body = await compress(Buffer.from(body), encoding);
+    res.setHeader('Content-Encoding', encoding);
+  }
   if (res.destroyed) return;
   res.statusCode = reply.status;
   res.setHeader('Content-Type', reply.type ?? 'application/json');
-  res.setHeader('Content-Length', Buffer.byteLength(reply.body));
+  res.setHeader('Content-Length', encoding === undefined ? size : body.length);
+  // As in requests, it counts the bytes before compression.
+  if (reply.jsonLength !== undefined) res.setHeader(JSON_LENGTH, reply.jsonLength);
   if (reply.status === 503) res.setHeader('Retry-After', '1');
   if (options.dataPlane.draining || !req.complete) res.setHeader('Connection', 'close');
-  res.end(reply.body);
+  res.end(body);
 }
 
 function errorReply(error: unknown, log: Logger): Reply {
@@ -111,20 +125,17 @@ async function infer(name: string, req: IncomingMessage, options: RestOptions): 
   if (req.method !== 'POST') throw methodNotAllowed(req, 'POST');
   // Metric labels come from the models that exist, never from what a caller invents.
   dataPlane.modelNotReadyReason(name);
-  const encoding = req.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') {
-    throw new InferenceError(
-      'UNSUPPORTED_MEDIA_TYPE',
-      `content-encoding '${encoding}' is not supported`,
-    );
-  }
   let start = performance.now();
   let reply: Reply;
   try {
-    const text = await readBody(req, options.maxBodyBytes);
+    const body = await readBody(req, options.maxBodyBytes);
     start = performance.now();
-    const response = await dataPlane.infer(name, decodeInferRequest(text));
-    reply = { status: 200, body: encodeInferResponse(response) };
+    const length = jsonLength(req, body);
+    const request = decodeInferRequest(body.toString('utf8', 0, length), body.subarray(length));
+    const response = await dataPlane.infer(name, request);
+    const asked = new Map(request.outputs.map((output) => [output.name, output.binary]));
+    const isBinary = (output: string) => asked.get(output) ?? request.binaryOutputs;
+    reply = inferReply(encodeInferResponse(response, isBinary));
   } catch (error) {
     reply = errorReply(error, log);
   }
@@ -132,28 +143,30 @@ async function infer(name: string, req: IncomingMessage, options: RestOptions): 
   return reply;
 }
 
-/** @throws InferenceError REQUEST_TOO_LARGE as soon as the limit is passed. */
-function readBody(req: IncomingMessage, limit: number): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const chunks: Buffer[] = [];
-  let size = 0;
-  req.on('data', (chunk: Buffer) => {
-    size += chunk.length;
-    // Beyond the limit the rest is read and dropped: a client that still sends would not see the answer.
-    if (size <= limit) chunks.push(chunk);
-    else reject(tooLarge(limit));
-  });
-  req.on('end', () => resolve(Buffer.concat(chunks).toString()));
-  req.on('error', reject);
-  if (Number(req.headers['content-length']) > limit) reject(tooLarge(limit));
-  return promise;
+/** The bytes of the JSON at the start of a body; without the header all of it is JSON. */
+function jsonLength(req: IncomingMessage, body: Buffer): number {
+  const header = req.headers[JSON_LENGTH];
+  if (header === undefined) return body.length;
+  const length = Number(header);
+  if (!/^\d+$/.test(String(header)) || length > body.length) {
+    throw new InferenceError(
+      'INVALID_ARGUMENT',
+      `${JSON_LENGTH}: expected 0 to ${body.length}, the length of the body, got '${header}'`,
+    );
+  }
+  return length;
 }
 
-function tooLarge(limit: number): InferenceError {
-  return new InferenceError(
-    'REQUEST_TOO_LARGE',
-    `body is larger than ${limit} bytes; send fewer rows at a time`,
-  );
+/** JSON alone, or JSON and then tensors as bytes. */
+function inferReply({ json, binary }: EncodedResponse): Reply {
+  if (binary.length === 0) return { status: 200, body: json };
+  const head = Buffer.from(json);
+  return {
+    status: 200,
+    body: Buffer.concat([head, ...binary]),
+    type: 'application/octet-stream',
+    jsonLength: head.length,
+  };
 }
 
 function readiness(notReadyReason: string | undefined, name?: string): Reply {

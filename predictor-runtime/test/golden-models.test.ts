@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { type BinaryOutput, sendBinary } from './binary-client.ts';
 import { parseLossless } from './lossless-json.ts';
 import { withServer } from './server.ts';
 
@@ -10,6 +11,8 @@ interface Tensor {
   datatype: string;
   shape: number[];
   data: unknown[];
+  /** The same as bytes. */
+  raw_b64?: string;
 }
 interface Golden {
   cases: {
@@ -18,6 +21,7 @@ interface Golden {
     response: { outputs: Tensor[] };
     atol: number;
     rtol: number;
+    exact: boolean;
   }[];
 }
 
@@ -68,6 +72,38 @@ describe('golden models', () => {
               ).to.equal(true);
             });
           }
+        }
+      });
+    });
+    it(`${name}, as bytes`, async () => {
+      const { cases } = parseLossless(readFileSync(golden, 'utf8')) as Golden;
+      await withServer({ modelName: name, modelDir: fileURLToPath(dir as URL) }, async (url) => {
+        for (const { name: title, request, response, exact } of cases) {
+          const raw = request.inputs.map(({ raw_b64 }) => raw_b64);
+          if (raw.includes(undefined)) continue;
+          const buffers = raw.map((text) => Buffer.from(text as string, 'base64'));
+          const inputs = request.inputs.map(({ data: _data, raw_b64: _raw, ...input }, i) => ({
+            ...input,
+            parameters: { binary_data_size: buffers[i]?.length },
+          }));
+          const reply = await sendBinary(`${url}/v2/models/${name}/infer`, {
+            json: { inputs, parameters: { binary_data_output: true } },
+            buffers,
+          });
+          expect(reply.status, `${title}: ${reply.json}`).to.equal(200);
+          const { outputs } = JSON.parse(reply.json) as { outputs: BinaryOutput[] };
+          let offset = 0;
+          for (const { name: output, shape, parameters } of outputs) {
+            const end = offset + parameters.binary_data_size;
+            const bytes = reply.binary.subarray(offset, end);
+            offset = end;
+            const expected = response.outputs.find((o) => o.name === output);
+            expect(shape, title).to.deep.equal(expected?.shape);
+            const same = exact && expected?.raw_b64 !== undefined;
+            if (same)
+              expect(bytes.toString('base64'), `${title} ${output}`).to.equal(expected.raw_b64);
+          }
+          expect(offset).to.equal(reply.binary.length);
         }
       });
     });

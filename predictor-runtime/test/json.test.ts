@@ -24,7 +24,7 @@ describe('V2 JSON', () => {
           );
           const text = `{"inputs":[{"name":"x","datatype":"${datatype}","shape":[${values.length}],"data":[${data}]}]}`;
           const [first] = decodeInferRequest(text).inputs as [Tensor];
-          const encoded = encodeInferResponse({ modelName: 'm', outputs: [first] });
+          const encoded = encodeInferResponse({ modelName: 'm', outputs: [first] }).json;
           const [second] = decodeInferRequest(encoded.replace('"outputs"', '"inputs"')).inputs as [
             Tensor,
           ];
@@ -41,7 +41,7 @@ describe('V2 JSON', () => {
     const { inputs } = decodeInferRequest(
       '{"inputs":[{"name":"x","datatype":"FP16","shape":[2],"data":[null,1.5]}]}',
     );
-    const text = encodeInferResponse({ modelName: 'm', outputs: inputs });
+    const text = encodeInferResponse({ modelName: 'm', outputs: inputs }).json;
     expect(text).to.contain('"data":[null,1.5]');
   });
 

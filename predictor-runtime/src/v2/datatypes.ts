@@ -28,18 +28,35 @@ interface DatatypeRow {
   readonly min?: number | bigint;
   readonly max?: number | bigint;
   readonly allocate: (length: number) => TensorData;
+  /** Bytes of an element in the binary form; undefined for BYTES, whose elements have a length each. */
+  readonly bytes?: number;
 }
 
 /** V2 datatype name → how it is stored and what ONNX Runtime calls it. BF16 cannot cross onnxruntime-node's API. */
 export const DATATYPES = {
-  BOOL: { kind: 'bool', onnx: 'bool', allocate: (n) => new Uint8Array(n) },
-  UINT8: { kind: 'int', onnx: 'uint8', min: 0, max: 255, allocate: (n) => new Uint8Array(n) },
-  UINT16: { kind: 'int', onnx: 'uint16', min: 0, max: 65535, allocate: (n) => new Uint16Array(n) },
+  BOOL: { kind: 'bool', onnx: 'bool', bytes: 1, allocate: (n) => new Uint8Array(n) },
+  UINT8: {
+    kind: 'int',
+    onnx: 'uint8',
+    min: 0,
+    max: 255,
+    bytes: 1,
+    allocate: (n) => new Uint8Array(n),
+  },
+  UINT16: {
+    kind: 'int',
+    onnx: 'uint16',
+    min: 0,
+    max: 65535,
+    bytes: 2,
+    allocate: (n) => new Uint16Array(n),
+  },
   UINT32: {
     kind: 'int',
     onnx: 'uint32',
     min: 0,
     max: 4294967295,
+    bytes: 4,
     allocate: (n) => new Uint32Array(n),
   },
   UINT64: {
@@ -47,14 +64,23 @@ export const DATATYPES = {
     onnx: 'uint64',
     min: 0n,
     max: 2n ** 64n - 1n,
+    bytes: 8,
     allocate: (n) => new BigUint64Array(n),
   },
-  INT8: { kind: 'int', onnx: 'int8', min: -128, max: 127, allocate: (n) => new Int8Array(n) },
+  INT8: {
+    kind: 'int',
+    onnx: 'int8',
+    min: -128,
+    max: 127,
+    bytes: 1,
+    allocate: (n) => new Int8Array(n),
+  },
   INT16: {
     kind: 'int',
     onnx: 'int16',
     min: -32768,
     max: 32767,
+    bytes: 2,
     allocate: (n) => new Int16Array(n),
   },
   INT32: {
@@ -62,6 +88,7 @@ export const DATATYPES = {
     onnx: 'int32',
     min: -2147483648,
     max: 2147483647,
+    bytes: 4,
     allocate: (n) => new Int32Array(n),
   },
   INT64: {
@@ -69,11 +96,12 @@ export const DATATYPES = {
     onnx: 'int64',
     min: -(2n ** 63n),
     max: 2n ** 63n - 1n,
+    bytes: 8,
     allocate: (n) => new BigInt64Array(n),
   },
-  FP16: { kind: 'half', onnx: 'float16', allocate: (n) => new Uint16Array(n) },
-  FP32: { kind: 'float', onnx: 'float32', allocate: (n) => new Float32Array(n) },
-  FP64: { kind: 'float', onnx: 'float64', allocate: (n) => new Float64Array(n) },
+  FP16: { kind: 'half', onnx: 'float16', bytes: 2, allocate: (n) => new Uint16Array(n) },
+  FP32: { kind: 'float', onnx: 'float32', bytes: 4, allocate: (n) => new Float32Array(n) },
+  FP64: { kind: 'float', onnx: 'float64', bytes: 8, allocate: (n) => new Float64Array(n) },
   BYTES: { kind: 'string', onnx: 'string', allocate: (n) => new Array<string>(n).fill('') },
 } as const satisfies Record<string, DatatypeRow>;
 

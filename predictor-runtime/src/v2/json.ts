@@ -1,8 +1,9 @@
 /**
- * V2 REST bodies in JSON: text → InferRequest and InferResponse → text.
+ * V2 REST bodies: JSON, with tensors as bytes after it (binary.ts) → InferRequest, and InferResponse → the same.
  * Every fault is an INVALID_ARGUMENT whose message starts with the path of the field.
  */
 import { invalid } from '../errors.ts';
+import { BinaryReader, decodeElements, encodeElements } from './binary.ts';
 import {
   DATATYPES,
   type Datatype,
@@ -11,35 +12,82 @@ import {
   type Kind,
   type TensorData,
 } from './datatypes.ts';
-import { elementCount, type InferRequest, type InferResponse, type Tensor } from './types.ts';
+import {
+  elementCount,
+  type InferRequest,
+  type InferResponse,
+  type RequestedOutput,
+  type Tensor,
+} from './types.ts';
 
 /** Digits that may not survive a trip through a double (2^53 has 16). */
 const LONG_INTEGER = /\d{16}/;
 
 /**
  * Parses a V2 inference request. `data` may be flat or nested as `shape` says; `null` is NaN in
- * floating-point tensors; 64-bit integers are exact.
+ * floating-point tensors; 64-bit integers are exact. Inputs with `binary_data_size` take their bytes from
+ * `binary`, in order; all of it must be used.
  */
-export function decodeInferRequest(text: string): InferRequest {
+export function decodeInferRequest(text: string, binary: Buffer = Buffer.alloc(0)): InferRequest {
   const body = object(parse(text), 'body');
+  const reader = new BinaryReader(binary);
   const inputs = array(body.inputs, 'inputs').map((input, i) =>
-    decodeTensor(input, `inputs[${i}]`),
+    decodeTensor(input, `inputs[${i}]`, reader),
   );
+  if (reader.left > 0) throw invalid(`body: ${reader.left} bytes after the last tensor`);
   const outputs = body.outputs === undefined ? [] : array(body.outputs, 'outputs');
+  const parameters = parametersOf(body, 'parameters');
   return {
     id: body.id === undefined ? undefined : string(body.id, 'id'),
     inputs,
-    outputs: outputs.map((output, i) =>
-      string(object(output, `outputs[${i}]`).name, `outputs[${i}].name`),
-    ),
+    outputs: outputs.map((output, i) => decodeOutput(output, `outputs[${i}]`)),
+    binaryOutputs: flag(parameters.binary_data_output, 'parameters.binary_data_output') ?? false,
   };
 }
 
-/** Writes a V2 inference response; NaN and the infinities have no JSON form and become `null`. */
-export function encodeInferResponse(response: InferResponse): string {
+/** A response's JSON, and the tensors that follow it as bytes. */
+export interface EncodedResponse {
+  readonly json: string;
+  readonly binary: readonly Buffer[];
+}
+
+/**
+ * Writes a V2 inference response. In JSON, NaN and the infinities have no form and become `null`.
+ * @param isBinary which outputs go as bytes after the JSON
+ */
+export function encodeInferResponse(
+  response: InferResponse,
+  isBinary: (output: string) => boolean = () => false,
+): EncodedResponse {
   const head = JSON.stringify({ model_name: response.modelName, id: response.id }).slice(0, -1);
-  const outputs = response.outputs.map(encodeTensor).join(',');
-  return `${head},"outputs":[${outputs}]}`;
+  const binary: Buffer[] = [];
+  const outputs = response.outputs.map((tensor) => {
+    if (!isBinary(tensor.name)) return encodeTensor(tensor);
+    const bytes = encodeElements(tensor);
+    binary.push(bytes);
+    const { name, datatype: type, shape } = tensor;
+    const parameters = { binary_data_size: bytes.length };
+    return JSON.stringify({ name, datatype: type, shape, parameters });
+  });
+  return { json: `${head},"outputs":[${outputs.join(',')}]}`, binary };
+}
+
+function decodeOutput(value: unknown, path: string): RequestedOutput {
+  const output = object(value, path);
+  const parameters = parametersOf(output, `${path}.parameters`);
+  return {
+    name: string(output.name, `${path}.name`),
+    binary: flag(parameters.binary_data, `${path}.parameters.binary_data`),
+  };
+}
+
+function parametersOf(value: Record<string, unknown>, path: string): Record<string, unknown> {
+  return value.parameters === undefined ? {} : object(value.parameters, path);
+}
+
+function flag(value: unknown, path: string): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw invalid(`${path}: expected true or false, got ${show(value)}`);
 }
 
 function parse(text: string): unknown {
@@ -57,7 +105,7 @@ function keepLongIntegers(_key: string, value: unknown, context?: { source?: str
   return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value;
 }
 
-function decodeTensor(value: unknown, path: string): Tensor {
+function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tensor {
   const input = object(value, path);
   const name = string(input.name, `${path}.name`);
   const type = string(input.datatype, `${path}.datatype`);
@@ -72,6 +120,13 @@ function decodeTensor(value: unknown, path: string): Tensor {
     }
     return dim;
   });
+  const { binary_data_size: size } = parametersOf(input, `${path}.parameters`);
+  if (size !== undefined) {
+    if (input.data !== undefined) throw invalid(`${path}: has both data and binary_data_size`);
+    const at = `${path}.parameters.binary_data_size`;
+    const bytes = binary.take(size, at);
+    return { name, datatype: type, shape, data: decodeElements(type, shape, bytes, at) };
+  }
   const values = flatten(array(input.data, `${path}.data`), shape, `${path}.data`);
   return { name, datatype: type, shape, data: fill(type, values, `${path}.data`) };
 }

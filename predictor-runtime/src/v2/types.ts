@@ -12,8 +12,16 @@ export interface Tensor {
 export interface InferRequest {
   readonly id?: string;
   readonly inputs: readonly Tensor[];
-  /** Names of the wanted outputs, in order; empty means all. */
-  readonly outputs: readonly string[];
+  /** The wanted outputs, in order; empty means all. */
+  readonly outputs: readonly RequestedOutput[];
+  /** How outputs that do not say so themselves are to be sent. */
+  readonly binaryOutputs: boolean;
+}
+
+export interface RequestedOutput {
+  readonly name: string;
+  /** As raw bytes after the JSON; undefined leaves it to the request. */
+  readonly binary?: boolean;
 }
 
 export interface InferResponse {

@@ -1,0 +1,111 @@
+/**
+ * Tensors as raw bytes: little-endian, row-major, without padding; an element of BYTES is its length in four
+ * bytes and its content. Source: Triton's binary tensor data extension; gRPC's raw contents are the same.
+ */
+import { invalid } from '../errors.ts';
+import { type Datatype, datatype, type TensorData } from './datatypes.ts';
+import { elementCount, type Tensor } from './types.ts';
+
+/** Gives out the bytes after a request's JSON, tensor by tensor. */
+export class BinaryReader {
+  readonly #bytes: Buffer;
+  #offset = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** Bytes that nobody has taken. */
+  get left(): number {
+    return this.#bytes.length - this.#offset;
+  }
+
+  /** The next `size` bytes, without a copy. @throws InferenceError INVALID_ARGUMENT when there are fewer. */
+  take(size: unknown, path: string): Buffer {
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+      throw invalid(`${path}: expected a number of bytes, got ${JSON.stringify(size)}`);
+    }
+    if (size > this.left) {
+      throw invalid(`${path}: ${size} bytes are announced, but ${this.left} follow`);
+    }
+    this.#offset += size;
+    return this.#bytes.subarray(this.#offset - size, this.#offset);
+  }
+}
+
+/**
+ * The elements of a tensor: a view of `bytes` where its alignment allows, a copy elsewhere.
+ * @throws InferenceError INVALID_ARGUMENT when the bytes are not those of `shape`.
+ */
+export function decodeElements(
+  type: Datatype,
+  shape: readonly number[],
+  bytes: Buffer,
+  path: string,
+): TensorData {
+  const count = elementCount(shape);
+  const { bytes: size } = datatype(type);
+  if (size === undefined) return decodeStrings(count, bytes, path);
+  if (bytes.length !== count * size) {
+    throw invalid(
+      `${path}: shape [${shape}] of ${type} has ${count * size} bytes, got ${bytes.length}`,
+    );
+  }
+  const { buffer, byteOffset } =
+    bytes.byteOffset % size === 0 ? bytes : { buffer: copy(bytes), byteOffset: 0 };
+  const View = datatype(type).allocate(0).constructor as new (
+    buffer: ArrayBufferLike,
+    offset: number,
+    length: number,
+  ) => TensorData;
+  const view = new View(buffer, byteOffset, count);
+  if (type === 'BOOL') checkBooleans(view as Uint8Array, path);
+  return view;
+}
+
+function copy(bytes: Buffer): ArrayBuffer {
+  const buffer = new ArrayBuffer(bytes.length);
+  bytes.copy(Buffer.from(buffer));
+  return buffer;
+}
+
+function checkBooleans(values: Uint8Array, path: string): void {
+  const wrong = values.findIndex((value) => value > 1);
+  if (wrong >= 0) throw invalid(`${path}: element ${wrong} is ${values[wrong]}, expected 0 or 1`);
+}
+
+const TEXT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function decodeStrings(count: number, bytes: Buffer, path: string): string[] {
+  const strings: string[] = [];
+  let offset = 0;
+  while (offset < bytes.length) {
+    const start = offset + 4;
+    const end = start <= bytes.length ? start + bytes.readUInt32LE(offset) : Number.NaN;
+    if (!(end <= bytes.length)) {
+      throw invalid(`${path}: element ${strings.length} is cut off at byte ${bytes.length}`);
+    }
+    try {
+      strings.push(TEXT.decode(bytes.subarray(start, end)));
+    } catch {
+      throw invalid(`${path}: element ${strings.length} is not UTF-8 text`);
+    }
+    offset = end;
+  }
+  if (strings.length !== count) {
+    throw invalid(`${path}: the shape has ${count} elements, got ${strings.length}`);
+  }
+  return strings;
+}
+
+/** The bytes of a tensor; a view of its elements where there are any to view. */
+export function encodeElements({ data }: Tensor): Buffer {
+  if (!Array.isArray(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const parts = data.flatMap((text) => {
+    const bytes = Buffer.from(text);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(bytes.length);
+    return [length, bytes];
+  });
+  return Buffer.concat(parts);
+}
