@@ -1,6 +1,7 @@
 /** What a user sees first: install, apply, get, curl. */
 import { expect } from 'chai';
 import { NAMESPACE, ROOT } from '../harness/cluster.ts';
+import { inferOverGrpc } from '../harness/grpc.ts';
 import {
   apply,
   get,
@@ -56,6 +57,14 @@ describe('install and first service', function () {
     expect(JSON.parse(body)).to.have.nested.property('outputs[0].data[0]', 1);
     const byPath = await fetch(`${router()}/serving/default/iris/v2/models/iris`);
     expect(await byPath.json()).to.have.property('name', 'iris');
+  });
+
+  it('answers gRPC by host on the same port', async () => {
+    const authority = 'iris-default.example.com';
+    const { metadata, reply } = await inferOverGrpc(new URL(router()).host, authority, 'iris');
+    expect(reply.outputs[0]).to.include({ name: 'label', datatype: 'INT64' });
+    expect(reply.raw_output_contents[0]?.readBigInt64LE()).to.equal(1n);
+    expect(metadata.get('x-wherry-revision')).to.deep.equal(['iris-predictor-00001']);
   });
 
   it('answers callers in the cluster under both Service names', async () => {

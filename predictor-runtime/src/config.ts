@@ -18,7 +18,7 @@ export interface Config {
 /** Parses argv (without node and script); prints help or a usage error and exits where asked or needed. */
 export function parseConfig(argv: readonly string[]): Config {
   const command = new Command('predictor')
-    .description('Serves one ONNX model over the V2 inference protocol.')
+    .description('Serves one ONNX model over the V2 inference protocol, REST and gRPC.')
     .addOption(option('--model_name <name>', 'name of the model in URLs').makeOptionMandatory())
     .addOption(option('--model_dir <dir>', 'folder of the model').default('/mnt/models'))
     .addOption(
@@ -27,7 +27,7 @@ export function parseConfig(argv: readonly string[]): Config {
     .addOption(option('--http_port <port>', 'port of the REST API').default(8080).argParser(port))
     .addOption(option('--host <address>', 'address to listen on').default('0.0.0.0'))
     .addOption(
-      option('--grpc_port <port>', 'accepted for KServe; gRPC is not served yet').argParser(port),
+      option('--grpc_port <port>', 'port of gRPC; without it gRPC is not served').argParser(port),
     )
     .addOption(
       option('--max_body_bytes <bytes>', 'largest request body')

@@ -1,21 +1,21 @@
 /**
  * The domain errors of the predictor runtime and the one table that maps them to a transport.
- * The core throws `InferenceError`; only rest.ts reads the table.
+ * The core throws `InferenceError`; only rest.ts and grpc/ read the table.
  */
 
 /** What went wrong, in terms of the caller's request and not of a transport. */
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
-/** code → HTTP status, and whether sending the same request again later can succeed. */
+/** code → HTTP status, gRPC status, and whether sending the same request again later can succeed. */
 export const ERROR_TABLE = {
-  INVALID_ARGUMENT: { http: 400, retryable: false },
-  NOT_FOUND: { http: 404, retryable: false },
-  METHOD_NOT_ALLOWED: { http: 405, retryable: false },
-  REQUEST_TOO_LARGE: { http: 413, retryable: false },
-  UNSUPPORTED_MEDIA_TYPE: { http: 415, retryable: false },
-  MODEL_NOT_READY: { http: 503, retryable: true },
-  MODEL_FAILED: { http: 500, retryable: false },
-  INTERNAL: { http: 500, retryable: false },
+  INVALID_ARGUMENT: { http: 400, grpc: 3, retryable: false },
+  NOT_FOUND: { http: 404, grpc: 5, retryable: false },
+  METHOD_NOT_ALLOWED: { http: 405, grpc: 12, retryable: false },
+  REQUEST_TOO_LARGE: { http: 413, grpc: 8, retryable: false },
+  UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 3, retryable: false },
+  MODEL_NOT_READY: { http: 503, grpc: 14, retryable: true },
+  MODEL_FAILED: { http: 500, grpc: 13, retryable: false },
+  INTERNAL: { http: 500, grpc: 13, retryable: false },
 } as const;
 
 /** An error whose message is meant for the caller: lower-case, says what, where and what to do. */

@@ -28,8 +28,6 @@ const server = await startServer({ config, env: process.env, log }).catch((error
   fail('server did not start', error),
 );
 
-if (config.grpcPort !== undefined) log.warn('gRPC is not served yet', { port: config.grpcPort });
-
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, async () => {
     log.info('draining', { signal });

@@ -2,13 +2,13 @@
  * The V2 protocol over HTTP/1.1 on bare node:http: convert, delegate, convert.
  * Source: Open Inference Protocol V2, "HTTP/REST"; `/v2/models` is KServe's addition.
  */
-import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { answerEncoding, compress, readBody } from './body.ts';
 import type { DataPlane } from './dataplane.ts';
 import { ERROR_TABLE, InferenceError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { SERVER_METADATA } from './server-metadata.ts';
 import { decodeInferRequest, type EncodedResponse, encodeInferResponse } from './v2/json.ts';
 
 export interface RestOptions {
@@ -27,10 +27,6 @@ interface Reply {
   readonly jsonLength?: number;
 }
 
-const { version } = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-) as { version: string };
-const SERVER_METADATA = { name: 'wherry', version, extensions: ['binary_tensor_data'] };
 /** Bytes of the JSON before the tensors. */
 const JSON_LENGTH = 'inference-header-content-length';
 

@@ -39,7 +39,7 @@ export class PredictorProcess {
     this.#options = options;
     const terminationMessage = join(this.#dir, 'termination-log');
     writeFileSync(terminationMessage, '');
-    const replaced = /^--(http_port|host|model_dir)=/;
+    const replaced = /^--(http_port|grpc_port|host|model_dir)=/;
     this.#child = spawn(
       process.execPath,
       [

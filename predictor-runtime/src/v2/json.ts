@@ -4,14 +4,8 @@
  */
 import { invalid } from '../errors.ts';
 import { BinaryReader, decodeElements, encodeElements } from './binary.ts';
-import {
-  DATATYPES,
-  type Datatype,
-  datatype,
-  isDatatype,
-  type Kind,
-  type TensorData,
-} from './datatypes.ts';
+import { datatype } from './datatypes.ts';
+import { checkDatatype, fill, show } from './elements.ts';
 import {
   elementCount,
   type InferRequest,
@@ -109,11 +103,7 @@ function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tenso
   const input = object(value, path);
   const name = string(input.name, `${path}.name`);
   const type = string(input.datatype, `${path}.datatype`);
-  if (!isDatatype(type)) {
-    throw invalid(
-      `${path}.datatype: unknown datatype '${type}', expected one of ${Object.keys(DATATYPES).join(', ')}`,
-    );
-  }
+  checkDatatype(type, `${path}.datatype`);
   const shape = array(input.shape, `${path}.shape`).map((dim, i) => {
     if (typeof dim !== 'number' || !Number.isSafeInteger(dim) || dim < 0) {
       throw invalid(`${path}.shape[${i}]: expected a non-negative integer, got ${show(dim)}`);
@@ -169,63 +159,6 @@ function collect({ value, shape, depth, path, into }: Nesting): void {
   });
 }
 
-function fill(type: Datatype, values: unknown[], path: string): TensorData {
-  const row = datatype(type);
-  const data = row.allocate(values.length);
-  const convert = CONVERTERS[row.kind];
-  for (let i = 0; i < values.length; i++) {
-    const element = convert(values[i], row.min, row.max);
-    if (element === undefined) {
-      throw invalid(`${path}[${i}]: ${show(values[i])} is not a ${type} value`);
-    }
-    (data as (number | bigint | string)[])[i] = element;
-  }
-  return data;
-}
-
-type Element = number | bigint | string | undefined;
-type Bound = number | bigint | undefined;
-
-/** JSON value → stored element, or undefined when the value does not fit. */
-const CONVERTERS: Record<Kind, (value: unknown, min: Bound, max: Bound) => Element> = {
-  float,
-  half: (value) => {
-    const number = float(value);
-    return number === undefined ? undefined : halfBits(number);
-  },
-  bool: (value) => {
-    if (value === true || value === 1) return 1;
-    return value === false || value === 0 ? 0 : undefined;
-  },
-  string: (value) => (typeof value === 'string' ? value : undefined),
-  int: (value, min, max) =>
-    typeof value === 'number' && Number.isInteger(value) && inRange(value, min, max)
-      ? value
-      : undefined,
-  bigint: (value, min, max) => {
-    if (typeof value === 'number' && !Number.isSafeInteger(value)) return undefined;
-    if (typeof value !== 'number' && typeof value !== 'bigint') return undefined;
-    const integer = BigInt(value);
-    return inRange(integer, min, max) ? integer : undefined;
-  },
-};
-
-function float(value: unknown): number | undefined {
-  if (typeof value === 'number') return value;
-  if (value === null) return Number.NaN;
-  return typeof value === 'bigint' ? Number(value) : undefined;
-}
-
-function inRange(value: number | bigint, min: Bound, max: Bound): boolean {
-  return min !== undefined && max !== undefined && value >= min && value <= max;
-}
-
-function halfBits(value: number): number {
-  const view = new DataView(new ArrayBuffer(2));
-  view.setFloat16(0, value);
-  return view.getUint16(0);
-}
-
 function halfValue(bits: number): number {
   const view = new DataView(new ArrayBuffer(2));
   view.setUint16(0, bits);
@@ -272,14 +205,4 @@ function array(value: unknown, path: string): unknown[] {
 function string(value: unknown, path: string): string {
   if (typeof value !== 'string') throw invalid(`${path}: expected a string, got ${show(value)}`);
   return value;
-}
-
-/** A short form of a faulty value for an error message. */
-function show(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  if (typeof value === 'bigint') return value.toString();
-  const text = JSON.stringify(value, (_key, item) =>
-    typeof item === 'bigint' ? item.toString() : item,
-  );
-  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }

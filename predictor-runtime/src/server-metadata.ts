@@ -1,0 +1,9 @@
+/** What the server says of itself, over every transport. */
+import { readFileSync } from 'node:fs';
+
+const { version } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { version: string };
+
+/** V2 "Server Metadata". */
+export const SERVER_METADATA = { name: 'wherry', version, extensions: ['binary_tensor_data'] };

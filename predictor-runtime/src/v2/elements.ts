@@ -1,0 +1,86 @@
+/** Elements of tensors that come one by one, in JSON or in gRPC's typed contents: checked and stored. */
+import { invalid } from '../errors.ts';
+import {
+  DATATYPES,
+  type Datatype,
+  datatype,
+  isDatatype,
+  type Kind,
+  type TensorData,
+} from './datatypes.ts';
+
+/** @throws InferenceError INVALID_ARGUMENT unless `name` is a datatype. */
+export function checkDatatype(name: string, path: string): asserts name is Datatype {
+  if (!isDatatype(name)) {
+    const known = Object.keys(DATATYPES).join(', ');
+    throw invalid(`${path}: unknown datatype '${name}', expected one of ${known}`);
+  }
+}
+
+/** Stores `values` as elements of `type`. @throws InferenceError INVALID_ARGUMENT naming the first that is none. */
+export function fill(type: Datatype, values: unknown[], path: string): TensorData {
+  const row = datatype(type);
+  const data = row.allocate(values.length);
+  const convert = CONVERTERS[row.kind];
+  for (let i = 0; i < values.length; i++) {
+    const element = convert(values[i], row.min, row.max);
+    if (element === undefined) {
+      throw invalid(`${path}[${i}]: ${show(values[i])} is not a ${type} value`);
+    }
+    (data as (number | bigint | string)[])[i] = element;
+  }
+  return data;
+}
+
+type Element = number | bigint | string | undefined;
+type Bound = number | bigint | undefined;
+
+/** JSON value → stored element, or undefined when the value does not fit. */
+const CONVERTERS: Record<Kind, (value: unknown, min: Bound, max: Bound) => Element> = {
+  float,
+  half: (value) => {
+    const number = float(value);
+    return number === undefined ? undefined : halfBits(number);
+  },
+  bool: (value) => {
+    if (value === true || value === 1) return 1;
+    return value === false || value === 0 ? 0 : undefined;
+  },
+  string: (value) => (typeof value === 'string' ? value : undefined),
+  int: (value, min, max) =>
+    typeof value === 'number' && Number.isInteger(value) && inRange(value, min, max)
+      ? value
+      : undefined,
+  bigint: (value, min, max) => {
+    if (typeof value === 'number' && !Number.isSafeInteger(value)) return undefined;
+    if (typeof value !== 'number' && typeof value !== 'bigint') return undefined;
+    const integer = BigInt(value);
+    return inRange(integer, min, max) ? integer : undefined;
+  },
+};
+
+function float(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  if (value === null) return Number.NaN;
+  return typeof value === 'bigint' ? Number(value) : undefined;
+}
+
+function inRange(value: number | bigint, min: Bound, max: Bound): boolean {
+  return min !== undefined && max !== undefined && value >= min && value <= max;
+}
+
+function halfBits(value: number): number {
+  const view = new DataView(new ArrayBuffer(2));
+  view.setFloat16(0, value);
+  return view.getUint16(0);
+}
+
+/** A short form of a faulty value for an error message. */
+export function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'bigint') return value.toString();
+  const text = JSON.stringify(value, (_key, item) =>
+    typeof item === 'bigint' ? item.toString() : item,
+  );
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
+}
