@@ -1,5 +1,5 @@
 /**
- * The V2 protocol over HTTP/1.1 on bare node:http: convert, delegate, convert.
+ * The V2 and V1 protocols over HTTP/1.1 on bare node:http: convert, delegate, convert.
  * Source: Open Inference Protocol V2, "HTTP/REST"; `/v2/models` is KServe's addition.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -9,6 +9,7 @@ import { ERROR_TABLE, InferenceError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { SERVER_METADATA } from './server-metadata.ts';
+import { decodePredict, encodePredict } from './v1/predict.ts';
 import { decodeInferRequest, type EncodedResponse, encodeInferResponse } from './v2/json.ts';
 
 export interface RestOptions {
@@ -78,6 +79,7 @@ function errorReply(error: unknown, log: Logger): Reply {
 async function route(req: IncomingMessage, options: RestOptions): Promise<Reply> {
   const [path = '/'] = (req.url ?? '/').split('?', 1);
   if (path.startsWith('/v2/models/')) return modelRoute(path, req, options);
+  if (path.startsWith('/v1/models/')) return v1Route(path, req, options);
   switch (path) {
     case '/v2/health/live':
       return get(req, () => json({ live: true }));
@@ -87,7 +89,10 @@ async function route(req: IncomingMessage, options: RestOptions): Promise<Reply>
     case '/v2/':
       return get(req, () => json(SERVER_METADATA));
     case '/v2/models':
+    case '/v1/models':
       return get(req, () => json({ models: options.dataPlane.modelNames() }));
+    case '/':
+      return get(req, () => json({ status: 'alive' }));
     case '/metrics': {
       const { registry } = options.metrics;
       const body = await registry.metrics();
@@ -116,22 +121,59 @@ async function modelRoute(path: string, req: IncomingMessage, options: RestOptio
   }
 }
 
-async function infer(name: string, req: IncomingMessage, options: RestOptions): Promise<Reply> {
-  const { dataPlane, metrics, log } = options;
+/** /v1/models/{name}[:predict]; the answer to GET is TensorFlow Serving's and KServe's in one. */
+async function v1Route(path: string, req: IncomingMessage, options: RestOptions): Promise<Reply> {
+  const { dataPlane } = options;
+  const [, segment = '', verb] =
+    /^([^:/]+)(?::(\w+))?$/.exec(path.slice('/v1/models/'.length)) ?? [];
+  const name = decodeSegment(segment);
+  if (verb === 'predict') return predict(name, req, options);
+  if (segment === '' || verb !== undefined) throw noSuchPath(req, path);
+  return get(req, () => {
+    const reason = dataPlane.modelNotReadyReason(name);
+    if (reason !== undefined) throw new InferenceError('MODEL_NOT_READY', reason);
+    const status = { error_code: 'OK', error_message: '' };
+    const model_version_status = [{ version: '1', state: 'AVAILABLE', status }];
+    return json({ name, ready: true, model_version_status });
+  });
+}
+
+function infer(name: string, req: IncomingMessage, options: RestOptions): Promise<Reply> {
+  return inference(name, req, options, async (body) => {
+    const length = jsonLength(req, body);
+    const request = decodeInferRequest(body.toString('utf8', 0, length), body.subarray(length));
+    const response = await options.dataPlane.infer(name, request);
+    const asked = new Map(request.outputs.map((output) => [output.name, output.binary]));
+    const isBinary = (output: string) => asked.get(output) ?? request.binaryOutputs;
+    return inferReply(encodeInferResponse(response, isBinary));
+  });
+}
+
+function predict(name: string, req: IncomingMessage, options: RestOptions): Promise<Reply> {
+  const { dataPlane } = options;
+  return inference(name, req, options, async (body) => {
+    const { request, form } = decodePredict(body.toString(), dataPlane.metadata(name));
+    const response = await dataPlane.infer(name, request);
+    return { status: 200, body: encodePredict(response, form) };
+  });
+}
+
+/** Reads the body, answers it, and measures both the answer and the error. */
+async function inference(
+  name: string,
+  req: IncomingMessage,
+  { dataPlane, metrics, log, maxBodyBytes }: RestOptions,
+  answerTo: (body: Buffer) => Promise<Reply>,
+): Promise<Reply> {
   if (req.method !== 'POST') throw methodNotAllowed(req, 'POST');
   // Metric labels come from the models that exist, never from what a caller invents.
   dataPlane.modelNotReadyReason(name);
   let start = performance.now();
   let reply: Reply;
   try {
-    const body = await readBody(req, options.maxBodyBytes);
+    const body = await readBody(req, maxBodyBytes);
     start = performance.now();
-    const length = jsonLength(req, body);
-    const request = decodeInferRequest(body.toString('utf8', 0, length), body.subarray(length));
-    const response = await dataPlane.infer(name, request);
-    const asked = new Map(request.outputs.map((output) => [output.name, output.binary]));
-    const isBinary = (output: string) => asked.get(output) ?? request.binaryOutputs;
-    reply = inferReply(encodeInferResponse(response, isBinary));
+    reply = await answerTo(body);
   } catch (error) {
     reply = errorReply(error, log);
   }

@@ -90,7 +90,7 @@ describe('V2 over gRPC', () => {
     [
       'a negative dimension',
       { inputs: [input('a', typed, [-1, 4])] },
-      '3 inputs[0].shape[0]: expected a non-negative integer, got -1',
+      '3 inputs[0].shape[0]: expected a non-negative integer, got "-1"',
     ],
     [
       'raw for some inputs only',

@@ -20,9 +20,8 @@ interface Vector {
   error?: string;
 }
 
-const vectors = JSON.parse(
-  readFileSync(new URL('vectors/v2.json', import.meta.url), 'utf8'),
-) as Vector[];
+const vectors = (version: string) =>
+  JSON.parse(readFileSync(new URL(`vectors/${version}.json`, import.meta.url), 'utf8')) as Vector[];
 const addTwo = fileURLToPath(new URL('models/add_two', import.meta.url));
 const dtypes = fileURLToPath(new URL('models/dtypes_identity', import.meta.url));
 
@@ -36,21 +35,48 @@ async function send(url: string, { method, path, headers, body, text }: Vector) 
   return { status: response.status, text: await response.text() };
 }
 
-describe('V2 over REST', () => {
-  for (const vector of vectors) {
-    it(vector.name, async () => {
-      const model = { modelName: 'add', modelDir: addTwo, maxBodyBytes: 4096 };
-      await withServer(model, async (url) => {
-        const { status, text } = await send(url, vector);
-        const answer = JSON.parse(text) as { error?: string };
-        expect(status, text).to.equal(vector.status);
-        if (vector.error !== undefined) expect(answer).to.deep.equal({ error: vector.error });
-        else expect(answer).to.deep.equal(vector.json);
-        const after = await send(url, { name: '', path: '/v2/health/ready', status: 200 });
-        expect(after.status, 'still ready').to.equal(200);
-      });
+function follow(vector: Vector): void {
+  it(vector.name, async () => {
+    const model = { modelName: 'add', modelDir: addTwo, maxBodyBytes: 4096 };
+    await withServer(model, async (url) => {
+      const { status, text } = await send(url, vector);
+      const answer = JSON.parse(text) as { error?: string };
+      expect(status, text).to.equal(vector.status);
+      if (vector.error !== undefined) expect(answer).to.deep.equal({ error: vector.error });
+      else expect(answer).to.deep.equal(vector.json);
+      const after = await send(url, { name: '', path: '/v2/health/ready', status: 200 });
+      expect(after.status, 'still ready').to.equal(200);
     });
-  }
+  });
+}
+
+describe('V1 over REST', () => {
+  for (const vector of vectors('v1')) follow(vector);
+
+  it('takes bare rows for a model with one input, and names its outputs in each', async () => {
+    const iris = fileURLToPath(new URL('../models/iris', import.meta.url));
+    await withServer({ modelName: 'iris', modelDir: iris }, async (url) => {
+      const body = '{"instances": [[6.8, 2.8, 4.8, 1.4], [6.0, 3.4, 4.5, 1.6]]}';
+      const reply = await fetch(`${url}/v1/models/iris:predict`, { method: 'POST', body });
+      const { predictions } = (await reply.json()) as {
+        predictions: { label: number; probabilities: number[] }[];
+      };
+      expect(predictions.map(({ label }) => label)).to.deep.equal([1, 1]);
+      expect(predictions[0]?.probabilities[1]).to.be.closeTo(0.80127, 1e-4);
+    });
+  });
+
+  it('survives nesting without end', async () => {
+    await withServer({ modelName: 'add', modelDir: addTwo }, async (url) => {
+      const body = `{"inputs":{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}}`;
+      const reply = await fetch(`${url}/v1/models/add:predict`, { method: 'POST', body });
+      expect(reply.status).to.equal(400);
+    });
+  });
+});
+
+describe('V2 over REST', () => {
+  for (const vector of vectors('v2')) follow(vector);
 
   it('keeps 64-bit integers exact beyond 2^53', async () => {
     await withServer({ modelName: 'd', modelDir: dtypes }, async (url) => {

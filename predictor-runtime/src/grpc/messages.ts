@@ -2,7 +2,7 @@
 import { invalid } from '../errors.ts';
 import { decodeElements, encodeElements } from '../v2/binary.ts';
 import { type Datatype, datatype } from '../v2/datatypes.ts';
-import { checkDatatype, fill } from '../v2/elements.ts';
+import { checkDatatype, decodeShape, fill } from '../v2/elements.ts';
 import type { InferRequest, InferResponse, Tensor, TensorMetadata } from '../v2/types.ts';
 
 /** A field of InferTensorContents. */
@@ -71,13 +71,7 @@ function decodeInput(
   path: string,
 ): Tensor {
   checkDatatype(type, `${path}.datatype`);
-  const shape = dims.map((dim, i) => {
-    const value = Number(dim);
-    if (!Number.isSafeInteger(value) || value < 0) {
-      throw invalid(`${path}.shape[${i}]: expected a non-negative integer, got ${dim}`);
-    }
-    return value;
-  });
+  const shape = decodeShape(dims, `${path}.shape`);
   const given = Object.values(contents ?? {}).some((list) => list.length > 0);
   if (raw !== undefined) {
     if (given) throw invalid(`${path}.contents: is given beside raw_input_contents`);

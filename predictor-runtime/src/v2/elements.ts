@@ -8,6 +8,7 @@ import {
   type Kind,
   type TensorData,
 } from './datatypes.ts';
+import { elementCount } from './types.ts';
 
 /** @throws InferenceError INVALID_ARGUMENT unless `name` is a datatype. */
 export function checkDatatype(name: string, path: string): asserts name is Datatype {
@@ -15,6 +16,61 @@ export function checkDatatype(name: string, path: string): asserts name is Datat
     const known = Object.keys(DATATYPES).join(', ');
     throw invalid(`${path}: unknown datatype '${name}', expected one of ${known}`);
   }
+}
+
+/** No model has more dimensions, and nothing here goes deeper. */
+export const MAX_DIMENSIONS = 32;
+
+/** A concrete shape from numbers, or from the strings that protobuf gives for 64-bit integers. */
+export function decodeShape(dims: readonly unknown[], path: string): number[] {
+  if (dims.length > MAX_DIMENSIONS) {
+    throw invalid(`${path}: has ${dims.length} dimensions, at most ${MAX_DIMENSIONS} are allowed`);
+  }
+  return dims.map((dim, i) => {
+    const value = typeof dim === 'string' ? Number(dim) : dim;
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
+      throw invalid(`${path}[${i}]: expected a non-negative integer, got ${show(dim)}`);
+    }
+    return value;
+  });
+}
+
+/** Nested data must have exactly the nesting of `shape`; flat data its number of elements. */
+export function flatten(data: unknown[], shape: readonly number[], path: string): unknown[] {
+  if (shape.length > 1 && Array.isArray(data[0])) {
+    const flat: unknown[] = [];
+    collect({ value: data, shape, depth: 0, path, into: flat });
+    return flat;
+  }
+  const expected = elementCount(shape);
+  if (data.length !== expected) {
+    throw invalid(
+      `${path}: shape [${shape}] has ${expected} elements, but data has ${data.length}`,
+    );
+  }
+  return data;
+}
+
+interface Nesting {
+  value: unknown;
+  shape: readonly number[];
+  depth: number;
+  path: string;
+  into: unknown[];
+}
+
+function collect({ value, shape, depth, path, into }: Nesting): void {
+  if (depth === shape.length) {
+    into.push(value);
+    return;
+  }
+  if (!Array.isArray(value) || value.length !== shape[depth]) {
+    const got = Array.isArray(value) ? `${value.length} elements` : show(value);
+    throw invalid(`${path}: expected an array of ${shape[depth]} for shape [${shape}], got ${got}`);
+  }
+  value.forEach((item, i) => {
+    collect({ value: item, shape, depth: depth + 1, path: `${path}[${i}]`, into });
+  });
 }
 
 /** Stores `values` as elements of `type`. @throws InferenceError INVALID_ARGUMENT naming the first that is none. */

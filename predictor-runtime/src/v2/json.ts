@@ -5,14 +5,8 @@
 import { invalid } from '../errors.ts';
 import { BinaryReader, decodeElements, encodeElements } from './binary.ts';
 import { datatype } from './datatypes.ts';
-import { checkDatatype, fill, show } from './elements.ts';
-import {
-  elementCount,
-  type InferRequest,
-  type InferResponse,
-  type RequestedOutput,
-  type Tensor,
-} from './types.ts';
+import { checkDatatype, decodeShape, fill, flatten, show } from './elements.ts';
+import type { InferRequest, InferResponse, RequestedOutput, Tensor } from './types.ts';
 
 /** Digits that may not survive a trip through a double (2^53 has 16). */
 const LONG_INTEGER = /\d{16}/;
@@ -84,7 +78,8 @@ function flag(value: unknown, path: string): boolean | undefined {
   throw invalid(`${path}: expected true or false, got ${show(value)}`);
 }
 
-function parse(text: string): unknown {
+/** JSON in which integers beyond 2^53 become bigints. @throws InferenceError INVALID_ARGUMENT. */
+export function parse(text: string): unknown {
   try {
     return LONG_INTEGER.test(text) ? JSON.parse(text, keepLongIntegers) : JSON.parse(text);
   } catch (error) {
@@ -104,12 +99,7 @@ function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tenso
   const name = string(input.name, `${path}.name`);
   const type = string(input.datatype, `${path}.datatype`);
   checkDatatype(type, `${path}.datatype`);
-  const shape = array(input.shape, `${path}.shape`).map((dim, i) => {
-    if (typeof dim !== 'number' || !Number.isSafeInteger(dim) || dim < 0) {
-      throw invalid(`${path}.shape[${i}]: expected a non-negative integer, got ${show(dim)}`);
-    }
-    return dim;
-  });
+  const shape = decodeShape(array(input.shape, `${path}.shape`), `${path}.shape`);
   const { binary_data_size: size } = parametersOf(input, `${path}.parameters`);
   if (size !== undefined) {
     if (input.data !== undefined) throw invalid(`${path}: has both data and binary_data_size`);
@@ -119,44 +109,6 @@ function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tenso
   }
   const values = flatten(array(input.data, `${path}.data`), shape, `${path}.data`);
   return { name, datatype: type, shape, data: fill(type, values, `${path}.data`) };
-}
-
-/** Nested data must have exactly the nesting of `shape`; flat data its number of elements. */
-function flatten(data: unknown[], shape: readonly number[], path: string): unknown[] {
-  if (shape.length > 1 && Array.isArray(data[0])) {
-    const flat: unknown[] = [];
-    collect({ value: data, shape, depth: 0, path, into: flat });
-    return flat;
-  }
-  const expected = elementCount(shape);
-  if (data.length !== expected) {
-    throw invalid(
-      `${path}: shape [${shape}] has ${expected} elements, but data has ${data.length}`,
-    );
-  }
-  return data;
-}
-
-interface Nesting {
-  value: unknown;
-  shape: readonly number[];
-  depth: number;
-  path: string;
-  into: unknown[];
-}
-
-function collect({ value, shape, depth, path, into }: Nesting): void {
-  if (depth === shape.length) {
-    into.push(value);
-    return;
-  }
-  if (!Array.isArray(value) || value.length !== shape[depth]) {
-    const got = Array.isArray(value) ? `${value.length} elements` : show(value);
-    throw invalid(`${path}: expected an array of ${shape[depth]} for shape [${shape}], got ${got}`);
-  }
-  value.forEach((item, i) => {
-    collect({ value: item, shape, depth: depth + 1, path: `${path}[${i}]`, into });
-  });
 }
 
 function halfValue(bits: number): number {
@@ -190,14 +142,24 @@ function encodeData({ datatype: type, data }: Tensor): string {
   }
 }
 
-function object(value: unknown, path: string): Record<string, unknown> {
+/** The JSON text of each element of a tensor. */
+export function elementTexts({ datatype: type, data }: Tensor): string[] {
+  const { kind } = datatype(type);
+  return Array.from(data as ArrayLike<number | bigint | string>, (value) => {
+    if (typeof value === 'bigint') return value.toString();
+    if (kind === 'bool') return String(value !== 0);
+    return JSON.stringify(kind === 'half' ? halfValue(value as number) : value);
+  });
+}
+
+export function object(value: unknown, path: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalid(`${path}: expected an object, got ${show(value)}`);
   }
   return value as Record<string, unknown>;
 }
 
-function array(value: unknown, path: string): unknown[] {
+export function array(value: unknown, path: string): unknown[] {
   if (!Array.isArray(value)) throw invalid(`${path}: expected an array, got ${show(value)}`);
   return value;
 }
