@@ -74,11 +74,11 @@ program
   .addOption(
     new Option('--revision-history-limit <count>', 'revisions kept for a rollback')
       .default(DEFAULT_CONFIG.revisionHistoryLimit)
-      .argParser(Number),
+      .argParser(count),
   )
   .addOption(logLevel().default('info'))
   .addHelpText('after', '\nPOD_NAME and POD_IP say who and where this process is.')
-  .action(async (flags) => {
+  .action(async (flags: ControllerFlags) => {
     const log = createLogger(flags.logLevel, 'json');
     const stopped = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -110,17 +110,29 @@ program
   .requiredOption('-f, --file <file...>', 'YAML files with InferenceServices and ServingRuntimes')
   .action(({ file }) => console.log(planFiles(file, new Date().toISOString())));
 
-function operatorConfig(flags: Record<string, string>): OperatorConfig {
+interface ControllerFlags {
+  readonly namespace: string;
+  readonly routerService: string;
+  readonly xdsService: string;
+  readonly xdsPort: number;
+  readonly metricsPort: number;
+  readonly ingressDomain: string;
+  readonly domainTemplate: string;
+  readonly urlScheme: OperatorConfig['urlScheme'];
+  readonly clusterDomain: string;
+  readonly storageInitializerImage: string;
+  readonly revisionHistoryLimit: number;
+  readonly logLevel: string;
+}
+
+function operatorConfig(flags: ControllerFlags): OperatorConfig {
+  const { ingressDomain, domainTemplate, urlScheme, clusterDomain } = flags;
+  const { storageInitializerImage, revisionHistoryLimit } = flags;
   return Object.freeze({
-    ...DEFAULT_CONFIG,
-    ingressDomain: flags.ingressDomain,
-    domainTemplate: flags.domainTemplate,
-    urlScheme: flags.urlScheme,
-    clusterDomain: flags.clusterDomain,
+    ...{ ingressDomain, domainTemplate, urlScheme, clusterDomain },
+    ...{ storageInitializerImage, revisionHistoryLimit },
     router: { name: flags.routerService, namespace: flags.namespace },
-    storageInitializerImage: flags.storageInitializerImage,
-    revisionHistoryLimit: flags.revisionHistoryLimit,
-  } as unknown as OperatorConfig);
+  });
 }
 
 function logLevel(): Option {
@@ -136,6 +148,14 @@ function port(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0 || value > 65535) {
     throw new InvalidArgumentError('expected a port, 0 to 65535.');
+  }
+  return value;
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new InvalidArgumentError('expected a whole number of at least 0.');
   }
   return value;
 }

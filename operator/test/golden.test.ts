@@ -29,6 +29,7 @@ type Input = {
   related?: Partial<PlanInput['related']>;
   routing?: PlanInput['routing'];
   demand?: PlanInput['demand'];
+  config?: Partial<PlanInput['config']>;
 };
 
 function planInput(input: Input): PlanInput {
@@ -48,7 +49,7 @@ function planInput(input: Input): PlanInput {
     },
     routing: input.routing ?? {},
     demand: input.demand ?? {},
-    config: DEFAULT_CONFIG,
+    config: { ...DEFAULT_CONFIG, ...input.config },
     now: NOW,
   };
 }

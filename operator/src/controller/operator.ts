@@ -173,11 +173,17 @@ export class Operator {
     this.#enqueue(this.#cluster.list('InferenceService').map(keyOf));
   }
 
+  /** A table that cannot be made is a defect of ours: the routers keep what they have. */
   #publishRoutes(): void {
     if (!this.#isLeading) return;
     const services = this.#cluster.list<InferenceServiceData>('InferenceService');
     const pods = this.#cluster.list<Pod>('Pod');
-    this.#controlPlane.update(routeTable({ services, pods, config: this.#options.config }));
+    const { config, log } = this.#options;
+    try {
+      this.#controlPlane.update(routeTable({ services, pods, config }));
+    } catch (error) {
+      log.error('routes not published', { error: (error as Error).stack });
+    }
   }
 
   /** An event on the router's pod: nobody looks for it in the operator's log. */

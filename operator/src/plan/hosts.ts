@@ -2,11 +2,13 @@
 import type { OperatorConfig } from '../api/config.ts';
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
 import { LABELS, predictorName } from '../api/names.ts';
-import { renderTemplate } from './template.ts';
+import { renderTemplate, TemplateError } from './template.ts';
 
 export interface Hosts {
-  /** Undefined when the service is cluster-local. */
+  /** Undefined when the service is cluster-local, or the domain template has no value for it. */
   readonly external?: { readonly service: string; readonly predictor: string };
+  /** Why there is no external host, where one is wanted. */
+  readonly problem?: string;
   /** DNS names inside the cluster. */
   readonly internal: readonly string[];
   /** Path under which the routers serve it on any host; undefined when it is cluster-local. */
@@ -20,19 +22,32 @@ export function hosts(isvc: InferenceServiceData, config: OperatorConfig): Hosts
     return [short, `${short}.svc`, `${short}.svc.${config.clusterDomain}`];
   });
   if (labels?.[LABELS.visibility] === 'cluster-local') return { internal };
-  const external = (service: string) =>
-    renderTemplate(config.domainTemplate, {
-      Name: service,
-      Namespace: namespace,
-      IngressDomain: config.ingressDomain,
-      Labels: labels ?? {},
-      Annotations: isvc.metadata.annotations ?? {},
-    });
-  return {
-    external: { service: external(name), predictor: external(predictorName(name)) },
-    internal,
-    pathPrefix: `/serving/${namespace}/${name}`,
-  };
+  const pathPrefix = `/serving/${namespace}/${name}`;
+  try {
+    const external = {
+      service: externalHost(name, isvc, config),
+      predictor: externalHost(predictorName(name), isvc, config),
+    };
+    return { external, internal, pathPrefix };
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    const problem = `domain template "${config.domainTemplate}": ${error.message} for this service`;
+    return { internal, pathPrefix, problem };
+  }
+}
+
+function externalHost(
+  service: string,
+  { metadata }: InferenceServiceData,
+  { domainTemplate, ingressDomain }: OperatorConfig,
+): string {
+  return renderTemplate(domainTemplate, {
+    Name: service,
+    Namespace: metadata.namespace ?? '',
+    IngressDomain: ingressDomain,
+    Labels: metadata.labels ?? {},
+    Annotations: metadata.annotations ?? {},
+  });
 }
 
 /** URL of a host outside the cluster. */

@@ -35,8 +35,11 @@ export function status(options: StatusOptions): InferenceServiceStatus {
   const { parent, config, now, routing } = input;
   const failure = revision === undefined ? undefined : failureOf(revision);
   const predictorReady = predictorState(options, failure);
-  const ingressReady = ingressState(traffic, routing, parent.status);
   const names = hosts(parent, config);
+  const ingressReady: ConditionState =
+    names.problem === undefined
+      ? ingressState(traffic, routing, parent.status)
+      : { status: 'False', reason: 'NoExternalHost', message: names.problem };
   const predictorUrl = names.external && externalUrl(names.external.predictor, config);
   const url = names.external
     ? externalUrl(names.external.service, config)
