@@ -1,8 +1,10 @@
 /** Properties and small tables of the planner's parts. */
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { DEFAULT_CONFIG } from '../src/api/config.ts';
 import type { ServingRuntimeData } from '../src/api/inferenceservice.ts';
 import { covers } from '../src/controller/apply.ts';
+import { hosts } from '../src/plan/hosts.ts';
 import { merge } from '../src/plan/merge.ts';
 import { selectRuntime } from '../src/plan/runtime.ts';
 import { renderTemplate, TemplateError } from '../src/plan/template.ts';
@@ -181,6 +183,41 @@ describe('renderTemplate', () => {
       '{{.Labels.no}} has no value',
     );
   });
+});
+
+describe('hosts', () => {
+  const host = (domainTemplate: string, annotations: Record<string, string> = {}) => {
+    const metadata = { name: 'iris', namespace: 'ns', annotations };
+    const isvc = {
+      apiVersion: 'serving.kserve.io/v1beta1',
+      kind: 'InferenceService',
+      metadata,
+      spec: { predictor: {} },
+    };
+    const { external, problem } = hosts(isvc, { ...DEFAULT_CONFIG, domainTemplate });
+    return external?.service ?? problem;
+  };
+  for (const [name, actual, expected] of [
+    ['KServe default', host(DEFAULT_CONFIG.domainTemplate), 'iris-ns.example.com'],
+    ['an annotation', host('{{.Annotations.host}}', { host: 'a.b' }), 'a.b'],
+    [
+      'a wildcard',
+      host('{{.Annotations.host}}', { host: '*' }),
+      'domain template "{{.Annotations.host}}": "*" is not a DNS name for this service',
+    ],
+    [
+      'an empty label',
+      host('{{.Name}}..x'),
+      'domain template "{{.Name}}..x": "iris..x" is not a DNS name for this service',
+    ],
+    [
+      'a label that is too long',
+      host(`${'a'.repeat(64)}.x`),
+      `domain template "${'a'.repeat(64)}.x": "${'a'.repeat(64)}.x" is not a DNS name for this service`,
+    ],
+  ] as const) {
+    it(name, () => expect(actual).to.equal(expected));
+  }
 });
 
 describe('merge', () => {

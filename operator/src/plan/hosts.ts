@@ -41,14 +41,21 @@ function externalHost(
   { metadata }: InferenceServiceData,
   { domainTemplate, ingressDomain }: OperatorConfig,
 ): string {
-  return renderTemplate(domainTemplate, {
+  const host = renderTemplate(domainTemplate, {
     Name: service,
     Namespace: metadata.namespace ?? '',
     IngressDomain: ingressDomain,
     Labels: metadata.labels ?? {},
     Annotations: metadata.annotations ?? {},
   });
+  if (host.length > 253 || !host.split('.').every((label) => DNS_LABEL.test(label))) {
+    throw new TemplateError(`"${host}" is not a DNS name`);
+  }
+  return host;
 }
+
+/** RFC 1123; what comes from a label or an annotation must not become a wildcard or break the routers. */
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** URL of a host outside the cluster. */
 export function externalUrl(host: string, { urlScheme, urlPort }: OperatorConfig): string {
