@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { DEFAULT_CONFIG } from '../src/api/config.ts';
 import type { ServingRuntimeData } from '../src/api/inferenceservice.ts';
 import { covers } from '../src/controller/apply.ts';
-import { hosts } from '../src/plan/hosts.ts';
+import { hostOwner, hosts } from '../src/plan/hosts.ts';
 import { merge } from '../src/plan/merge.ts';
 import { selectRuntime } from '../src/plan/runtime.ts';
 import { renderTemplate, TemplateError } from '../src/plan/template.ts';
@@ -218,6 +218,21 @@ describe('hosts', () => {
   ] as const) {
     it(name, () => expect(actual).to.equal(expected));
   }
+
+  it('belong to the older of two services that claim one', () => {
+    const service = (name: string, namespace: string, creationTimestamp: string) => ({
+      apiVersion: 'serving.kserve.io/v1beta1',
+      kind: 'InferenceService',
+      metadata: { name, namespace, creationTimestamp },
+      spec: { predictor: {} },
+    });
+    const older = service('a-b', 'c', '2026-01-01T00:00:00Z');
+    const newer = service('a', 'b-c', '2026-01-02T00:00:00Z');
+    const other = service('x', 'y', '2025-01-01T00:00:00Z');
+    const all = [newer, older, other];
+    const owners = all.map((isvc) => hostOwner(isvc, all, DEFAULT_CONFIG));
+    expect(owners).to.deep.equal(['c/a-b', undefined, undefined]);
+  });
 });
 
 describe('merge', () => {

@@ -2,6 +2,7 @@
 import type { OperatorConfig } from '../api/config.ts';
 import type { InferenceServiceData, ServingRuntimeData } from '../api/inferenceservice.ts';
 import type { Deployment, EndpointSlice, Pod, Service } from '../api/kube.ts';
+import { hostOwner } from '../plan/hosts.ts';
 import type { PlanInput, RoutingState } from '../plan/input.ts';
 import type { Lister } from './cluster.ts';
 
@@ -38,6 +39,7 @@ export function observe(
       runtimes: lister.list<ServingRuntimeData>('ServingRuntime', namespace),
       clusterRuntimes: lister.list<ServingRuntimeData>('ClusterServingRuntime'),
       routerAddresses: surroundings.routerAddresses(),
+      hostOwner: hostOwner(parent, lister.list<InferenceServiceData>('InferenceService'), config),
     },
     routing: surroundings.routing(key),
     demand: surroundings.demand(key),

@@ -62,7 +62,7 @@ export class Operator {
     this.#cluster = new KubeCluster({
       client,
       log,
-      onChange: (kind, object) => this.#changed(kind, object),
+      onChange: (kind, object, deleted) => this.#changed(kind, object, deleted),
     });
     const { namespace, name } = config.router;
     this.#routerSlices = new Informer({
@@ -152,9 +152,10 @@ export class Operator {
     };
   }
 
-  #changed(kind: Kind, object: KubeObject): void {
+  #changed(kind: Kind, object: KubeObject, deleted: boolean): void {
     const isRuntime = kind === 'ServingRuntime' || kind === 'ClusterServingRuntime';
-    if (isRuntime) this.#enqueueAll();
+    // A service that is gone may have kept a host from another.
+    if (isRuntime || (kind === 'InferenceService' && deleted)) this.#enqueueAll();
     else this.#enqueue([kind === 'InferenceService' ? keyOf(object) : (ownerKey(object) ?? '')]);
     if (kind === 'InferenceService' || kind === 'Pod') this.#routes.trigger();
   }

@@ -1,6 +1,7 @@
 /** The names and URLs of an InferenceService. KServe: reconcilers/ingress/domain.go, path.go. */
 import type { OperatorConfig } from '../api/config.ts';
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
+import { keyOf } from '../api/kube.ts';
 import { LABELS, predictorName } from '../api/names.ts';
 import { renderTemplate, TemplateError } from './template.ts';
 
@@ -52,6 +53,30 @@ function externalHost(
     throw new TemplateError(`"${host}" is not a DNS name`);
   }
   return host;
+}
+
+/** Of two services that claim one host the older keeps it; by key when they are of one age. */
+export function olderFirst(a: InferenceServiceData, b: InferenceServiceData): number {
+  const created = ({ metadata }: InferenceServiceData) => metadata.creationTimestamp ?? '';
+  return created(a).localeCompare(created(b)) || (keyOf(a) < keyOf(b) ? -1 : 1);
+}
+
+/** The key of the older service that has the external host of `isvc`; undefined when the host is its own. */
+export function hostOwner(
+  isvc: InferenceServiceData,
+  services: readonly InferenceServiceData[],
+  config: OperatorConfig,
+): string | undefined {
+  const claimed = (service: InferenceServiceData) =>
+    Object.values(hosts(service, config).external ?? {});
+  const own = claimed(isvc);
+  const owner = services.find(
+    (other) =>
+      keyOf(other) !== keyOf(isvc) &&
+      olderFirst(other, isvc) < 0 &&
+      claimed(other).some((host) => own.includes(host)),
+  );
+  return owner && keyOf(owner);
 }
 
 /** RFC 1123; what comes from a label or an annotation must not become a wildcard or break the routers. */

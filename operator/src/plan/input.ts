@@ -22,6 +22,8 @@ export interface PlanInput {
     readonly clusterRuntimes: readonly ServingRuntimeData[];
     /** IP addresses of the routers that take traffic. */
     readonly routerAddresses: readonly string[];
+    /** Key of an older service that claims the same external host. */
+    readonly hostOwner?: string;
   };
   readonly routing: RoutingState;
   /** The autoscaler's wish per revision; absent where it has no opinion yet. */

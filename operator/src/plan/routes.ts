@@ -11,7 +11,7 @@ import {
   type RouteTable,
   type RouteTarget,
 } from '../api/route-table.ts';
-import { hosts } from './hosts.ts';
+import { hosts, olderFirst } from './hosts.ts';
 import { isH2c, servingPort } from './pod.ts';
 import { isPodReady } from './revision.ts';
 
@@ -51,12 +51,6 @@ export function routeTable({ services, pods, config }: RouteTableInput): RouteTa
     routes.push(route(isvc, weighted(found), config, taken));
   }
   return { routes: routes.sort((a, b) => (a.key < b.key ? -1 : 1)), clusters };
-}
-
-/** Of two services that claim one host the older keeps it. */
-function olderFirst(a: InferenceServiceData, b: InferenceServiceData): number {
-  const created = ({ metadata }: InferenceServiceData) => metadata.creationTimestamp ?? '';
-  return created(a).localeCompare(created(b)) || (keyOf(a) < keyOf(b) ? -1 : 1);
 }
 
 function revisionsWithPods(

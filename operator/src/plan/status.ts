@@ -10,7 +10,7 @@ import { ANNOTATIONS } from '../api/names.ts';
 import type { Component } from './component.ts';
 import { runtimeHash } from './deployment.ts';
 import { failureOf, failures, type PodFailure } from './failure.ts';
-import { externalUrl, hosts, internalUrl } from './hosts.ts';
+import { externalUrl, type Hosts, hosts, internalUrl } from './hosts.ts';
 import type { PlanInput, SpecProblem } from './input.ts';
 import type { Revision } from './revision.ts';
 import type { ReplicaBounds } from './scale.ts';
@@ -36,10 +36,7 @@ export function status(options: StatusOptions): InferenceServiceStatus {
   const failure = revision === undefined ? undefined : failureOf(revision);
   const predictorReady = predictorState(options, failure);
   const names = hosts(parent, config);
-  const ingressReady: ConditionState =
-    names.problem === undefined
-      ? ingressState(traffic, routing, parent.status)
-      : { status: 'False', reason: 'NoExternalHost', message: names.problem };
+  const ingressReady = hostProblem(input, names) ?? ingressState(traffic, routing, parent.status);
   const predictorUrl = names.external && externalUrl(names.external.predictor, config);
   const url = names.external
     ? externalUrl(names.external.service, config)
@@ -132,6 +129,16 @@ function predictorState(
         reason: 'RevisionStarting',
         message: `${ready} of ${bounds.min} pods of ${target} are ready`,
       };
+}
+
+/** Callers from outside cannot reach it, whatever the routers have. */
+function hostProblem({ related }: PlanInput, names: Hosts): ConditionState | undefined {
+  if (names.problem !== undefined) {
+    return { status: 'False', reason: 'NoExternalHost', message: names.problem };
+  }
+  if (related.hostOwner === undefined) return undefined;
+  const message = `host ${names.external?.service} belongs to the older service ${related.hostOwner}: choose another name or domain template`;
+  return { status: 'False', reason: 'HostTaken', message };
 }
 
 function ingressState(
