@@ -99,7 +99,7 @@ function panicState(
   return { panicSince, maxPanicPods: Math.max(maxPanicPods, wish) };
 }
 
-/** Knative keeps them in buckets of two seconds; the newest wish of each is enough. */
+/** Past wishes expire by the two-second bucket they fall in, as in Knative. */
 function recentWishes(
   wishes: AutoscalerState['wishes'],
   pods: number,
