@@ -6,16 +6,16 @@
 /** What went wrong, in terms of the caller's request and not of a transport. */
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
-/** code → HTTP status, gRPC status, and whether sending the same request again later can succeed. */
+/** code → HTTP status and gRPC status. */
 export const ERROR_TABLE = {
-  INVALID_ARGUMENT: { http: 400, grpc: 3, retryable: false },
-  NOT_FOUND: { http: 404, grpc: 5, retryable: false },
-  METHOD_NOT_ALLOWED: { http: 405, grpc: 12, retryable: false },
-  REQUEST_TOO_LARGE: { http: 413, grpc: 8, retryable: false },
-  UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 3, retryable: false },
-  MODEL_NOT_READY: { http: 503, grpc: 14, retryable: true },
-  MODEL_FAILED: { http: 500, grpc: 13, retryable: false },
-  INTERNAL: { http: 500, grpc: 13, retryable: false },
+  INVALID_ARGUMENT: { http: 400, grpc: 3 },
+  NOT_FOUND: { http: 404, grpc: 5 },
+  METHOD_NOT_ALLOWED: { http: 405, grpc: 12 },
+  REQUEST_TOO_LARGE: { http: 413, grpc: 8 },
+  UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 3 },
+  MODEL_NOT_READY: { http: 503, grpc: 14 },
+  MODEL_FAILED: { http: 500, grpc: 13 },
+  INTERNAL: { http: 500, grpc: 13 },
 } as const;
 
 /** An error whose message is meant for the caller: lower-case, says what, where and what to do. */

@@ -95,26 +95,29 @@ interface FoundTarget {
   readonly clusters: readonly RouteCluster[];
 }
 
-/** A revision with no healthy endpoint gets no requests while another one has some. */
 function weighted(found: readonly FoundTarget[]): RouteTarget[] {
-  const alive = ({ clusters }: FoundTarget) =>
-    clusters.some(({ endpoints }) => endpoints.some(({ state }) => state === 'healthy'));
-  const serving = found.filter((target) => target.percent > 0 && alive(target));
-  const fallback = serving.length > 0 ? serving : found.filter(alive);
-  const anyAlive = fallback.length > 0;
-  return found.map(({ revision, percent, clusters }) => {
+  const weight = weights(found);
+  return found.map(({ revision, percent, clusters }, i) => {
     const http = clusters.find(({ protocol }) => protocol === 'http1') ?? clusters[0];
     const grpc = clusters.find(({ protocol }) => protocol === 'h2c');
-    const takes = fallback.some((target) => target.revision === revision);
-    const onlyFallback = serving.length === 0;
     return {
       revision,
       percent,
-      weight: anyAlive ? (takes ? (onlyFallback ? 1 : percent) : 0) : Math.max(percent, 0),
+      weight: weight[i] ?? 0,
       cluster: http?.name ?? '',
       grpcCluster: grpc !== undefined && grpc !== http ? grpc.name : undefined,
     };
   });
+}
+
+/** A revision with no healthy endpoint gets no requests while another one has some, be it a dark one. */
+function weights(found: readonly FoundTarget[]): number[] {
+  const alive = found.map(({ clusters }) =>
+    clusters.some(({ endpoints }) => endpoints.some(({ state }) => state === 'healthy')),
+  );
+  const shares = found.map(({ percent }, i) => (alive[i] ? percent : 0));
+  if (shares.some((share) => share > 0)) return shares;
+  return alive.includes(true) ? alive.map(Number) : found.map(({ percent }) => percent);
 }
 
 /** A cluster for the HTTP port and, when the container has one, for the gRPC port. */
