@@ -1,63 +1,194 @@
-/** The server's flags: those that KServe's runtimes take, and a few of its own. */
-import { availableParallelism } from 'node:os';
+/** The server's flags: those that KServe's, Triton's and TensorFlow Serving's servers take, and a few of its own. */
+import { availableParallelism, totalmem } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Placement } from './serving/model-config.ts';
+import type { ControlMode } from './serving/repository.ts';
+import type { TransitionPolicy } from './serving/transition.ts';
+import {
+  LATEST,
+  parseVersion,
+  parseVersionPolicy,
+  type VersionPolicy,
+} from './serving/version-policy.ts';
 
 export interface Config {
-  readonly modelName: string;
+  /** The one model, by flags; otherwise one of the next two says which there are. */
+  readonly modelName?: string;
   readonly modelDir: string;
+  readonly modelRepository: readonly string[];
+  readonly modelConfigFile?: string;
   /** Fetched into `modelDir` at start when given. */
   readonly storageUri?: string;
+  readonly controlMode: ControlMode;
+  readonly loadModels: readonly string[];
+  readonly pollSeconds: number;
+  readonly versionPolicy: VersionPolicy;
+  readonly versionLabels: Readonly<Record<string, number>>;
+  readonly transitionPolicy: TransitionPolicy;
+  readonly loadThreads: number;
+  /** In bytes; 0 is no limit. */
+  readonly memoryLimitBytes: number;
   readonly httpPort: number;
   readonly host: string;
   readonly grpcPort?: number;
   readonly maxBodyBytes: number;
+  readonly executor: Placement;
+  readonly workers: number;
   readonly threads: number;
+  readonly concurrency: number;
+  readonly maxBatchSize: number;
+  readonly maxBatchDelayMs: number;
+  readonly queueSize: number;
+  readonly queueBytes: number;
+  /** 0 is none. */
+  readonly requestTimeoutMs: number;
+  readonly responseCache: boolean;
+  readonly responseCacheBytes: number;
   readonly logLevel: string;
 }
+
+/** Of the memory that the container may have, what models may take; the rest is the server's. */
+const MODEL_SHARE = 0.8;
 
 /** Parses argv (without node and script); prints help or a usage error and exits where asked or needed. */
 export function parseConfig(argv: readonly string[]): Config {
   const command = new Command('predictor')
-    .description('Serves one ONNX model over the V2 inference protocol, REST and gRPC.')
-    .addOption(option('--model_name <name>', 'name of the model in URLs').makeOptionMandatory())
-    .addOption(option('--model_dir <dir>', 'folder of the model').default('/mnt/models'))
-    .addOption(
-      option('--storage_uri <uri>', 'fetch the model from here: builtin, file, http, https, s3'),
-    )
-    .addOption(option('--http_port <port>', 'port of the REST API').default(8080).argParser(port))
-    .addOption(option('--host <address>', 'address to listen on').default('0.0.0.0'))
-    .addOption(
-      option('--grpc_port <port>', 'port of gRPC; without it gRPC is not served').argParser(port),
-    )
-    .addOption(
-      option('--max_body_bytes <bytes>', 'largest request body')
-        .default(64 << 20)
-        .argParser(count),
-    )
-    .addOption(
-      option('--threads <count>', 'threads of one inference')
-        .default(availableParallelism())
-        .argParser(count),
-    )
-    .addOption(
-      option('--log_level <level>', 'least severe level logged')
-        .choices(['error', 'warn', 'info', 'debug'])
-        .default('info'),
-    )
+    .description('Serves ONNX models over the V2 and V1 inference protocols, REST and gRPC.')
     .allowExcessArguments(false)
-    .addHelpText('after', '\nExample: predictor --model_name iris --model_dir ./models/iris');
+    .addHelpText(
+      'after',
+      '\nExamples:\n  predictor --model_name iris --model_dir ./models/iris\n  predictor --model_repository ./models --model_control_mode poll',
+    );
+  for (const flag of [...modelFlags(), ...serverFlags(), ...engineFlags()]) command.addOption(flag);
   const flags = command.parse(argv, { from: 'user' }).opts();
+  const sources = [flags.model_name, flags.model_repository[0], flags.model_config_file];
+  if (sources.filter((source) => source !== undefined).length !== 1) {
+    command.error('error: give one of --model_name, --model_repository and --model_config_file');
+  }
   return Object.freeze({
     modelName: flags.model_name,
     modelDir: flags.model_dir,
+    modelRepository: flags.model_repository,
+    modelConfigFile: flags.model_config_file,
     storageUri: flags.storage_uri,
+    controlMode: flags.model_control_mode,
+    loadModels: flags.load_model,
+    pollSeconds: flags.repository_poll_secs,
+    versionPolicy: flags.version_policy,
+    versionLabels: flags.version_labels,
+    transitionPolicy: flags.transition_policy,
+    loadThreads: flags.model_load_thread_count,
+    memoryLimitBytes: flags.memory_limit_bytes,
     httpPort: flags.http_port,
     host: flags.host,
     grpcPort: flags.grpc_port,
     maxBodyBytes: flags.max_body_bytes,
+    executor: flags.executor,
+    workers: flags.workers,
     threads: flags.threads,
+    concurrency: flags.concurrency,
+    maxBatchSize: flags.max_batch_size,
+    maxBatchDelayMs: flags.max_batch_delay_ms,
+    queueSize: flags.queue_size,
+    queueBytes: flags.queue_bytes,
+    requestTimeoutMs: flags.request_timeout_ms,
+    responseCache: flags.response_cache,
+    responseCacheBytes: flags.response_cache_bytes,
     logLevel: flags.log_level,
   });
+}
+
+function modelFlags(): Option[] {
+  return [
+    option('--model_name <name>', 'name of the one model, in URLs'),
+    option('--model_dir <dir>', 'folder of the one model').default('/mnt/models'),
+    option('--storage_uri <uri>', 'fetch that model from here: builtin, file, http, https, s3'),
+    option('--model_repository <dir>', 'folder whose folders are models; may be given again')
+      .default([])
+      .argParser((dir: string, dirs: string[]) => [...dirs, dir]),
+    option('--model_config_file <file>', "TensorFlow Serving's list of models"),
+    option('--model_control_mode <mode>', 'load at start, by looking for changes, or by API')
+      .choices(['none', 'poll', 'explicit'])
+      .default('none'),
+    option('--load_model <name>', 'load at start in mode explicit; * is all; may be given again')
+      .default([])
+      .argParser((name: string, names: string[]) => [...names, name]),
+    option('--repository_poll_secs <seconds>', 'between two looks in mode poll')
+      .default(15)
+      .argParser(positive),
+    option('--version_policy <policy>', 'latest, latest:N, all or specific:N,…')
+      .default(LATEST, 'latest')
+      .argParser(policy),
+    option('--version_labels <labels>', 'names of versions, as stable=3,canary=4')
+      .default({})
+      .argParser(labels),
+    option('--transition_policy <policy>', 'load before unloading, or the other way round')
+      .choices(['availability', 'resource'])
+      .default('availability'),
+    option('--model_load_thread_count <count>', 'models loaded at a time')
+      .default(4)
+      .argParser(count),
+    option('--memory_limit_bytes <bytes>', 'of all models together; 0 is no limit')
+      .default(containerMemory() * MODEL_SHARE, `${MODEL_SHARE} of the container's limit`)
+      .argParser(count0),
+  ];
+}
+
+function serverFlags(): Option[] {
+  return [
+    option('--http_port <port>', 'port of the REST API').default(8080).argParser(port),
+    option('--host <address>', 'address to listen on').default('0.0.0.0'),
+    option('--grpc_port <port>', 'port of gRPC; without it gRPC is not served').argParser(port),
+    option('--max_body_bytes <bytes>', 'largest request body')
+      .default(64 << 20)
+      .argParser(count),
+    option('--log_level <level>', 'least severe level logged')
+      .choices(['error', 'warn', 'info', 'debug'])
+      .default('info'),
+  ];
+}
+
+function engineFlags(): Option[] {
+  return [
+    option(
+      '--executor <place>',
+      'where models run: auto keeps small loop-free ones in this process',
+    )
+      .choices(['auto', 'inline', 'process'])
+      .default('auto'),
+    option('--workers <count>', 'executor processes of a model').default(1).argParser(count),
+    option('--threads <count>', 'threads of one run')
+      .default(availableParallelism())
+      .argParser(count),
+    option('--concurrency <count>', 'runs that an executor may have under way')
+      .default(availableParallelism())
+      .argParser(count),
+    option('--max_batch_size <rows>', 'batch requests up to so many rows; 0 is no batching')
+      .default(0)
+      .argParser(count0),
+    option('--max_batch_delay_ms <ms>', 'longest wait for company while all executors are busy')
+      .default(0)
+      .argParser(positive0),
+    option('--queue_size <count>', 'requests of a model that may wait')
+      .default(1000)
+      .argParser(count),
+    option('--queue_bytes <bytes>', 'tensors of a model that may wait')
+      .default(256 << 20)
+      .argParser(count),
+    option('--request_timeout_ms <ms>', 'for requests without a timeout; 0 is none')
+      .default(0)
+      .argParser(positive0),
+    option('--response_cache', 'keep answers for requests that come again').default(false),
+    option('--response_cache_bytes <bytes>', 'of the answers kept')
+      .default(64 << 20)
+      .argParser(count),
+  ];
+}
+
+/** The memory this process may have, in bytes: the container's limit or the machine's. */
+export function containerMemory(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 && limit < totalmem() ? limit : totalmem();
 }
 
 /** An option whose key is its flag as written: KServe's flags have underscores. */
@@ -66,17 +197,61 @@ function option(flags: string, description: string): Option {
 }
 
 function port(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 65535) {
-    throw new InvalidArgumentError('expected a port, 0 to 65535.');
-  }
-  return value;
+  return number(
+    text,
+    (value) => Number.isInteger(value) && value >= 0 && value <= 65535,
+    'a port, 0 to 65535',
+  );
 }
 
 function count(text: string): number {
+  return number(
+    text,
+    (value) => Number.isSafeInteger(value) && value >= 1,
+    'a whole number of at least 1',
+  );
+}
+
+function count0(text: string): number {
+  return number(
+    text,
+    (value) => Number.isSafeInteger(value) && value >= 0,
+    'a whole number of at least 0',
+  );
+}
+
+function positive(text: string): number {
+  return number(text, (value) => value > 0, 'a number above 0');
+}
+
+function positive0(text: string): number {
+  return number(text, (value) => value >= 0, 'a number of at least 0');
+}
+
+function number(text: string, isValid: (value: number) => boolean, expected: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw new InvalidArgumentError('expected a whole number of at least 1.');
-  }
+  if (text.trim() === '' || !isValid(value))
+    throw new InvalidArgumentError(`expected ${expected}.`);
   return value;
+}
+
+function policy(text: string): VersionPolicy {
+  try {
+    return parseVersionPolicy(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+function labels(text: string): Record<string, number> {
+  const pairs = text.split(',').map((pair) => pair.split('=', 2));
+  return Object.fromEntries(
+    pairs.map(([label = '', number = '']) => {
+      const version = parseVersion(number);
+      if (!/^[A-Za-z_][\w-]*$/.test(label) || version === undefined) {
+        throw new InvalidArgumentError('expected LABEL=VERSION,…');
+      }
+      return [label, version];
+    }),
+  );
 }

@@ -1,27 +1,47 @@
 /** Live, ready, metadata, infer: the server's behaviour with no transport in it. */
 import { InferenceError, invalid } from './errors.ts';
-import type { Model } from './model/model.ts';
+import type { ModelManager, Servable, VersionChoice } from './serving/manager.ts';
+import type { Model } from './serving/model.ts';
+import type { ModelRepository } from './serving/repository.ts';
+import { cacheKey, type ResponseCache } from './serving/response-cache.ts';
+import type { Job } from './serving/scheduler.ts';
+import type { VersionStatistics } from './serving/statistics.ts';
+import { toTriton } from './serving/triton-config.ts';
+import { classify } from './v2/classification.ts';
 import type {
   InferRequest,
   InferResponse,
   ModelMetadata,
+  Parameters,
   Tensor,
   TensorMetadata,
 } from './v2/types.ts';
 
-/** Where a model is in its life; `failed` keeps the reason. */
-export type ModelState =
-  | { readonly phase: 'loading' }
-  | { readonly phase: 'ready'; readonly model: Model }
-  | { readonly phase: 'failed'; readonly reason: string };
+export interface DataPlaneOptions {
+  readonly manager: ModelManager;
+  readonly repository: ModelRepository;
+  readonly cache: ResponseCache;
+}
+
+/** V2 "Model Metadata" response: the versions are those that can be asked for now. */
+export interface VersionedMetadata extends ModelMetadata {
+  readonly versions: readonly string[];
+}
+
+/** What comes with a request besides its body. */
+export interface Call {
+  /** Aborted when the caller has left. */
+  readonly signal?: AbortSignal;
+  /** How long the caller waits, in ms. */
+  readonly timeoutMs?: number;
+}
 
 export class DataPlane {
-  readonly #models = new Map<string, ModelState>();
+  readonly #options: DataPlaneOptions;
   #draining = false;
 
-  /** Records where a model is in its life; metadata and infer see the change at once. */
-  set(name: string, state: ModelState): void {
-    this.#models.set(name, state);
+  constructor(options: DataPlaneOptions) {
+    this.#options = options;
   }
 
   /** From now on the server is not ready; requests are still answered. */
@@ -34,56 +54,141 @@ export class DataPlane {
   }
 
   modelNames(): string[] {
-    return [...this.#models.keys()];
+    return this.#options.manager.names();
   }
 
   /** Undefined when everything can be served, otherwise why not. */
   notReadyReason(): string | undefined {
     if (this.#draining) return 'the server is shutting down';
-    for (const name of this.#models.keys()) {
-      const reason = this.modelNotReadyReason(name);
-      if (reason !== undefined) return reason;
-    }
-    return undefined;
+    const { manager, repository } = this.#options;
+    return repository.unreadableReason() ?? manager.anyNotReadyReason();
   }
 
-  /** @throws InferenceError NOT_FOUND for an unknown model. */
-  modelNotReadyReason(name: string): string | undefined {
-    const state = this.#state(name);
-    if (state.phase === 'loading') return `model '${name}' is loading`;
-    return state.phase === 'failed' ? `model '${name}' failed to load: ${state.reason}` : undefined;
+  /** @throws InferenceError NOT_FOUND for an unknown model or version. */
+  modelNotReadyReason(name: string, choice: VersionChoice = {}): string | undefined {
+    return this.#options.manager.notReadyReason(name, choice);
   }
 
   /** @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
-  metadata(name: string): ModelMetadata {
-    return this.#ready(name).metadata;
+  metadata(name: string, choice: VersionChoice = {}): VersionedMetadata {
+    const { manager } = this.#options;
+    const { metadata } = manager.get(name, choice).model;
+    const available = manager.servables(name).filter(({ phase }) => phase === 'available');
+    return { ...metadata, versions: available.map(({ version }) => String(version)) };
   }
 
-  /** @throws InferenceError NOT_FOUND, MODEL_NOT_READY, INVALID_ARGUMENT, MODEL_FAILED. */
-  async infer(name: string, request: InferRequest): Promise<InferResponse> {
-    const model = this.#ready(name);
-    checkRequest(request, model.metadata);
-    const names = request.outputs.map((output) => output.name);
-    const outputs = await model.infer(request.inputs, names);
-    return { modelName: name, id: request.id, outputs };
+  /** The number of the version that a choice means now. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
+  version(name: string, choice: VersionChoice = {}): number {
+    return this.#options.manager.get(name, choice).version;
   }
 
-  #state(name: string): ModelState {
-    const state = this.#models.get(name);
-    if (state === undefined) {
-      throw new InferenceError(
-        'NOT_FOUND',
-        `model '${name}' is not found; this server has ${this.modelNames().join(', ')}`,
-      );
+  /** All versions of a model and where they are in their lives. */
+  versions(name: string): readonly Servable[] {
+    return this.#options.manager.servables(name);
+  }
+
+  /** Label → version. */
+  labels(name: string): Readonly<Record<string, number>> {
+    return this.#options.manager.labels(name);
+  }
+
+  /** Names of the classes of an output. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
+  classLabels(name: string, output: string, choice: VersionChoice): readonly string[] {
+    return this.#options.manager.get(name, choice).model.classLabels(output);
+  }
+
+  /** Triton's model configuration, in full. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
+  config(name: string, choice: VersionChoice = {}): Record<string, unknown> {
+    const { config, metadata } = this.#options.manager.get(name, choice).model;
+    return toTriton(config, metadata);
+  }
+
+  /** Of one version, of all loaded versions of a model, or of everything. @throws InferenceError NOT_FOUND. */
+  statistics(name?: string, choice?: VersionChoice): VersionStatistics[] {
+    const { manager } = this.#options;
+    if (name !== undefined && choice?.version !== undefined) {
+      return [{ name, ...manager.get(name, choice) }];
     }
-    return state;
+    if (name !== undefined) manager.notReadyReason(name);
+    const names = name === undefined ? manager.names() : [name];
+    return names.flatMap((model) =>
+      manager
+        .servables(model)
+        .filter(({ phase }) => phase === 'available')
+        .map(({ version, model: loaded }) => ({ name: model, version, model: loaded as Model })),
+    );
   }
 
-  #ready(name: string): Model {
-    const reason = this.modelNotReadyReason(name);
-    if (reason !== undefined) throw new InferenceError('MODEL_NOT_READY', reason);
-    return (this.#state(name) as { model: Model }).model;
+  /**
+   * Answers an inference request.
+   * @throws InferenceError NOT_FOUND, MODEL_NOT_READY, INVALID_ARGUMENT, OVERLOADED, DEADLINE_EXCEEDED, CANCELLED,
+   *   MODEL_FAILED.
+   */
+  infer(
+    name: string,
+    choice: VersionChoice,
+    request: InferRequest,
+    call: Call = {},
+  ): Promise<InferResponse> {
+    return this.#options.manager.use(name, choice, async (model, version) => {
+      checkRequest(request, model.metadata);
+      const names = request.outputs.map((output) => output.name);
+      const job = { inputs: request.inputs, outputs: names, ...jobOptions(request, call) };
+      const tensors = await this.#outputs(model, version, job);
+      const outputs = tensors.map((tensor) => classified(tensor, request, model));
+      return { modelName: name, modelVersion: String(version), id: request.id, outputs };
+    });
   }
+
+  async #outputs(model: Model, version: number, job: Job): Promise<Tensor[]> {
+    if (!model.config.responseCache) return model.infer(job);
+    const started = performance.now();
+    const key = cacheKey(`${model.metadata.name}/${version}`, job.inputs, job.outputs);
+    // The run may serve other callers too: this one's leaving must not stop it.
+    const shared = { ...job, signal: undefined };
+    const { outputs, hit } = await this.#options.cache.get(key, () => model.infer(shared));
+    const took = performance.now() - started;
+    model.statistics.add(hit ? 'cache_hit' : 'cache_miss', took);
+    if (hit) model.statistics.add('success', took);
+    return outputs;
+  }
+}
+
+/** The reserved parameters of a request: Triton's schedule policy extension. */
+function jobOptions({ parameters = {} }: InferRequest, { signal, timeoutMs }: Call): Partial<Job> {
+  const priority = wholeNumber(parameters, 'priority');
+  const timeoutUs = wholeNumber(parameters, 'timeout');
+  const timeouts = [timeoutUs && timeoutUs / 1000, timeoutMs].filter(
+    (ms) => ms !== undefined && ms > 0,
+  );
+  return {
+    signal,
+    priority,
+    timeoutMs: timeouts.length > 0 ? Math.min(...(timeouts as number[])) : undefined,
+  };
+}
+
+function wholeNumber(parameters: Parameters, name: string): number | undefined {
+  const value = parameters[name];
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (typeof value === 'boolean' || !Number.isSafeInteger(number) || number < 0) {
+    throw invalid(
+      `parameters.${name}: expected a whole number, got ${JSON.stringify(String(value))}`,
+    );
+  }
+  return number;
+}
+
+function classified(tensor: Tensor, request: InferRequest, model: Model): Tensor {
+  const { classification } = request.outputs.find(({ name }) => name === tensor.name) ?? {};
+  if (classification === undefined) return tensor;
+  const shape = model.metadata.outputs.find(({ name }) => name === tensor.name)?.shape ?? [];
+  return classify(tensor, {
+    count: classification,
+    labels: model.classLabels(tensor.name),
+    batched: shape.length > 1 && shape[0] === -1,
+  });
 }
 
 /** Names, datatypes and shapes of a request against the model's own; the engine would be less clear. */
@@ -100,7 +205,7 @@ function checkRequest(request: InferRequest, model: ModelMetadata): void {
     }
     checkTensor(input, expected, `inputs[${i}]`);
   }
-  const missing = model.inputs.filter(({ name }) => !given.has(name));
+  const missing = model.inputs.filter(({ name, optional }) => !optional && !given.has(name));
   if (missing.length > 0) {
     throw invalid(`inputs: model '${model.name}' also needs ${names(missing)}`);
   }
@@ -135,4 +240,13 @@ function checkTensor(input: Tensor, expected: TensorMetadata, path: string): voi
 
 function names(tensors: readonly TensorMetadata[]): string {
   return tensors.map(({ name }) => `'${name}'`).join(', ');
+}
+
+/** A version as paths and messages write it: a number, or else a label. */
+export function parseVersionChoice(text: string | undefined): VersionChoice {
+  if (text === undefined || text === '') return {};
+  if (!/^\d+$/.test(text)) return { label: text };
+  const version = Number(text);
+  if (Number.isSafeInteger(version)) return { version };
+  throw new InferenceError('NOT_FOUND', `there is no version '${text}'`);
 }

@@ -1,6 +1,6 @@
 /**
  * The domain errors of the predictor runtime and the one table that maps them to a transport.
- * The core throws `InferenceError`; only rest.ts and grpc/ read the table.
+ * The core throws `InferenceError`; only rest/ and grpc/ read the table.
  */
 
 /** What went wrong, in terms of the caller's request and not of a transport. */
@@ -9,12 +9,20 @@ export type ErrorCode = keyof typeof ERROR_TABLE;
 /** code → HTTP status and gRPC status. */
 export const ERROR_TABLE = {
   INVALID_ARGUMENT: { http: 400, grpc: 3 },
+  UNAUTHENTICATED: { http: 401, grpc: 16 },
+  PERMISSION_DENIED: { http: 403, grpc: 7 },
   NOT_FOUND: { http: 404, grpc: 5 },
   METHOD_NOT_ALLOWED: { http: 405, grpc: 12 },
+  CONFLICT: { http: 409, grpc: 9 },
   REQUEST_TOO_LARGE: { http: 413, grpc: 8 },
   UNSUPPORTED_MEDIA_TYPE: { http: 415, grpc: 3 },
+  OVERLOADED: { http: 429, grpc: 8 },
+  CANCELLED: { http: 499, grpc: 1 },
   MODEL_NOT_READY: { http: 503, grpc: 14 },
+  UNAVAILABLE: { http: 503, grpc: 14 },
+  DEADLINE_EXCEEDED: { http: 504, grpc: 4 },
   MODEL_FAILED: { http: 500, grpc: 13 },
+  UNIMPLEMENTED: { http: 501, grpc: 12 },
   INTERNAL: { http: 500, grpc: 13 },
 } as const;
 

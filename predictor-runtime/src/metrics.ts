@@ -1,8 +1,95 @@
-/** Prometheus metrics of one server process. */
+/** Prometheus metrics of one server process: of requests as they end, of models as they are when it is asked. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ModelManager, Servable } from './serving/manager.ts';
+import type { DurationName, FailureReason } from './serving/statistics.ts';
 
 /** Seconds; from a tiny tree to a slow network. */
 const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
+const NS_PER_US = 1000;
+
+/** Triton's counters of time, in µs. */
+const DURATION_COUNTERS: Record<string, DurationName> = {
+  nv_inference_request_duration_us: 'success',
+  nv_inference_queue_duration_us: 'queue',
+  nv_inference_compute_input_duration_us: 'compute_input',
+  nv_inference_compute_infer_duration_us: 'compute_infer',
+  nv_inference_compute_output_duration_us: 'compute_output',
+  nv_cache_hit_duration_per_model: 'cache_hit',
+  nv_cache_miss_duration_per_model: 'cache_miss',
+};
+
+/** A metric whose values are read from the loaded versions. */
+interface ModelMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly kind: 'counter' | 'gauge';
+  value(servable: Servable): number | undefined;
+}
+
+const MODEL_METRICS: readonly ModelMetric[] = [
+  {
+    name: 'nv_inference_request_success',
+    help: 'Inference requests answered',
+    kind: 'counter',
+    value: ({ model }) => model?.statistics.durations.success.count,
+  },
+  {
+    name: 'nv_inference_count',
+    help: 'Rows inferred, without answers from the cache',
+    kind: 'counter',
+    value: ({ model }) => model?.statistics.inferenceCount,
+  },
+  {
+    name: 'nv_inference_exec_count',
+    help: 'Runs of the model, a batch being one',
+    kind: 'counter',
+    value: ({ model }) => model?.statistics.executionCount,
+  },
+  {
+    name: 'nv_cache_num_hits_per_model',
+    help: 'Requests answered from the cache',
+    kind: 'counter',
+    value: ({ model }) => model?.statistics.durations.cache_hit.count,
+  },
+  {
+    name: 'nv_cache_num_misses_per_model',
+    help: 'Requests that were not in the cache',
+    kind: 'counter',
+    value: ({ model }) => model?.statistics.durations.cache_miss.count,
+  },
+  ...Object.entries(DURATION_COUNTERS).map(
+    ([name, duration]): ModelMetric => ({
+      name,
+      help: `Time that ${duration.replace('_', ' ')} took, in microseconds`,
+      kind: 'counter',
+      value: ({ model }) => model && model.statistics.durations[duration].ns / NS_PER_US,
+    }),
+  ),
+  {
+    name: 'nv_inference_pending_request_count',
+    help: 'Requests that wait for an executor',
+    kind: 'gauge',
+    value: ({ model }) => model?.pending,
+  },
+  {
+    name: 'nv_model_load_duration_secs',
+    help: 'Time that loading the model took, in seconds',
+    kind: 'gauge',
+    value: ({ loadSeconds }) => loadSeconds,
+  },
+  {
+    name: 'wherry_model_memory_bytes',
+    help: "Resident memory of the model's executors; 0 for one in the server's own process",
+    kind: 'gauge',
+    value: ({ model }) => model?.memoryUsage(),
+  },
+  {
+    name: 'wherry_model_in_flight_requests',
+    help: 'Requests under way, waiting ones among them',
+    kind: 'gauge',
+    value: ({ inFlight }) => inFlight,
+  },
+];
 
 export class Metrics {
   readonly registry = new Registry();
@@ -20,15 +107,12 @@ export class Metrics {
     buckets: LATENCY_BUCKETS,
     registers: [this.registry],
   });
-  readonly #loadSeconds = new Gauge({
-    name: 'wherry_model_load_seconds',
-    help: 'Time that fetching and loading the model took',
-    labelNames: ['model'],
-    registers: [this.registry],
-  });
 
-  constructor() {
+  constructor(manager: ModelManager) {
+    // Among them the event loop's delay (nodejs_eventloop_lag_*).
     collectDefaultMetrics({ register: this.registry });
+    for (const metric of MODEL_METRICS) this.#readFrom(manager, metric);
+    this.#readFailures(manager);
   }
 
   inference(model: string, code: number, seconds: number): void {
@@ -36,7 +120,45 @@ export class Metrics {
     this.#predictSeconds.observe({ model_name: model }, seconds);
   }
 
-  loaded(model: string, seconds: number): void {
-    this.#loadSeconds.set({ model }, seconds);
+  #readFrom(manager: ModelManager, { name, help, kind, value }: ModelMetric): void {
+    // A gauge can be set to what was counted elsewhere; its type is told as a counter.
+    const gauge = new Gauge({
+      name,
+      help,
+      labelNames: ['model', 'version'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const servable of loaded(manager)) {
+          const { name: model, version } = servable;
+          this.set({ model, version }, value(servable) ?? 0);
+        }
+      },
+    });
+    if (kind === 'counter') Object.assign(gauge, { type: 'counter' });
   }
+
+  #readFailures(manager: ModelManager): void {
+    const gauge = new Gauge({
+      name: 'nv_inference_request_failure',
+      help: 'Inference requests that failed, by reason',
+      labelNames: ['model', 'version', 'reason'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { name: model, version, model: served } of loaded(manager)) {
+          for (const [reason, count] of Object.entries(served?.statistics.failures ?? {})) {
+            this.set({ model, version, reason: reason as FailureReason }, count);
+          }
+        }
+      },
+    });
+    Object.assign(gauge, { type: 'counter' });
+  }
+}
+
+function loaded(manager: ModelManager): Servable[] {
+  return manager
+    .names()
+    .flatMap((name) => manager.servables(name).filter(({ model }) => model !== undefined));
 }

@@ -22,7 +22,7 @@ export function failure(error: unknown): string {
 
 /** Starts a server in this process and drains it afterwards. */
 export async function withGrpc(
-  config: Partial<Config> & { modelName: string },
+  config: Partial<Config>,
   run: (call: Call, port: number) => Promise<void>,
 ): Promise<void> {
   const flags = ['--model_name=x', '--http_port=0', '--grpc_port=0', '--host=127.0.0.1'];

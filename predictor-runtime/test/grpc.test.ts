@@ -37,7 +37,7 @@ describe('V2 over gRPC', () => {
       expect(await call('ServerMetadata', {})).to.include({ name: 'wherry' });
       expect(await call('ModelMetadata', { name: 'add' })).to.deep.equal({
         name: 'add',
-        versions: [],
+        versions: ['1'],
         platform: 'onnxruntime_onnx',
         inputs: ['a', 'b'].map((name) => ({ name, datatype: 'INT32', shape: ['-1', '4'] })),
         outputs: ['sum', 'diff'].map((name) => ({ name, datatype: 'INT32', shape: ['-1', '4'] })),
@@ -65,12 +65,12 @@ describe('V2 over gRPC', () => {
 
   const cases: [string, object, string][] = [
     ['an unknown model', { model_name: 'x' }, "5 model 'x' is not found; this server has add"],
-    ['an unknown version', { model_version: '3' }, "5 model 'add' has no version '3'"],
+    ['an unknown version', { model_version: '3' }, "5 model 'add' has no version 3; it has 1"],
     ['no inputs', {}, "3 inputs: model 'add' also needs 'a', 'b'"],
     [
       'an unknown datatype',
       { inputs: [input('a', typed, [1, 4], 'INT33')] },
-      "3 inputs[0].datatype: unknown datatype 'INT33', expected one of BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FP16, FP32, FP64, BYTES",
+      "3 inputs[0].datatype: unknown datatype 'INT33', expected one of BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FP16, BF16, FP32, FP64, BYTES",
     ],
     [
       'a wrong datatype',

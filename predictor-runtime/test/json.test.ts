@@ -14,6 +14,8 @@ const numbers = {
   BYTES: fc.string(),
 };
 
+const ALL_JSON = { outputs: [], binaryOutputs: false };
+
 describe('V2 JSON', () => {
   for (const [datatype, element] of Object.entries(numbers)) {
     it(`what is encoded decodes to the same ${datatype} tensor`, () => {
@@ -24,7 +26,7 @@ describe('V2 JSON', () => {
           );
           const text = `{"inputs":[{"name":"x","datatype":"${datatype}","shape":[${values.length}],"data":[${data}]}]}`;
           const [first] = decodeInferRequest(text).inputs as [Tensor];
-          const encoded = encodeInferResponse({ modelName: 'm', outputs: [first] }).json;
+          const encoded = encodeInferResponse({ modelName: 'm', outputs: [first] }, ALL_JSON).json;
           const [second] = decodeInferRequest(encoded.replace('"outputs"', '"inputs"')).inputs as [
             Tensor,
           ];
@@ -41,7 +43,7 @@ describe('V2 JSON', () => {
     const { inputs } = decodeInferRequest(
       '{"inputs":[{"name":"x","datatype":"FP16","shape":[2],"data":[null,1.5]}]}',
     );
-    const text = encodeInferResponse({ modelName: 'm', outputs: inputs }).json;
+    const text = encodeInferResponse({ modelName: 'm', outputs: inputs }, ALL_JSON).json;
     expect(text).to.contain('"data":[null,1.5]');
   });
 

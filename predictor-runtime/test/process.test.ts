@@ -30,7 +30,7 @@ describe('predictor process', () => {
     [
       'a model with sequences',
       model('sequence_input'),
-      /is a sequence or map, which the V2 protocol cannot carry/,
+      /input 'seq' is no tensor, and the V2 protocol carries nothing else/,
     ],
   ] as const) {
     it(`ends with the reason for ${name}`, async () => {

@@ -10,7 +10,7 @@ import { startServer } from '../src/server.ts';
 
 /** Starts a server in this process, waits until its model is loaded, and drains it afterwards. */
 export async function withServer(
-  config: Partial<Config> & { modelName: string },
+  config: Partial<Config>,
   run: (url: string) => Promise<void>,
 ): Promise<void> {
   const defaults = parseConfig([

@@ -2,8 +2,15 @@
 import { invalid } from '../errors.ts';
 import { decodeElements, encodeElements } from '../v2/binary.ts';
 import { type Datatype, datatype } from '../v2/datatypes.ts';
-import { checkDatatype, decodeShape, fill } from '../v2/elements.ts';
-import type { InferRequest, InferResponse, Tensor, TensorMetadata } from '../v2/types.ts';
+import { checkDatatype, decodeShape, fill, show } from '../v2/elements.ts';
+import type {
+  InferRequest,
+  InferResponse,
+  Parameter,
+  Parameters,
+  Tensor,
+  TensorMetadata,
+} from '../v2/types.ts';
 
 /** A field of InferTensorContents. */
 type ContentsField =
@@ -27,11 +34,17 @@ export interface InferMessage {
     readonly shape: readonly string[];
     readonly contents?: Partial<Record<ContentsField, readonly unknown[]>> | null;
   }[];
-  readonly outputs: readonly { readonly name: string }[];
+  readonly outputs: readonly { readonly name: string; readonly parameters: ParameterMap }[];
+  readonly parameters: ParameterMap;
   readonly raw_input_contents: readonly Buffer[];
 }
 
-/** Where each datatype's elements are; FP16 has no field and comes raw only. */
+/** A `parameters` map; `parameter_choice` names the field that is set. */
+export type ParameterMap = Readonly<
+  Record<string, { readonly parameter_choice?: string; readonly [field: string]: unknown }>
+>;
+
+/** Where each datatype's elements are; FP16 and BF16 have no field and come raw only. */
 const CONTENTS: Record<Datatype, ContentsField | undefined> = {
   BOOL: 'bool_contents',
   INT8: 'int_contents',
@@ -43,6 +56,7 @@ const CONTENTS: Record<Datatype, ContentsField | undefined> = {
   UINT32: 'uint_contents',
   UINT64: 'uint64_contents',
   FP16: undefined,
+  BF16: undefined,
   FP32: 'fp32_contents',
   FP64: 'fp64_contents',
   BYTES: 'bytes_contents',
@@ -59,10 +73,38 @@ export function decodeInferMessage(message: InferMessage): InferRequest {
   return {
     id: message.id === '' ? undefined : message.id,
     inputs: message.inputs.map((input, i) => decodeInput(input, raw[i], `inputs[${i}]`)),
-    outputs: message.outputs.map(({ name }) => ({ name })),
+    outputs: message.outputs.map(({ name, parameters }, i) => ({
+      name,
+      classification: classification(parameters, `outputs[${i}].parameters.classification`),
+    })),
+    parameters: decodeParameters(message.parameters),
     // As asked: whoever sends bytes can read them.
     binaryOutputs: raw.length > 0,
   };
+}
+
+/** Plain values of a `parameters` map; 64-bit integers are bigints where a number would not hold them. */
+export function decodeParameters(map: ParameterMap): Parameters {
+  return Object.fromEntries(
+    Object.entries(map).map(([name, parameter]) => {
+      const field = parameter.parameter_choice;
+      const value = field === undefined ? '' : parameter[field];
+      const isLong = field === 'int64_param' || field === 'uint64_param';
+      return [name, isLong ? integer(value as string) : (value as Parameter)];
+    }),
+  );
+}
+
+function integer(text: string): number | bigint {
+  const number = Number(text);
+  return Number.isSafeInteger(number) ? number : BigInt(text);
+}
+
+function classification(parameters: ParameterMap, path: string): number | undefined {
+  const { classification: count } = decodeParameters(parameters);
+  if (count === undefined) return undefined;
+  if (typeof count === 'number' && count > 0) return count;
+  throw invalid(`${path}: expected a whole number above 0, got ${show(count)}`);
 }
 
 function decodeInput(
@@ -95,7 +137,6 @@ const same = (value: unknown) => value;
 const element: Partial<Record<ContentsField, (value: unknown) => unknown>> = {
   int64_contents: (value) => BigInt(value as string),
   uint64_contents: (value) => BigInt(value as string),
-  bytes_contents: (value) => (value as Buffer).toString(),
 };
 
 /** @param raw the tensors as bytes; typed contents otherwise, where every datatype has them */
@@ -103,6 +144,7 @@ export function encodeInferMessage(response: InferResponse, raw: boolean): objec
   const asBytes = raw || response.outputs.some((tensor) => CONTENTS[tensor.datatype] === undefined);
   return {
     model_name: response.modelName,
+    model_version: response.modelVersion,
     id: response.id,
     outputs: response.outputs.map((tensor) => ({
       name: tensor.name,
@@ -119,8 +161,7 @@ function contentsOf({ datatype: type, data }: Tensor): object {
     if (typeof value === 'bigint') return value.toString();
     return datatype(type).kind === 'bool' ? value === 1 : value;
   });
-  const bytes = type === 'BYTES' ? values.map((text) => Buffer.from(text as string)) : values;
-  return { [CONTENTS[type] as ContentsField]: bytes };
+  return { [CONTENTS[type] as ContentsField]: values };
 }
 
 export function encodeMetadata({ name, datatype: type, shape }: TensorMetadata): object {

@@ -4,30 +4,37 @@ import {
   type handleUnaryCall,
   Server,
   ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import type { DataPlane } from '../dataplane.ts';
+import { type DataPlane, parseVersionChoice } from '../dataplane.ts';
 import { ERROR_TABLE, InferenceError } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import { type Logger, logSettings, setLogSettings } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { SERVER_METADATA } from '../server-metadata.ts';
+import type { ModelRepository } from '../serving/repository.ts';
+import { statisticsOf } from '../serving/statistics.ts';
 import {
   decodeInferMessage,
+  decodeParameters,
   encodeInferMessage,
   encodeMetadata,
   type InferMessage,
+  type ParameterMap,
 } from './messages.ts';
 
 const SERVICE = 'inference.GRPCInferenceService';
 /** Beside the compiled file too: the build copies nothing, so both point at the source. */
-const PROTO = fileURLToPath(new URL('../../src/grpc/inference.proto', import.meta.url));
+const PROTOS = fileURLToPath(new URL('../../src/grpc/', import.meta.url));
 
 export interface GrpcOptions {
   readonly dataPlane: DataPlane;
+  readonly repository: ModelRepository;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Larger messages are refused with RESOURCE_EXHAUSTED. */
@@ -36,6 +43,19 @@ export interface GrpcOptions {
 
 interface Named {
   readonly name: string;
+  readonly version: string;
+}
+
+interface RepositoryRequest {
+  readonly model_name: string;
+  readonly parameters: ParameterMap;
+}
+
+/** What a handler needs of its call, whatever kind it is. */
+interface Cancellable {
+  readonly cancelled: boolean;
+  getDeadline(): Date | number;
+  on(event: 'cancelled', listener: () => void): unknown;
 }
 
 export class GrpcServer {
@@ -49,7 +69,8 @@ export class GrpcServer {
       'grpc.max_receive_message_length': options.maxBodyBytes,
       'grpc.max_send_message_length': -1,
     });
-    const definition = loadSync(PROTO, {
+    const definition = loadSync('inference.proto', {
+      includeDirs: [PROTOS],
       keepCase: true,
       longs: String,
       enums: String,
@@ -88,37 +109,76 @@ export class GrpcServer {
     return {
       ServerLive: this.#unary(() => ({ live: true })),
       ServerReady: this.#unary(() => ({ ready: dataPlane.notReadyReason() === undefined })),
-      ModelReady: this.#unary(({ name }: Named) => ({
-        ready: dataPlane.modelNotReadyReason(name) === undefined,
+      ModelReady: this.#unary(({ name, version }: Named) => ({
+        ready: dataPlane.modelNotReadyReason(name, parseVersionChoice(version)) === undefined,
       })),
       ServerMetadata: this.#unary(() => SERVER_METADATA),
-      ModelMetadata: this.#unary(({ name }: Named) => {
-        const { platform, inputs, outputs } = dataPlane.metadata(name);
+      ModelMetadata: this.#unary(({ name, version }: Named) => {
+        const { inputs, outputs, ...about } = dataPlane.metadata(name, parseVersionChoice(version));
         return {
-          name,
-          platform,
+          ...about,
           inputs: inputs.map(encodeMetadata),
           outputs: outputs.map(encodeMetadata),
         };
       }),
-      ModelInfer: this.#unary((message: InferMessage) => this.#infer(message)),
+      ModelInfer: this.#unary((message: InferMessage, call) => this.#infer(message, call)),
+      ModelStreamInfer: (call: ServerDuplexStream<InferMessage, object>) => this.#stream(call),
+      ModelConfig: this.#unary(({ name, version }: Named) => ({
+        config: dataPlane.config(name, parseVersionChoice(version)),
+      })),
+      ModelStatistics: this.#unary(({ name, version }: Named) => ({
+        model_stats: dataPlane
+          .statistics(name || undefined, parseVersionChoice(version))
+          .map(statisticsOf),
+      })),
+      ...this.#repositoryMethods(),
+      LogSettings: this.#unary(({ settings }: { settings: ParameterMap }) => {
+        setLogSettings(this.#options.log, decodeParameters(settings));
+        return { settings: encodeSettings(logSettings(this.#options.log)) };
+      }),
     };
   }
 
-  async #infer(message: InferMessage): Promise<object> {
+  #repositoryMethods(): UntypedServiceImplementation {
+    const { repository } = this.#options;
+    return {
+      RepositoryIndex: this.#unary(async ({ ready }: { ready: boolean }) => {
+        const models = await repository.index();
+        return { models: ready ? models.filter(({ state }) => state === 'READY') : models };
+      }),
+      RepositoryModelLoad: this.#unary(async (request: RepositoryRequest) => {
+        const parameters = Object.entries(decodeParameters(request.parameters));
+        const files = parameters.filter(([key]) => key.startsWith('file:'));
+        const config = parameters.find(([key]) => key === 'config')?.[1] as string | undefined;
+        await repository.load(request.model_name, {
+          config,
+          files: new Map(files.map(([key, bytes]) => [key.slice(5), bytes as unknown as Buffer])),
+        });
+        return {};
+      }),
+      RepositoryModelUnload: this.#unary(async ({ model_name, parameters }: RepositoryRequest) => {
+        const { unload_dependents: dependents } = decodeParameters(parameters);
+        await repository.unload(model_name, { dependents: dependents === true });
+        return {};
+      }),
+    };
+  }
+
+  async #infer(message: InferMessage, call: Cancellable): Promise<object> {
     const { dataPlane, metrics } = this.#options;
     const { model_name: name } = message;
+    const choice = parseVersionChoice(message.model_version);
     // Metric labels come from the models that exist, never from what a caller invents.
     dataPlane.modelNotReadyReason(name);
-    if (message.model_version !== '') {
-      const text = `model '${name}' has no version '${message.model_version}'`;
-      throw new InferenceError('NOT_FOUND', text);
-    }
+    const controller = new AbortController();
+    call.on('cancelled', () => controller.abort());
     const start = performance.now();
     let code = 200;
     try {
       const request = decodeInferMessage(message);
-      const response = await dataPlane.infer(name, request);
+      const { signal } = controller;
+      const timeoutMs = millisecondsLeft(call);
+      const response = await dataPlane.infer(name, choice, request, { signal, timeoutMs });
       return encodeInferMessage(response, request.binaryOutputs);
     } catch (error) {
       code = ERROR_TABLE[error instanceof InferenceError ? error.code : 'INTERNAL'].http;
@@ -128,18 +188,64 @@ export class GrpcServer {
     }
   }
 
+  /** Each message is answered as soon as it can be; a failure is an answer too, and the stream stays (Triton). */
+  #stream(call: ServerDuplexStream<InferMessage, object>): void {
+    const running = new Set<Promise<void>>();
+    call.on('data', (message: InferMessage) => {
+      const answer = this.#infer(message, call)
+        .then(
+          (response) => ({ infer_response: response }),
+          (error) => ({
+            error_message: this.#told(error).details,
+            infer_response: { id: message.id },
+          }),
+        )
+        .then((response) => {
+          if (!call.cancelled) call.write(response);
+          running.delete(answer);
+        });
+      running.add(answer);
+    });
+    call.on('end', async () => {
+      await Promise.all(running);
+      call.end();
+    });
+  }
+
   #unary<Request>(
-    method: (request: Request) => object | Promise<object>,
+    method: (request: Request, call: ServerUnaryCall<Request, object>) => object | Promise<object>,
   ): handleUnaryCall<Request, object> {
-    return async ({ request }, callback) => {
+    return async (call, callback) => {
       try {
-        callback(null, await method(request));
+        callback(null, await method(call.request, call));
       } catch (error) {
-        const known = error instanceof InferenceError;
-        if (!known) this.#options.log.error('call failed', { error: (error as Error).stack });
-        const details = known ? error.message : 'internal error; the server log has the details';
-        callback({ code: ERROR_TABLE[known ? error.code : 'INTERNAL'].grpc, details });
+        callback(this.#told(error));
       }
     };
   }
+
+  /** What a caller is told of an error; what is no domain error is logged. */
+  #told(error: unknown): { code: number; details: string } {
+    const known = error instanceof InferenceError;
+    if (!known) this.#options.log.error('call failed', { error: (error as Error).stack });
+    const details = known ? error.message : 'internal error; the server log has the details';
+    return { code: ERROR_TABLE[known ? error.code : 'INTERNAL'].grpc, details };
+  }
+}
+
+/** Until the call's deadline, in ms; undefined when it has none. */
+function millisecondsLeft(call: Cancellable): number | undefined {
+  const deadline = call.getDeadline();
+  const at = typeof deadline === 'number' ? deadline : deadline.getTime();
+  return Number.isFinite(at) ? Math.max(1, at - Date.now()) : undefined;
+}
+
+function encodeSettings(settings: object): object {
+  const field = { boolean: 'bool_param', number: 'uint32_param', string: 'string_param' };
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [
+      name,
+      { [field[typeof value as keyof typeof field]]: value },
+    ]),
+  );
 }

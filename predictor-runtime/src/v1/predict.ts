@@ -4,7 +4,7 @@
  */
 import { invalid } from '../errors.ts';
 import { fill, flatten, MAX_DIMENSIONS } from '../v2/elements.ts';
-import { array, elementTexts, object, parse } from '../v2/json.ts';
+import { array, base64, elementTexts, object, parse } from '../v2/json.ts';
 import type {
   InferRequest,
   InferResponse,
@@ -21,11 +21,7 @@ export interface PredictRequest {
 
 /** @throws InferenceError INVALID_ARGUMENT with the path of the field. */
 export function decodePredict(text: string, model: ModelMetadata): PredictRequest {
-  const body = object(parse(text), 'body');
-  const { signature_name: signature = 'serving_default' } = body;
-  if (signature !== 'serving_default') {
-    throw invalid(`signature_name: '${signature}' is not known, the model has 'serving_default'`);
-  }
+  const body = signed(text);
   if ((body.instances === undefined) === (body.inputs === undefined)) {
     throw invalid("body: expected either 'instances' (rows) or 'inputs' (columns)");
   }
@@ -37,8 +33,18 @@ export function decodePredict(text: string, model: ModelMetadata): PredictReques
   return { request: { inputs, outputs: [], binaryOutputs: false }, form };
 }
 
+/** A V1 body, for the only signature that an ONNX model has. */
+export function signed(text: string): Record<string, unknown> {
+  const body = object(parse(text), 'body');
+  const { signature_name: signature = 'serving_default' } = body;
+  if (signature !== 'serving_default') {
+    throw invalid(`signature_name: '${signature}' is not known, the model has 'serving_default'`);
+  }
+  return body;
+}
+
 /** Each row is an object by input name, or the value itself when the model has one input. */
-function rowInputs(rows: unknown[], inputs: readonly TensorMetadata[]): Tensor[] {
+export function rowInputs(rows: unknown[], inputs: readonly TensorMetadata[]): Tensor[] {
   if (rows.length === 0) throw invalid('instances: expected at least one');
   if (!isNamed(rows[0])) {
     const [only] = single(inputs, 'instances');
@@ -99,7 +105,7 @@ function inputNamed(inputs: readonly TensorMetadata[], name: string, path: strin
 function tensor({ name, datatype }: TensorMetadata, value: unknown, path: string): Tensor {
   const shape = shapeOf(value, path);
   const flat = shape.length === 0 ? [value] : flatten(value as unknown[], shape, path);
-  const values = datatype === 'BYTES' ? flat.map(text) : flat;
+  const values = datatype === 'BYTES' ? flat.map((item, i) => bytes(item, `${path}[${i}]`)) : flat;
   return { name, datatype, shape, data: fill(datatype, values, path) };
 }
 
@@ -114,8 +120,8 @@ function shapeOf(value: unknown, path: string): number[] {
   return shape;
 }
 
-function text(value: unknown): unknown {
-  return isBytes(value) ? Buffer.from(value.b64, 'base64').toString() : value;
+function bytes(value: unknown, path: string): unknown {
+  return isBytes(value) ? base64(value.b64, path) : value;
 }
 
 /** @throws InferenceError INVALID_ARGUMENT when rows are asked for and an output has no row for each. */
@@ -164,7 +170,7 @@ function rows(output: Tensor): string[] {
 /** TensorFlow Serving: an output whose name ends in `_bytes` is written in base64. */
 function texts(output: Tensor): string[] {
   if (output.datatype !== 'BYTES' || !output.name.endsWith('_bytes')) return elementTexts(output);
-  return (output.data as string[]).map((value) =>
-    JSON.stringify({ b64: Buffer.from(value).toString('base64') }),
+  return (output.data as Buffer[]).map((value) =>
+    JSON.stringify({ b64: value.toString('base64') }),
   );
 }

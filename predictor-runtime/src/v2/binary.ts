@@ -44,8 +44,8 @@ export function decodeElements(
   path: string,
 ): TensorData {
   const count = elementCount(shape);
-  const { bytes: size } = datatype(type);
-  if (size === undefined) return decodeStrings(count, bytes, path);
+  const { bytes: size, View } = datatype(type);
+  if (size === undefined || View === undefined) return decodeStrings(count, bytes, path);
   if (bytes.length !== count * size) {
     throw invalid(
       `${path}: shape [${shape}] of ${type} has ${count * size} bytes, got ${bytes.length}`,
@@ -53,11 +53,6 @@ export function decodeElements(
   }
   const { buffer, byteOffset } =
     bytes.byteOffset % size === 0 ? bytes : { buffer: copy(bytes), byteOffset: 0 };
-  const View = datatype(type).allocate(0).constructor as new (
-    buffer: ArrayBufferLike,
-    offset: number,
-    length: number,
-  ) => TensorData;
   const view = new View(buffer, byteOffset, count);
   if (type === 'BOOL') checkBooleans(view as Uint8Array, path);
   return view;
@@ -74,10 +69,8 @@ function checkBooleans(values: Uint8Array, path: string): void {
   if (wrong >= 0) throw invalid(`${path}: element ${wrong} is ${values[wrong]}, expected 0 or 1`);
 }
 
-const TEXT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function decodeStrings(count: number, bytes: Buffer, path: string): string[] {
-  const strings: string[] = [];
+function decodeStrings(count: number, bytes: Buffer, path: string): Buffer[] {
+  const strings: Buffer[] = [];
   let offset = 0;
   while (offset < bytes.length) {
     const start = offset + 4;
@@ -85,11 +78,7 @@ function decodeStrings(count: number, bytes: Buffer, path: string): string[] {
     if (!(end <= bytes.length)) {
       throw invalid(`${path}: element ${strings.length} is cut off at byte ${bytes.length}`);
     }
-    try {
-      strings.push(TEXT.decode(bytes.subarray(start, end)));
-    } catch {
-      throw invalid(`${path}: element ${strings.length} is not UTF-8 text`);
-    }
+    strings.push(bytes.subarray(start, end));
     offset = end;
   }
   if (strings.length !== count) {
@@ -101,8 +90,7 @@ function decodeStrings(count: number, bytes: Buffer, path: string): string[] {
 /** The bytes of a tensor; a view of its elements where there are any to view. */
 export function encodeElements({ data }: Tensor): Buffer {
   if (!Array.isArray(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const parts = data.flatMap((text) => {
-    const bytes = Buffer.from(text);
+  const parts = data.flatMap((bytes) => {
     const length = Buffer.alloc(4);
     length.writeUInt32LE(bytes.length);
     return [length, bytes];

@@ -1,10 +1,15 @@
 /**
- * The one table of tensor datatypes: V2 name ↔ JavaScript storage ↔ ONNX Runtime's type name.
- * Source: Open Inference Protocol V2, "Tensor Data Types".
+ * The one table of tensor datatypes: V2 name ↔ JavaScript storage ↔ ONNX's element type.
+ * Source: Open Inference Protocol V2, "Tensor Data Types"; BF16 is Triton's addition.
  */
 
-/** Element storage of a tensor. BOOL is one byte (0 or 1), FP16 the raw half bits, BYTES JavaScript strings. */
-export type TensorData =
+/**
+ * Element storage of a tensor. BOOL is one byte (0 or 1), FP16 and BF16 are the raw bits, and an element of BYTES is
+ * a Buffer of its own: it need not be text.
+ */
+export type TensorData = NumericData | Buffer[];
+
+export type NumericData =
   | Uint8Array
   | Int8Array
   | Uint16Array
@@ -14,98 +19,64 @@ export type TensorData =
   | BigUint64Array
   | BigInt64Array
   | Float32Array
-  | Float64Array
-  | string[];
+  | Float64Array;
 
-/** How the elements of a JSON `data` array are read. */
-export type Kind = 'bool' | 'int' | 'bigint' | 'float' | 'half' | 'string';
+/** How the elements of a JSON `data` array are read and written. */
+export type Kind = 'bool' | 'int' | 'bigint' | 'float' | 'half' | 'bfloat' | 'bytes';
+
+interface View {
+  new (length: number): NumericData;
+  new (buffer: ArrayBufferLike, offset: number, length: number): NumericData;
+}
 
 interface DatatypeRow {
   readonly kind: Kind;
-  /** ONNX Runtime's name of the element type. */
-  readonly onnx: string;
+  /** ONNX's TensorProto.DataType. */
+  readonly onnx: number;
+  /** TensorFlow's DataType, by name. */
+  readonly tensorflow: string;
   /** Inclusive range of integers. */
   readonly min?: number | bigint;
   readonly max?: number | bigint;
-  readonly allocate: (length: number) => TensorData;
-  /** Bytes of an element in the binary form; undefined for BYTES, whose elements have a length each. */
+  /** Bytes of an element in the binary form, and its array; undefined for BYTES, whose elements have a length each. */
   readonly bytes?: number;
+  readonly View?: View;
 }
 
-/** V2 datatype name → how it is stored and what ONNX Runtime calls it. BF16 cannot cross onnxruntime-node's API. */
+/** V2 datatype name → how it is stored and what ONNX and TensorFlow call it. */
 export const DATATYPES = {
-  BOOL: { kind: 'bool', onnx: 'bool', bytes: 1, allocate: (n) => new Uint8Array(n) },
-  UINT8: {
-    kind: 'int',
-    onnx: 'uint8',
-    min: 0,
-    max: 255,
-    bytes: 1,
-    allocate: (n) => new Uint8Array(n),
-  },
-  UINT16: {
-    kind: 'int',
-    onnx: 'uint16',
-    min: 0,
-    max: 65535,
-    bytes: 2,
-    allocate: (n) => new Uint16Array(n),
-  },
-  UINT32: {
-    kind: 'int',
-    onnx: 'uint32',
-    min: 0,
-    max: 4294967295,
-    bytes: 4,
-    allocate: (n) => new Uint32Array(n),
-  },
-  UINT64: {
-    kind: 'bigint',
-    onnx: 'uint64',
-    min: 0n,
-    max: 2n ** 64n - 1n,
-    bytes: 8,
-    allocate: (n) => new BigUint64Array(n),
-  },
-  INT8: {
-    kind: 'int',
-    onnx: 'int8',
-    min: -128,
-    max: 127,
-    bytes: 1,
-    allocate: (n) => new Int8Array(n),
-  },
-  INT16: {
-    kind: 'int',
-    onnx: 'int16',
-    min: -32768,
-    max: 32767,
-    bytes: 2,
-    allocate: (n) => new Int16Array(n),
-  },
-  INT32: {
-    kind: 'int',
-    onnx: 'int32',
-    min: -2147483648,
-    max: 2147483647,
-    bytes: 4,
-    allocate: (n) => new Int32Array(n),
-  },
-  INT64: {
-    kind: 'bigint',
-    onnx: 'int64',
-    min: -(2n ** 63n),
-    max: 2n ** 63n - 1n,
-    bytes: 8,
-    allocate: (n) => new BigInt64Array(n),
-  },
-  FP16: { kind: 'half', onnx: 'float16', bytes: 2, allocate: (n) => new Uint16Array(n) },
-  FP32: { kind: 'float', onnx: 'float32', bytes: 4, allocate: (n) => new Float32Array(n) },
-  FP64: { kind: 'float', onnx: 'float64', bytes: 8, allocate: (n) => new Float64Array(n) },
-  BYTES: { kind: 'string', onnx: 'string', allocate: (n) => new Array<string>(n).fill('') },
+  BOOL: { kind: 'bool', onnx: 9, tensorflow: 'DT_BOOL', bytes: 1, View: Uint8Array },
+  UINT8: integer(2, 'DT_UINT8', Uint8Array),
+  UINT16: integer(4, 'DT_UINT16', Uint16Array),
+  UINT32: integer(12, 'DT_UINT32', Uint32Array),
+  UINT64: integer(13, 'DT_UINT64', BigUint64Array),
+  INT8: integer(3, 'DT_INT8', Int8Array),
+  INT16: integer(5, 'DT_INT16', Int16Array),
+  INT32: integer(6, 'DT_INT32', Int32Array),
+  INT64: integer(7, 'DT_INT64', BigInt64Array),
+  FP16: { kind: 'half', onnx: 10, tensorflow: 'DT_HALF', bytes: 2, View: Uint16Array },
+  BF16: { kind: 'bfloat', onnx: 16, tensorflow: 'DT_BFLOAT16', bytes: 2, View: Uint16Array },
+  FP32: { kind: 'float', onnx: 1, tensorflow: 'DT_FLOAT', bytes: 4, View: Float32Array },
+  FP64: { kind: 'float', onnx: 11, tensorflow: 'DT_DOUBLE', bytes: 8, View: Float64Array },
+  BYTES: { kind: 'bytes', onnx: 8, tensorflow: 'DT_STRING' },
 } as const satisfies Record<string, DatatypeRow>;
 
 export type Datatype = keyof typeof DATATYPES;
+
+/** The row of an integer type, whose range is what its array can hold. */
+function integer(
+  onnx: number,
+  tensorflow: string,
+  View: View & { readonly BYTES_PER_ELEMENT: number },
+): DatatypeRow {
+  const bytes = View.BYTES_PER_ELEMENT;
+  const signed = tensorflow.startsWith('DT_INT');
+  const values = 2n ** BigInt(8 * bytes);
+  const [min, max] = signed ? [-values / 2n, values / 2n - 1n] : [0n, values - 1n];
+  return bytes === 8
+    ? { kind: 'bigint', onnx, tensorflow, bytes, View, min, max }
+    : { kind: 'int', onnx, tensorflow, bytes, View, min: Number(min), max: Number(max) };
+}
 
 /** The table's row with its literal types widened. */
 export function datatype(name: Datatype): DatatypeRow {
@@ -117,11 +88,17 @@ export function isDatatype(name: string): name is Datatype {
   return Object.hasOwn(DATATYPES, name);
 }
 
-const BY_ONNX = new Map<string, Datatype>(
+/** Room for `length` elements. */
+export function allocate(name: Datatype, length: number): TensorData {
+  const { View } = datatype(name);
+  return View === undefined ? new Array<Buffer>(length).fill(Buffer.alloc(0)) : new View(length);
+}
+
+const BY_ONNX = new Map<number, Datatype>(
   Object.entries(DATATYPES).map(([name, row]) => [row.onnx, name as Datatype]),
 );
 
-/** The V2 name of an ONNX Runtime element type, or undefined when the type has none. */
-export function datatypeOfOnnx(type: string): Datatype | undefined {
+/** The V2 name of an ONNX element type, or undefined when V2 has none. */
+export function datatypeOfOnnx(type: number): Datatype | undefined {
   return BY_ONNX.get(type);
 }

@@ -1,6 +1,7 @@
 /** Elements of tensors that come one by one, in JSON or in gRPC's typed contents: checked and stored. */
 import { invalid } from '../errors.ts';
 import {
+  allocate,
   DATATYPES,
   type Datatype,
   datatype,
@@ -8,7 +9,7 @@ import {
   type Kind,
   type TensorData,
 } from './datatypes.ts';
-import { elementCount } from './types.ts';
+import { elementCount, type Tensor } from './types.ts';
 
 /** @throws InferenceError INVALID_ARGUMENT unless `name` is a datatype. */
 export function checkDatatype(name: string, path: string): asserts name is Datatype {
@@ -76,33 +77,34 @@ function collect({ value, shape, depth, path, into }: Nesting): void {
 /** Stores `values` as elements of `type`. @throws InferenceError INVALID_ARGUMENT naming the first that is none. */
 export function fill(type: Datatype, values: unknown[], path: string): TensorData {
   const row = datatype(type);
-  const data = row.allocate(values.length);
+  const data = allocate(type, values.length) as (number | bigint | Buffer)[];
   const convert = CONVERTERS[row.kind];
   for (let i = 0; i < values.length; i++) {
     const element = convert(values[i], row.min, row.max);
     if (element === undefined) {
       throw invalid(`${path}[${i}]: ${show(values[i])} is not a ${type} value`);
     }
-    (data as (number | bigint | string)[])[i] = element;
+    data[i] = element;
   }
-  return data;
+  return data as TensorData;
 }
 
-type Element = number | bigint | string | undefined;
+type Element = number | bigint | Buffer | undefined;
 type Bound = number | bigint | undefined;
 
 /** JSON value → stored element, or undefined when the value does not fit. */
 const CONVERTERS: Record<Kind, (value: unknown, min: Bound, max: Bound) => Element> = {
   float,
-  half: (value) => {
-    const number = float(value);
-    return number === undefined ? undefined : halfBits(number);
-  },
+  half: (value) => bits(float(value), halfBits),
+  bfloat: (value) => bits(float(value), bfloatBits),
   bool: (value) => {
     if (value === true || value === 1) return 1;
     return value === false || value === 0 ? 0 : undefined;
   },
-  string: (value) => (typeof value === 'string' ? value : undefined),
+  bytes: (value) => {
+    if (Buffer.isBuffer(value)) return value;
+    return typeof value === 'string' ? Buffer.from(value) : undefined;
+  },
   int: (value, min, max) =>
     typeof value === 'number' && Number.isInteger(value) && inRange(value, min, max)
       ? value
@@ -115,20 +117,64 @@ const CONVERTERS: Record<Kind, (value: unknown, min: Bound, max: Bound) => Eleme
   },
 };
 
+/** What JSON has no number for: `null` is NaN, the infinities go by their names (protobuf's JSON). */
+const NAMED = new Map<unknown, number>([
+  [null, Number.NaN],
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+  ['-Infinity', Number.NEGATIVE_INFINITY],
+]);
+
 function float(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
-  if (value === null) return Number.NaN;
-  return typeof value === 'bigint' ? Number(value) : undefined;
+  return typeof value === 'bigint' ? Number(value) : NAMED.get(value);
+}
+
+function bits(value: number | undefined, convert: (value: number) => number): number | undefined {
+  return value === undefined ? undefined : convert(value);
 }
 
 function inRange(value: number | bigint, min: Bound, max: Bound): boolean {
   return min !== undefined && max !== undefined && value >= min && value <= max;
 }
 
+const scratch = new DataView(new ArrayBuffer(4));
+
 function halfBits(value: number): number {
-  const view = new DataView(new ArrayBuffer(2));
-  view.setFloat16(0, value);
-  return view.getUint16(0);
+  scratch.setFloat16(0, value);
+  return scratch.getUint16(0);
+}
+
+function halfValue(value: number): number {
+  scratch.setUint16(0, value);
+  return scratch.getFloat16(0);
+}
+
+/** BF16 is the upper half of FP32, rounded to the nearest, ties to even. */
+function bfloatBits(value: number): number {
+  if (Number.isNaN(value)) return 0x7fc0;
+  scratch.setFloat32(0, value);
+  const whole = scratch.getUint32(0);
+  return ((whole + 0x7fff + ((whole >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
+function bfloatValue(value: number): number {
+  scratch.setUint32(0, value << 16);
+  return scratch.getFloat32(0);
+}
+
+/** The elements of a numeric tensor as numbers; 64-bit integers beyond 2^53 are rounded. */
+export function numbers({ datatype: type, data }: Tensor): ArrayLike<number> {
+  switch (datatype(type).kind) {
+    case 'half':
+      return Array.from(data as Uint16Array, halfValue);
+    case 'bfloat':
+      return Array.from(data as Uint16Array, bfloatValue);
+    case 'bigint':
+      return Array.from(data as BigInt64Array, Number);
+    default:
+      return data as Float32Array;
+  }
 }
 
 /** A short form of a faulty value for an error message. */

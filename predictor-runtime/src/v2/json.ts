@@ -2,21 +2,22 @@
  * V2 REST bodies: JSON, with tensors as bytes after it (binary.ts) → InferRequest, and InferResponse → the same.
  * Every fault is an INVALID_ARGUMENT whose message starts with the path of the field.
  */
+import { isUtf8 } from 'node:buffer';
 import { invalid } from '../errors.ts';
 import { BinaryReader, decodeElements, encodeElements } from './binary.ts';
-import { datatype } from './datatypes.ts';
-import { checkDatatype, decodeShape, fill, flatten, show } from './elements.ts';
-import type { InferRequest, InferResponse, RequestedOutput, Tensor } from './types.ts';
+import { datatype, type NumericData } from './datatypes.ts';
+import { checkDatatype, decodeShape, fill, flatten, numbers, show } from './elements.ts';
+import type { InferRequest, InferResponse, Parameters, RequestedOutput, Tensor } from './types.ts';
 
 /** Digits that may not survive a trip through a double (2^53 has 16). */
 const LONG_INTEGER = /\d{16}/;
 
 /**
- * Parses a V2 inference request. `data` may be flat or nested as `shape` says; `null` is NaN in
- * floating-point tensors; 64-bit integers are exact. Inputs with `binary_data_size` take their bytes from
- * `binary`, in order; all of it must be used.
+ * Parses a V2 inference request. `data` may be flat or nested as `shape` says; `null` is NaN in floating-point
+ * tensors; 64-bit integers are exact; BYTES are text, or base64 where `parameters.content_type` says so. Inputs with
+ * `binary_data_size` take their bytes from `binary`, in order; all of it must be used.
  */
-export function decodeInferRequest(text: string, binary: Buffer = Buffer.alloc(0)): InferRequest {
+export function decodeInferRequest(text: string, binary: Buffer = NO_BYTES): InferRequest {
   const body = object(parse(text), 'body');
   const reader = new BinaryReader(binary);
   const inputs = array(body.inputs, 'inputs').map((input, i) =>
@@ -30,8 +31,11 @@ export function decodeInferRequest(text: string, binary: Buffer = Buffer.alloc(0
     inputs,
     outputs: outputs.map((output, i) => decodeOutput(output, `outputs[${i}]`)),
     binaryOutputs: flag(parameters.binary_data_output, 'parameters.binary_data_output') ?? false,
+    parameters: parameters as Parameters,
   };
 }
+
+const NO_BYTES = Buffer.alloc(0);
 
 /** A response's JSON, and the tensors that follow it as bytes. */
 export interface EncodedResponse {
@@ -39,23 +43,23 @@ export interface EncodedResponse {
   readonly binary: readonly Buffer[];
 }
 
-/**
- * Writes a V2 inference response. In JSON, NaN and the infinities have no form and become `null`.
- * @param isBinary which outputs go as bytes after the JSON
- */
+/** Writes a V2 inference response as its request wants it; see `encodeTensor` for how JSON holds what it has no form for. */
 export function encodeInferResponse(
   response: InferResponse,
-  isBinary: (output: string) => boolean = () => false,
+  { outputs: asked, binaryOutputs }: Pick<InferRequest, 'outputs' | 'binaryOutputs'>,
 ): EncodedResponse {
-  const head = JSON.stringify({ model_name: response.modelName, id: response.id }).slice(0, -1);
+  const { modelName, modelVersion, id, parameters } = response;
+  const fields = { id, model_name: modelName, model_version: modelVersion, parameters };
+  const head = JSON.stringify(fields).slice(0, -1);
   const binary: Buffer[] = [];
   const outputs = response.outputs.map((tensor) => {
-    if (!isBinary(tensor.name)) return encodeTensor(tensor);
+    const wish = asked.find(({ name }) => name === tensor.name);
+    if (!(wish?.binary ?? binaryOutputs)) return encodeTensor(tensor, wish?.contentType);
     const bytes = encodeElements(tensor);
     binary.push(bytes);
     const { name, datatype: type, shape } = tensor;
-    const parameters = { binary_data_size: bytes.length };
-    return JSON.stringify({ name, datatype: type, shape, parameters });
+    const size = { binary_data_size: bytes.length };
+    return JSON.stringify({ name, datatype: type, shape, parameters: size });
   });
   return { json: `${head},"outputs":[${outputs.join(',')}]}`, binary };
 }
@@ -63,10 +67,25 @@ export function encodeInferResponse(
 function decodeOutput(value: unknown, path: string): RequestedOutput {
   const output = object(value, path);
   const parameters = parametersOf(output, `${path}.parameters`);
+  const at = `${path}.parameters`;
   return {
     name: string(output.name, `${path}.name`),
-    binary: flag(parameters.binary_data, `${path}.parameters.binary_data`),
+    binary: flag(parameters.binary_data, `${at}.binary_data`),
+    classification: count(parameters.classification, `${at}.classification`),
+    contentType: contentType(parameters, at) === 'base64' ? 'base64' : undefined,
   };
+}
+
+function count(value: unknown, path: string): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
+  throw invalid(`${path}: expected a whole number above 0, got ${show(value)}`);
+}
+
+/** How text holds BYTES: MLServer's `content_type`, whose other values say nothing about it. */
+function contentType(parameters: Record<string, unknown>, path: string): string | undefined {
+  const { content_type: type } = parameters;
+  return type === undefined ? undefined : string(type, `${path}.content_type`);
 }
 
 function parametersOf(value: Record<string, unknown>, path: string): Record<string, unknown> {
@@ -78,13 +97,35 @@ function flag(value: unknown, path: string): boolean | undefined {
   throw invalid(`${path}: expected true or false, got ${show(value)}`);
 }
 
-/** JSON in which integers beyond 2^53 become bigints. @throws InferenceError INVALID_ARGUMENT. */
+/**
+ * JSON in which integers beyond 2^53 become bigints. The bare words NaN, Infinity and -Infinity, which many writers
+ * make, are understood too.
+ * @throws InferenceError INVALID_ARGUMENT.
+ */
 export function parse(text: string): unknown {
   try {
-    return LONG_INTEGER.test(text) ? JSON.parse(text, keepLongIntegers) : JSON.parse(text);
+    return parseNumbers(text);
   } catch (error) {
+    const named = text.replace(NOT_A_NUMBER, (word) => {
+      if (word.startsWith('"')) return word;
+      return word === 'NaN' ? 'null' : `"${word}"`;
+    });
+    if (named !== text) {
+      try {
+        return parseNumbers(named);
+      } catch {
+        // The first error is about the text as it came.
+      }
+    }
     throw invalid(`body is not JSON: ${(error as Error).message}`);
   }
+}
+
+/** The bare words, and the strings that must stay as they are. */
+const NOT_A_NUMBER = /"(?:\\.|[^"\\])*"|-?\b(?:NaN|Infinity)\b/g;
+
+function parseNumbers(text: string): unknown {
+  return LONG_INTEGER.test(text) ? JSON.parse(text, keepLongIntegers) : JSON.parse(text);
 }
 
 /** JSON.parse reviver: an integer beyond 2^53 becomes a bigint made from its source text. */
@@ -100,56 +141,90 @@ function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tenso
   const type = string(input.datatype, `${path}.datatype`);
   checkDatatype(type, `${path}.datatype`);
   const shape = decodeShape(array(input.shape, `${path}.shape`), `${path}.shape`);
-  const { binary_data_size: size } = parametersOf(input, `${path}.parameters`);
+  const parameters = parametersOf(input, `${path}.parameters`);
+  const { binary_data_size: size } = parameters;
   if (size !== undefined) {
     if (input.data !== undefined) throw invalid(`${path}: has both data and binary_data_size`);
     const at = `${path}.parameters.binary_data_size`;
     const bytes = binary.take(size, at);
     return { name, datatype: type, shape, data: decodeElements(type, shape, bytes, at) };
   }
-  const values = flatten(array(input.data, `${path}.data`), shape, `${path}.data`);
-  return { name, datatype: type, shape, data: fill(type, values, `${path}.data`) };
+  const values = decodeValues(input.data, shape, `${path}.data`);
+  const isBase64 = type === 'BYTES' && contentType(parameters, `${path}.parameters`) === 'base64';
+  const elements = isBase64 ? values.map((text, i) => base64(text, `${path}.data[${i}]`)) : values;
+  return { name, datatype: type, shape, data: fill(type, elements, `${path}.data`) };
 }
 
-function halfValue(bits: number): number {
-  const view = new DataView(new ArrayBuffer(2));
-  view.setUint16(0, bits);
-  return view.getFloat16(0);
+/** An empty tensor may have no data, a scalar a value in place of an array. */
+function decodeValues(data: unknown, shape: readonly number[], path: string): unknown[] {
+  if (data === undefined && shape.includes(0)) return [];
+  if (shape.length === 0 && data !== undefined && !Array.isArray(data)) return [data];
+  return flatten(array(data, path), shape, path);
 }
 
-function encodeTensor(tensor: Tensor): string {
-  const head = JSON.stringify({
-    name: tensor.name,
-    datatype: tensor.datatype,
-    shape: tensor.shape,
-  }).slice(0, -1);
-  return `${head},"data":${encodeData(tensor)}}`;
+/** @throws InferenceError INVALID_ARGUMENT when it is not base64 text. */
+export function base64(value: unknown, path: string): Buffer {
+  if (
+    typeof value !== 'string' ||
+    !/^[A-Za-z0-9+/]*={0,2}$/.test(value) ||
+    value.length % 4 === 1
+  ) {
+    throw invalid(`${path}: ${show(value)} is not base64`);
+  }
+  return Buffer.from(value, 'base64');
 }
 
-function encodeData({ datatype: type, data }: Tensor): string {
-  switch (datatype(type).kind) {
+/**
+ * A tensor in JSON. NaN is `null` and the infinities are the strings "Infinity" and "-Infinity". BYTES are text, or
+ * base64 where asked for or where an element is no text: `parameters.content_type` says so.
+ */
+function encodeTensor(tensor: Tensor, wanted?: 'base64'): string {
+  const { name, datatype: type, shape, data } = tensor;
+  const isBytes = Array.isArray(data);
+  const asBase64 = isBytes && (wanted === 'base64' || !data.every(isUtf8));
+  const parameters = asBase64 ? { content_type: 'base64' } : undefined;
+  const head = JSON.stringify({ name, datatype: type, shape, parameters }).slice(0, -1);
+  const text = isBytes
+    ? JSON.stringify(data.map((bytes) => bytes.toString(asBase64 ? 'base64' : 'utf8')))
+    : encodeNumbers(tensor);
+  return `${head},"data":${text}}`;
+}
+
+function encodeNumbers(tensor: Tensor): string {
+  const data = tensor.data as NumericData;
+  switch (datatype(tensor.datatype).kind) {
     case 'int':
     case 'bigint':
       return `[${data.join(',')}]`;
     case 'bool':
       return `[${Array.from(data as Uint8Array, (bit) => bit !== 0).join(',')}]`;
-    case 'half':
-      return JSON.stringify(Array.from(data as Uint16Array, halfValue));
-    case 'float':
-      return JSON.stringify(Array.from(data as Float32Array));
-    case 'string':
-      return JSON.stringify(data);
+    default: {
+      const values = Array.from(numbers(tensor));
+      return values.every(Number.isFinite)
+        ? JSON.stringify(values)
+        : `[${values.map(floatText).join(',')}]`;
+    }
   }
 }
 
-/** The JSON text of each element of a tensor. */
-export function elementTexts({ datatype: type, data }: Tensor): string[] {
-  const { kind } = datatype(type);
-  return Array.from(data as ArrayLike<number | bigint | string>, (value) => {
-    if (typeof value === 'bigint') return value.toString();
-    if (kind === 'bool') return String(value !== 0);
-    return JSON.stringify(kind === 'half' ? halfValue(value as number) : value);
-  });
+function floatText(value: number): string {
+  if (Number.isFinite(value)) return JSON.stringify(value);
+  return Number.isNaN(value) ? 'null' : `"${value}"`;
+}
+
+/** The JSON text of each element of a tensor; BYTES as text. */
+export function elementTexts(tensor: Tensor): string[] {
+  const { data } = tensor;
+  if (Array.isArray(data)) return data.map((bytes) => JSON.stringify(bytes.toString()));
+  switch (datatype(tensor.datatype).kind) {
+    case 'int':
+    case 'bigint':
+      return Array.from<number | bigint, string>(data as Int32Array, String);
+    case 'bool':
+      return Array.from(data as Uint8Array, (bit) => String(bit !== 0));
+    default:
+      return Array.from(numbers(tensor), floatText);
+  }
 }
 
 export function object(value: unknown, path: string): Record<string, unknown> {

@@ -9,6 +9,10 @@ export interface Tensor {
   readonly data: TensorData;
 }
 
+/** A value of a `parameters` object. */
+export type Parameter = string | number | bigint | boolean;
+export type Parameters = Readonly<Record<string, Parameter>>;
+
 export interface InferRequest {
   readonly id?: string;
   readonly inputs: readonly Tensor[];
@@ -16,17 +20,24 @@ export interface InferRequest {
   readonly outputs: readonly RequestedOutput[];
   /** How outputs that do not say so themselves are to be sent. */
   readonly binaryOutputs: boolean;
+  readonly parameters?: Parameters;
 }
 
 export interface RequestedOutput {
   readonly name: string;
   /** As raw bytes after the JSON; undefined leaves it to the request. */
   readonly binary?: boolean;
+  /** As the N largest values with their indices and labels (Triton's classification extension). */
+  readonly classification?: number;
+  /** BYTES in JSON as `base64`; otherwise as text. */
+  readonly contentType?: 'base64';
 }
 
 export interface InferResponse {
   readonly modelName: string;
+  readonly modelVersion?: string;
   readonly id?: string;
+  readonly parameters?: Parameters;
   readonly outputs: readonly Tensor[];
 }
 
@@ -35,9 +46,11 @@ export interface TensorMetadata {
   readonly name: string;
   readonly datatype: Datatype;
   readonly shape: readonly number[];
+  /** An input that may be left out: the model has a value of its own for it. */
+  readonly optional?: boolean;
 }
 
-/** V2 "Model Metadata" response. */
+/** What a model says of itself. */
 export interface ModelMetadata {
   readonly name: string;
   readonly platform: string;

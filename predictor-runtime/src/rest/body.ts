@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { deflate, gunzip, gzip, inflate } from 'node:zlib';
-import { InferenceError, invalid } from './errors.ts';
+import { InferenceError, invalid } from '../errors.ts';
 
 const DECODERS = { gzip: promisify(gunzip), deflate: promisify(inflate) };
 const ENCODERS = { gzip: promisify(gzip), deflate: promisify(deflate) };

@@ -1,0 +1,255 @@
+/**
+ * The executors of one model version (TorchServe's workers): how many there are, which one runs next, and what happens
+ * when one dies. A run whose executor died is run again once, alone on a fresh one: whoever killed it then kills
+ * nothing but itself.
+ */
+import type { Logger } from '../log.ts';
+import type { Tensor } from '../v2/types.ts';
+import { type Executor, ExecutorError, type ExecutorOptions } from './executor.ts';
+import { InlineExecutor } from './inline-executor.ts';
+import type { Signature } from './ort-session.ts';
+import { ProcessExecutor } from './process-executor.ts';
+
+export interface PoolOptions extends ExecutorOptions {
+  readonly placement: 'inline' | 'process';
+  readonly workers: number;
+  /** Runs that one executor may have under way. */
+  readonly concurrency: number;
+  readonly log: Logger;
+}
+
+/** One executor as the management API shows it. */
+export interface WorkerStatus {
+  readonly id: number;
+  /** 0 when it shares the server's process. */
+  readonly pid: number;
+  readonly status: 'READY' | 'STARTING';
+  readonly startTime: string;
+  readonly memoryUsage: number;
+  readonly inFlight: number;
+}
+
+interface Worker {
+  readonly id: number;
+  executor?: Executor;
+  startedAt: number;
+  closing?: boolean;
+}
+
+const MAX_BACKOFF_MS = 30_000;
+/** One that lived as long as this is started again at once. */
+const STABLE_MS = 10_000;
+
+export class ExecutorPool {
+  readonly signature: Signature;
+  /** Called when an executor joins. */
+  onJoin: () => void = () => undefined;
+  readonly #options: PoolOptions;
+  readonly #workers: Worker[] = [];
+  /** Runs that wait for an executor to come back. */
+  readonly #waiting: (() => void)[] = [];
+  #rerun: Promise<unknown> = Promise.resolve();
+  #nextId = 0;
+  #failures = 0;
+  #closed = false;
+
+  private constructor(options: PoolOptions, first: Executor) {
+    this.#options = options;
+    this.signature = first.signature;
+    this.#adopt(this.#newWorker(), first);
+  }
+
+  /** Starts all executors. @throws ModelLoadError. */
+  static async start(options: PoolOptions): Promise<ExecutorPool> {
+    const pool = new ExecutorPool(options, await startExecutor(options));
+    try {
+      await pool.scale(options.placement === 'inline' ? 1 : options.workers);
+      return pool;
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
+  }
+
+  /** Executors wanted. */
+  get size(): number {
+    return this.#workers.length;
+  }
+
+  /** Executors that can be given runs now. */
+  get live(): number {
+    return this.#live().length;
+  }
+
+  /** Runs that these may have under way. */
+  get capacity(): number {
+    return this.live * this.#options.concurrency;
+  }
+
+  memoryUsage(): number {
+    return this.#live().reduce((sum, executor) => sum + executor.memoryUsage(), 0);
+  }
+
+  status(): WorkerStatus[] {
+    return this.#workers.map(({ id, executor, startedAt }) => ({
+      id,
+      pid: executor instanceof ProcessExecutor ? executor.pid : 0,
+      status: executor === undefined ? 'STARTING' : 'READY',
+      startTime: new Date(startedAt).toISOString(),
+      memoryUsage: executor?.memoryUsage() ?? 0,
+      inFlight: executor?.inFlight ?? 0,
+    }));
+  }
+
+  /** @throws ExecutorError. */
+  async run(
+    inputs: readonly Tensor[],
+    outputs: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<Tensor[]> {
+    try {
+      const executor = this.#leastBusy() ?? (await this.#nextToJoin(signal));
+      return await executor.run(inputs, outputs, signal);
+    } catch (error) {
+      const again = error instanceof ExecutorError && error.failure === 'died' && !this.#closed;
+      if (!again || signal?.aborted) throw error;
+    }
+    const turn = this.#rerun.then(async () =>
+      (await this.#untilEmpty(signal)).run(inputs, outputs, signal),
+    );
+    this.#rerun = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Runs the same on every executor, one after the other. @throws ExecutorError. */
+  async runOnEach(inputs: readonly Tensor[], outputs: readonly string[]): Promise<void> {
+    for (const executor of this.#live()) await executor.run(inputs, outputs);
+  }
+
+  /** Starts or ends executors until there are `count`. @throws ModelLoadError when one cannot be started. */
+  async scale(count: number): Promise<void> {
+    if (this.#options.placement === 'inline') return;
+    while (this.#workers.length > count) void this.#retire(this.#workers.pop());
+    const starting: Promise<void>[] = [];
+    while (this.#workers.length < count) {
+      const worker = this.#newWorker();
+      starting.push(
+        startExecutor(this.#options).then(
+          (executor) => this.#adopt(worker, executor),
+          (error) => {
+            this.#workers.splice(this.#workers.indexOf(worker), 1);
+            throw error;
+          },
+        ),
+      );
+    }
+    await Promise.all(starting);
+  }
+
+  /** Ends all executors; runs under way fail. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#wake();
+    await Promise.all(this.#workers.map(({ executor }) => executor?.close()));
+  }
+
+  #live(): Executor[] {
+    return this.#workers.flatMap(({ executor }) => (executor === undefined ? [] : [executor]));
+  }
+
+  #leastBusy(): Executor | undefined {
+    const [first, ...others] = this.#live();
+    return others.reduce(
+      (best, next) => (next.inFlight < best.inFlight ? next : best),
+      first as Executor,
+    );
+  }
+
+  async #nextToJoin(signal?: AbortSignal): Promise<Executor> {
+    for (;;) {
+      await this.#untilOneStarts(signal);
+      const executor = this.#leastBusy();
+      if (executor !== undefined) return executor;
+    }
+  }
+
+  /** An executor that runs nothing, so that its death can only be the next run's doing. */
+  async #untilEmpty(signal?: AbortSignal): Promise<Executor> {
+    for (;;) {
+      const empty = this.#live().find((executor) => executor.inFlight === 0);
+      if (empty !== undefined) return empty;
+      if (this.#live().length === 0) await this.#untilOneStarts(signal);
+      else await new Promise((resolve) => setTimeout(resolve, 1));
+      signal?.throwIfAborted();
+    }
+  }
+
+  #untilOneStarts(signal?: AbortSignal): Promise<void> {
+    if (this.#closed) throw new ExecutorError('died', 'was closed');
+    return new Promise((resolve, reject) => {
+      this.#waiting.push(resolve);
+      signal?.addEventListener(
+        'abort',
+        () => reject(new ExecutorError('cancelled', 'no executor came back in time')),
+        { once: true },
+      );
+    });
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+    this.onJoin();
+  }
+
+  #newWorker(): Worker {
+    const worker = { id: this.#nextId++, startedAt: Date.now() };
+    this.#workers.push(worker);
+    return worker;
+  }
+
+  #adopt(worker: Worker, executor: Executor): void {
+    if (this.#closed || worker.closing) {
+      void executor.close();
+      return;
+    }
+    worker.executor = executor;
+    worker.startedAt = Date.now();
+    if (executor instanceof ProcessExecutor) {
+      void executor.ended.then((reason) => this.#replace(worker, executor, reason));
+    }
+    this.#wake();
+  }
+
+  async #replace(worker: Worker, executor: ProcessExecutor, reason: string): Promise<void> {
+    if (this.#closed || worker.closing) return;
+    const { log, path } = this.#options;
+    worker.executor = undefined;
+    const lived = Date.now() - worker.startedAt;
+    this.#failures = lived > STABLE_MS ? 0 : this.#failures + 1;
+    const delay = this.#failures <= 1 ? 0 : Math.min(250 * 2 ** this.#failures, MAX_BACKOFF_MS);
+    log.warn('executor died', { path, pid: executor.pid, reason, restartInMs: delay });
+    await new Promise((resolve) => setTimeout(resolve, delay).unref());
+    if (this.#closed || worker.closing) return;
+    worker.startedAt = Date.now();
+    await startExecutor(this.#options).then(
+      (next) => this.#adopt(worker, next),
+      (error: Error) => this.#replace(worker, executor, error.message),
+    );
+  }
+
+  async #retire(worker: Worker | undefined): Promise<void> {
+    if (worker === undefined) return;
+    worker.closing = true;
+    const { executor } = worker;
+    while (executor !== undefined && executor.inFlight > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await executor?.close();
+  }
+}
+
+function startExecutor(options: PoolOptions): Promise<Executor> {
+  return options.placement === 'inline'
+    ? InlineExecutor.start(options)
+    : ProcessExecutor.start(options, options.concurrency);
+}

@@ -1,0 +1,54 @@
+/** The program of an executor's process: loads one model and runs it until its owner is gone. */
+import type { ExecutorError } from './executor.ts';
+import type { FromExecutor, ToExecutor } from './executor-messages.ts';
+import { InlineExecutor } from './inline-executor.ts';
+
+const running = new Map<number, AbortController>();
+let executor: InlineExecutor | undefined;
+
+function send(message: FromExecutor): void {
+  // The owner may be gone; then there is nobody to tell.
+  if (process.connected) process.send?.(message);
+}
+
+async function load(options: Parameters<typeof InlineExecutor.start>[0]): Promise<void> {
+  try {
+    executor = await InlineExecutor.start(options);
+    const { inputs, outputs } = executor.signature;
+    send({ kind: 'loaded', signature: { inputs, outputs } });
+  } catch (error) {
+    send({ kind: 'not loaded', message: (error as Error).message });
+  }
+}
+
+async function run({ id, inputs, outputs }: Extract<ToExecutor, { kind: 'run' }>): Promise<void> {
+  const controller = new AbortController();
+  running.set(id, controller);
+  try {
+    if (executor === undefined) throw new Error('run before load');
+    send({ kind: 'done', id, outputs: await executor.run(inputs, outputs, controller.signal) });
+  } catch (error) {
+    const { failure = 'failed', message } = error as ExecutorError;
+    send({ kind: 'failed', id, failure, message });
+  } finally {
+    running.delete(id);
+  }
+}
+
+process.on('message', (message: ToExecutor) => {
+  switch (message.kind) {
+    case 'load':
+      void load(message.options);
+      break;
+    case 'run':
+      void run(message);
+      break;
+    case 'cancel':
+      running.get(message.id)?.abort();
+      break;
+  }
+});
+// A native run would keep an orphan alive.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+// The owner ends this process when it has drained; a terminal's Ctrl-C reaches the whole group.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);

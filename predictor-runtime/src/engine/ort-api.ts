@@ -1,0 +1,191 @@
+/**
+ * ONNX Runtime's C API through FFI: the functions this runtime calls, by their place in `OrtApi`, a struct that only
+ * grows at its end. The library is the one that `onnxruntime-node` ships; docs/adr/0006 says why not its JS API.
+ */
+import { createRequire } from 'node:module';
+import { arch, platform } from 'node:os';
+import { dirname, join } from 'node:path';
+// Before the library: see there.
+import './telemetry.ts';
+import koffi from 'koffi';
+
+/** A native address; 0n is NULL. */
+export type Pointer = bigint;
+/** What a `void *` argument takes: an address, or memory of JavaScript that must live until the native side is done. */
+export type Address = Pointer | NodeJS.ArrayBufferView | null;
+
+/** The newest API version these indices were read from; a later library still answers to it. */
+const API_VERSION = 22;
+
+type ArgumentType = 'void *' | 'int' | 'size_t' | 'str';
+
+/** name → index in OrtApi, argument types. They return a pointer, most of them an `OrtStatus *`; Release* nothing. */
+const FUNCTIONS = {
+  GetErrorMessage: [2, ['void *']],
+  CreateEnv: [3, ['int', 'str', 'void *']],
+  CreateSession: [7, ['void *', 'str', 'void *', 'void *']],
+  Run: [9, ['void *', 'void *', 'void *', 'void *', 'size_t', 'void *', 'size_t', 'void *']],
+  CreateSessionOptions: [10, ['void *']],
+  SetIntraOpNumThreads: [24, ['void *', 'int']],
+  SessionGetInputCount: [30, ['void *', 'void *']],
+  SessionGetOutputCount: [31, ['void *', 'void *']],
+  SessionGetOverridableInitializerCount: [32, ['void *', 'void *']],
+  SessionGetInputTypeInfo: [33, ['void *', 'size_t', 'void *']],
+  SessionGetOutputTypeInfo: [34, ['void *', 'size_t', 'void *']],
+  SessionGetOverridableInitializerTypeInfo: [35, ['void *', 'size_t', 'void *']],
+  SessionGetInputName: [36, ['void *', 'size_t', 'void *', 'void *']],
+  SessionGetOutputName: [37, ['void *', 'size_t', 'void *', 'void *']],
+  SessionGetOverridableInitializerName: [38, ['void *', 'size_t', 'void *', 'void *']],
+  CreateRunOptions: [39, ['void *']],
+  RunOptionsSetTerminate: [46, ['void *']],
+  CreateTensorAsOrtValue: [48, ['void *', 'void *', 'size_t', 'int', 'void *']],
+  CreateTensorWithDataAsOrtValue: [
+    49,
+    ['void *', 'void *', 'size_t', 'void *', 'size_t', 'int', 'void *'],
+  ],
+  GetTensorMutableData: [51, ['void *', 'void *']],
+  GetStringTensorDataLength: [53, ['void *', 'void *']],
+  GetStringTensorContent: [54, ['void *', 'void *', 'size_t', 'void *', 'size_t']],
+  CastTypeInfoToTensorInfo: [55, ['void *', 'void *']],
+  GetOnnxTypeFromTypeInfo: [56, ['void *', 'void *']],
+  GetTensorElementType: [60, ['void *', 'void *']],
+  GetDimensionsCount: [61, ['void *', 'void *']],
+  GetDimensions: [62, ['void *', 'void *', 'size_t']],
+  GetTensorShapeElementCount: [64, ['void *', 'void *']],
+  GetTensorTypeAndShape: [65, ['void *', 'void *']],
+  GetValueType: [67, ['void *', 'void *']],
+  CreateCpuMemoryInfo: [69, ['int', 'int', 'void *']],
+  AllocatorFree: [76, ['void *', 'void *']],
+  GetAllocatorWithDefaultOptions: [78, ['void *']],
+  GetValue: [80, ['void *', 'int', 'void *', 'void *']],
+  GetValueCount: [81, ['void *', 'void *']],
+  ReleaseStatus: [93, ['void *']],
+  ReleaseSession: [95, ['void *']],
+  ReleaseValue: [96, ['void *']],
+  ReleaseRunOptions: [97, ['void *']],
+  ReleaseTypeInfo: [98, ['void *']],
+  ReleaseTensorTypeAndShapeInfo: [99, ['void *']],
+  ReleaseSessionOptions: [100, ['void *']],
+  CastTypeInfoToMapTypeInfo: [103, ['void *', 'void *']],
+  CastTypeInfoToSequenceTypeInfo: [104, ['void *', 'void *']],
+  GetMapValueType: [106, ['void *', 'void *']],
+  GetSequenceElementType: [107, ['void *', 'void *']],
+  AddSessionConfigEntry: [130, ['void *', 'str', 'str']],
+  CreateArenaCfgV2: [164, ['void *', 'void *', 'size_t', 'void *']],
+  HasValue: [192, ['void *', 'void *']],
+  CastTypeInfoToOptionalTypeInfo: [250, ['void *', 'void *']],
+  GetOptionalContainedTypeInfo: [251, ['void *', 'void *']],
+  GetResizedStringTensorElementBuffer: [252, ['void *', 'size_t', 'size_t', 'void *']],
+  CreateAndRegisterAllocatorV2: [
+    259,
+    ['void *', 'str', 'void *', 'void *', 'void *', 'void *', 'size_t'],
+  ],
+} as const satisfies Record<string, readonly [number, readonly ArgumentType[]]>;
+
+export type OrtFunction = keyof typeof FUNCTIONS;
+type Argument = Address | number | string;
+interface NativeFunction {
+  (...args: Argument[]): Pointer | null;
+  async(...args: [...Argument[], (error: unknown, result: Pointer | null) => void]): void;
+}
+
+/** An error that ONNX Runtime reported, with its own text. */
+export class OrtError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'OrtError';
+  }
+}
+
+// Kernels and the parser need a real stack; koffi's own are 128 KiB.
+koffi.config({ sync_stack_size: 8 << 20, async_stack_size: 8 << 20 });
+
+// koffi closes a library whose handle is collected.
+const library = koffi.load(libraryPath());
+const functions = bind();
+
+/** Calls a function that returns a status. @throws OrtError. */
+export function ort(name: OrtFunction, ...args: Argument[]): void {
+  check(functions[name](...args));
+}
+
+/** The same on another thread. Every argument's memory must be kept until it settles. */
+export function ortAsync(name: OrtFunction, ...args: Argument[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    functions[name].async(...args, (error, status) => {
+      try {
+        if (error) throw error;
+        check(status);
+        resolve();
+      } catch (failure) {
+        reject(failure);
+      }
+    });
+  });
+}
+
+/** Frees an object; these functions return nothing. */
+export function release(name: OrtFunction & `Release${string}`, object: Pointer): void {
+  if (object !== 0n) functions[name](object);
+}
+
+/** Calls a function whose last argument is a `T **` or `int64 *` out parameter, and returns what it wrote. */
+export function ortOut(name: OrtFunction, ...args: Argument[]): Pointer {
+  const out = new BigUint64Array(1);
+  ort(name, ...args, out);
+  return out[0] as Pointer;
+}
+
+/** The same for an `int *` or enum. */
+export function ortInt(name: OrtFunction, ...args: Argument[]): number {
+  const out = new Int32Array(1);
+  ort(name, ...args, out);
+  return out[0] as number;
+}
+
+/** A C string that lives as long as the process. */
+export function cString(text: string): Pointer {
+  const bytes = Buffer.from(`${text}\0`);
+  const address = koffi.alloc('char', bytes.length) as Pointer;
+  memory(address, bytes.length).set(bytes);
+  return address;
+}
+
+/** The text at an address. koffi's own string may be a view of native memory, which its owner will free. */
+export function readString(address: Pointer): string {
+  return Buffer.from(koffi.decode.string(address)).toString();
+}
+
+/** Native memory as bytes, without a copy: valid only as long as the native side keeps it. */
+export function memory(address: Pointer, size: number): Buffer {
+  return size === 0 ? Buffer.alloc(0) : Buffer.from(koffi.view(address, size));
+}
+
+function check(status: Pointer | null): void {
+  if (status === null || status === 0n) return;
+  const message = readString(functions.GetErrorMessage(status) as Pointer);
+  functions.ReleaseStatus(status);
+  throw new OrtError(message);
+}
+
+function libraryPath(): string {
+  const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+  const file = {
+    linux: 'libonnxruntime.so.1',
+    darwin: 'libonnxruntime.1.dylib',
+    win32: 'onnxruntime.dll',
+  }[platform() as 'linux' | 'darwin' | 'win32'];
+  return join(root, 'bin', 'napi-v6', platform(), arch(), file ?? 'libonnxruntime.so.1');
+}
+
+function bind(): Record<OrtFunction, NativeFunction> {
+  const base = library.func('void *OrtGetApiBase()')() as Pointer;
+  const getApi = koffi.proto('void *', ['uint32_t']);
+  const api = koffi.call(koffi.decode(base, 'void *'), getApi, API_VERSION) as Pointer;
+  const entries = Object.entries(FUNCTIONS).map(([name, [index, types]]) => {
+    const address = koffi.decode(api, index * 8, 'void *') as Pointer;
+    const result = name.startsWith('Release') ? 'void' : 'void *';
+    return [name, koffi.decode(address, koffi.proto(result, [...types]))];
+  });
+  return Object.fromEntries(entries);
+}

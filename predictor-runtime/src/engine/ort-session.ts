@@ -1,0 +1,223 @@
+/** A loaded ONNX model in this process: its signature, and runs that can be stopped. */
+import { datatypeOfOnnx } from '../v2/datatypes.ts';
+import type { Tensor, TensorMetadata } from '../v2/types.ts';
+import {
+  cString,
+  OrtError,
+  type OrtFunction,
+  ort,
+  ortAsync,
+  ortInt,
+  ortOut,
+  type Pointer,
+  readString,
+  release,
+} from './ort-api.ts';
+import {
+  CPU_MEMORY,
+  DEFAULT_ALLOCATOR,
+  dimensions,
+  fromValue,
+  ONNX_TYPE,
+  toValue,
+} from './ort-value.ts';
+
+export interface SessionOptions {
+  /** Threads of one run. */
+  readonly threads: number;
+  /** Ceiling of the memory that runs of all sessions of this process may take, in bytes; 0 is none. */
+  readonly arenaBytes: number;
+}
+
+/** Inputs and outputs, as V2 metadata describes them. */
+export interface Signature {
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+}
+
+/** ORT_LOGGING_LEVEL_FATAL: every error reaches its caller as a status. */
+const LOG_FATAL = 4;
+let environment: Pointer | undefined;
+
+/** The process's environment; its arena is made with the first session. */
+function environmentOf({ arenaBytes }: SessionOptions): Pointer {
+  if (environment !== undefined) return environment;
+  environment = ortOut('CreateEnv', LOG_FATAL, 'wherry');
+  if (arenaBytes > 0) {
+    const keys = BigUint64Array.of(cString('max_mem'));
+    const arena = ortOut('CreateArenaCfgV2', keys, BigUint64Array.of(BigInt(arenaBytes)), 1);
+    const provider = 'CPUExecutionProvider';
+    ort('CreateAndRegisterAllocatorV2', environment, provider, CPU_MEMORY, arena, null, null, 0);
+  }
+  return environment;
+}
+
+/** What stops a run: ONNX Runtime looks at it between two nodes. */
+export class RunToken {
+  readonly options = ortOut('CreateRunOptions');
+  #ended = false;
+
+  terminate(): void {
+    if (!this.#ended) ort('RunOptionsSetTerminate', this.options);
+  }
+
+  end(): void {
+    this.#ended = true;
+    release('ReleaseRunOptions', this.options);
+  }
+}
+
+export class OrtSession implements Signature {
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+  readonly #session: Pointer;
+  /** C strings, made once. */
+  readonly #names = new Map<string, Pointer>();
+
+  private constructor(session: Pointer) {
+    this.#session = session;
+    this.inputs = [
+      ...values(session, 'Input'),
+      ...values(session, 'OverridableInitializer').map((input) => ({ ...input, optional: true })),
+    ];
+    this.outputs = values(session, 'Output');
+    for (const { name } of [...this.inputs, ...this.outputs]) this.#names.set(name, cString(name));
+  }
+
+  /** Loads a model file off the event loop. @throws OrtError with ONNX Runtime's reason. */
+  static async open(path: string, options: SessionOptions): Promise<OrtSession> {
+    const env = environmentOf(options);
+    const settings = ortOut('CreateSessionOptions');
+    const out = new BigUint64Array(1);
+    try {
+      ort('SetIntraOpNumThreads', settings, options.threads);
+      // Spinning threads take the time of the other models and of this process's own loop.
+      ort('AddSessionConfigEntry', settings, 'session.intra_op.allow_spinning', '0');
+      if (options.arenaBytes > 0) {
+        ort('AddSessionConfigEntry', settings, 'session.use_env_allocators', '1');
+      }
+      await ortAsync('CreateSession', env, path, settings, out);
+    } finally {
+      release('ReleaseSessionOptions', settings);
+    }
+    const session = out[0] as Pointer;
+    try {
+      return new OrtSession(session);
+    } catch (error) {
+      release('ReleaseSession', session);
+      throw error;
+    }
+  }
+
+  /**
+   * Runs the model off the event loop. An output that has no value is left out.
+   * @throws OrtError, also when `token` stopped it.
+   */
+  async run(
+    inputs: readonly Tensor[],
+    outputs: readonly string[],
+    token: RunToken,
+  ): Promise<Tensor[]> {
+    const feeds = new BigUint64Array(inputs.length);
+    const results = new BigUint64Array(outputs.length);
+    try {
+      inputs.forEach((input, i) => {
+        feeds[i] = toValue(input);
+      });
+      const inputNames = this.#namesOf(inputs.map(({ name }) => name));
+      const outputNames = this.#namesOf(outputs);
+      await ortAsync(
+        'Run',
+        this.#session,
+        token.options,
+        inputNames,
+        feeds,
+        feeds.length,
+        outputNames,
+        results.length,
+        results,
+      );
+      return outputs
+        .map((name, i) => fromValue(name, results[i] as Pointer))
+        .filter((tensor) => tensor !== undefined);
+    } finally {
+      for (const value of [...feeds, ...results]) release('ReleaseValue', value);
+    }
+  }
+
+  /** Frees the model. No run may be under way. */
+  close(): void {
+    release('ReleaseSession', this.#session);
+  }
+
+  #namesOf(names: readonly string[]): BigUint64Array {
+    return BigUint64Array.from(names, (name) => this.#names.get(name) ?? cString(name));
+  }
+}
+
+function values(
+  session: Pointer,
+  what: 'Input' | 'Output' | 'OverridableInitializer',
+): TensorMetadata[] {
+  const count = Number(ortOut(`SessionGet${what}Count`, session));
+  return Array.from({ length: count }, (_, i) => {
+    const text = ortOut(`SessionGet${what}Name`, session, i, DEFAULT_ALLOCATOR);
+    const name = readString(text);
+    ort('AllocatorFree', DEFAULT_ALLOCATOR, text);
+    const info = ortOut(`SessionGet${what}TypeInfo`, session, i);
+    try {
+      return { name, ...describe(name, info, what) };
+    } finally {
+      release('ReleaseTypeInfo', info);
+    }
+  });
+}
+
+type Description = Pick<TensorMetadata, 'datatype' | 'shape'>;
+
+/** The type of a value as one tensor; see `fromValue` for how the other kinds become one. */
+function describe(name: string, info: Pointer, what: string): Description {
+  const kind = ortInt('GetOnnxTypeFromTypeInfo', info);
+  if (kind === ONNX_TYPE.tensor) return describeTensor(name, info);
+  if (what !== 'Output') {
+    throw new OrtError(
+      `input '${name}' is no tensor, and the V2 protocol carries nothing else: export the model with plain tensors`,
+    );
+  }
+  switch (kind) {
+    case ONNX_TYPE.sequence: {
+      const sequence = ortOut('CastTypeInfoToSequenceTypeInfo', info);
+      const element = inner(name, 'GetSequenceElementType', sequence);
+      return { datatype: element.datatype, shape: [-1, ...element.shape] };
+    }
+    case ONNX_TYPE.map: {
+      const map = ortOut('CastTypeInfoToMapTypeInfo', info);
+      return { datatype: inner(name, 'GetMapValueType', map).datatype, shape: [-1] };
+    }
+    case ONNX_TYPE.optional: {
+      const optional = ortOut('CastTypeInfoToOptionalTypeInfo', info);
+      return inner(name, 'GetOptionalContainedTypeInfo', optional);
+    }
+    default:
+      throw new OrtError(`output '${name}' is of a kind that the V2 protocol cannot carry`);
+  }
+}
+
+function inner(name: string, get: OrtFunction, container: Pointer): Description {
+  const info = ortOut(get, container);
+  try {
+    return describe(name, info, 'Output');
+  } finally {
+    release('ReleaseTypeInfo', info);
+  }
+}
+
+function describeTensor(name: string, info: Pointer): Description {
+  const tensor = ortOut('CastTypeInfoToTensorInfo', info);
+  const element = ortInt('GetTensorElementType', tensor);
+  const type = datatypeOfOnnx(element);
+  if (type === undefined) {
+    throw new OrtError(`'${name}' has element type ${element}, which the V2 protocol cannot carry`);
+  }
+  return { datatype: type, shape: dimensions(tensor) };
+}

@@ -1,0 +1,158 @@
+/** A model in a process of its own: whatever it does there, this process lives. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Tensor } from '../v2/types.ts';
+import { type Executor, ExecutorError, type ExecutorOptions, ModelLoadError } from './executor.ts';
+import type { FromExecutor, ToExecutor } from './executor-messages.ts';
+import type { Signature } from './ort-session.ts';
+
+/** Beside this file, compiled or not. */
+const PROGRAM = fileURLToPath(import.meta.url).replace(
+  /process-executor(\.[jt]s)$/,
+  'executor-process$1',
+);
+const PAGE_BYTES = 4096;
+const MEMORY_CHECK_MS = 250;
+
+interface Run {
+  readonly resolve: (outputs: Tensor[]) => void;
+  readonly reject: (error: ExecutorError) => void;
+}
+
+export class ProcessExecutor implements Executor {
+  readonly signature: Signature;
+  /** Resolves with the reason when the process ends, asked to or not. */
+  readonly ended: Promise<string>;
+  readonly #child: ChildProcess;
+  readonly #runs = new Map<number, Run>();
+  readonly #memoryCheck: NodeJS.Timeout;
+  /** Why it was killed, where this side did it. */
+  #killed: string | undefined;
+  #nextId = 0;
+
+  private constructor(child: ChildProcess, signature: Signature, { memoryBytes }: ExecutorOptions) {
+    this.#child = child;
+    this.signature = signature;
+    child.on('message', (message: FromExecutor) => this.#receive(message));
+    this.ended = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        clearInterval(this.#memoryCheck);
+        const reason = this.#killed ?? `ended with ${signal ?? `code ${code}`}`;
+        for (const run of this.#runs.values()) run.reject(new ExecutorError('died', reason));
+        this.#runs.clear();
+        resolve(reason);
+      });
+    });
+    this.#memoryCheck = setInterval(() => {
+      const used = this.memoryUsage();
+      if (memoryBytes > 0 && used > memoryBytes) {
+        this.kill(`exceeded its memory: ${used} of ${memoryBytes} bytes`);
+      }
+    }, MEMORY_CHECK_MS);
+    this.#memoryCheck.unref();
+  }
+
+  /**
+   * Starts the process and loads the model.
+   * @param concurrency how many runs it may be given at a time
+   * @throws ModelLoadError.
+   */
+  static async start(options: ExecutorOptions, concurrency: number): Promise<ProcessExecutor> {
+    const child = fork(PROGRAM, [], {
+      serialization: 'advanced',
+      // Each run holds a thread of libuv's pool.
+      env: { ...process.env, UV_THREADPOOL_SIZE: String(concurrency + 1) },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<Signature>();
+    child.once('message', (message: FromExecutor) => {
+      if (message.kind === 'loaded') resolve(message.signature);
+      else reject(new ModelLoadError('message' in message ? message.message : message.kind));
+    });
+    child.once('error', reject);
+    const onExit = (code: number | null, signal: string | null) => {
+      const end = signal ?? `code ${code}`;
+      reject(new ModelLoadError(`${options.path}: the process that loads it ended with ${end}`));
+    };
+    child.once('exit', onExit);
+    const { path, threads, arenaBytes, memoryBytes } = options;
+    const load: ToExecutor = { kind: 'load', options: { path, threads, arenaBytes, memoryBytes } };
+    child.send(load);
+    try {
+      const executor = new ProcessExecutor(child, await promise, options);
+      child.off('exit', onExit);
+      return executor;
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
+  }
+
+  get inFlight(): number {
+    return this.#runs.size;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  memoryUsage(): number {
+    try {
+      // Resident pages are the second field of statm (proc(5)).
+      const pages = readFileSync(`/proc/${this.pid}/statm`, 'latin1').split(' ')[1];
+      return Number(pages) * PAGE_BYTES;
+    } catch {
+      return 0;
+    }
+  }
+
+  run(
+    inputs: readonly Tensor[],
+    outputs: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<Tensor[]> {
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<Tensor[]>();
+    if (!this.#child.connected) return Promise.reject(new ExecutorError('died', 'is not running'));
+    this.#runs.set(id, { resolve, reject });
+    this.#send({ kind: 'run', id, inputs, outputs });
+    if (signal === undefined) return promise;
+    const cancel = () => this.#send({ kind: 'cancel', id });
+    signal.addEventListener('abort', cancel, { once: true });
+    return promise.finally(() => signal.removeEventListener('abort', cancel));
+  }
+
+  /** Ends the process at once; runs under way fail with `reason`. */
+  kill(reason: string): void {
+    this.#killed ??= reason;
+    this.#child.kill('SIGKILL');
+  }
+
+  async close(): Promise<void> {
+    this.kill('was closed');
+    await this.ended;
+  }
+
+  #send(message: ToExecutor): void {
+    // A broken pipe shows as the process's end, which answers every run.
+    this.#child.send(message, () => undefined);
+  }
+
+  #receive(message: FromExecutor): void {
+    if (message.kind !== 'done' && message.kind !== 'failed') return;
+    const run = this.#runs.get(message.id);
+    this.#runs.delete(message.id);
+    if (message.kind === 'done') run?.resolve([...message.outputs].map(fromClone));
+    else run?.reject(new ExecutorError(message.failure, message.message));
+  }
+}
+
+/** Structured clones turn a Buffer into a plain Uint8Array. */
+function fromClone(tensor: Tensor): Tensor {
+  if (!Array.isArray(tensor.data)) return tensor;
+  const data = tensor.data.map(({ buffer, byteOffset, byteLength }) =>
+    Buffer.from(buffer, byteOffset, byteLength),
+  );
+  return { ...tensor, data };
+}

@@ -1,0 +1,66 @@
+/** What every inference over REST has in common: reading the body, deadlines, and measuring answers and errors. */
+import type { IncomingMessage } from 'node:http';
+import type { Call } from '../dataplane.ts';
+import { InferenceError, invalid } from '../errors.ts';
+import type { VersionChoice } from '../serving/manager.ts';
+import { readBody } from './body.ts';
+import { type Exchange, errorReply, type Reply, type RestOptions } from './reply.ts';
+
+/** Bytes of the JSON before the tensors (binary tensor data extension). */
+export const JSON_LENGTH = 'inference-header-content-length';
+
+/** How long the caller waits, in ms: ours, and the router's own limit for the request. */
+const TIMEOUT_HEADERS = ['x-request-timeout-ms', 'x-envoy-expected-rq-timeout-ms'];
+
+/** What an inference is to run. */
+export interface Target {
+  readonly name: string;
+  readonly choice: VersionChoice;
+}
+
+/** Reads the body, answers it, and measures both the answer and the error. */
+export async function inference(
+  { name, choice }: Target,
+  { req, signal }: Exchange,
+  { dataPlane, metrics, log, maxBodyBytes }: RestOptions,
+  answerTo: (body: Buffer, call: Call) => Promise<Reply>,
+): Promise<Reply> {
+  // Metric labels come from the models that exist, never from what a caller invents.
+  dataPlane.modelNotReadyReason(name, choice);
+  let start = performance.now();
+  let reply: Reply;
+  try {
+    const body = await readBody(req, maxBodyBytes);
+    start = performance.now();
+    reply = await answerTo(body, { signal, timeoutMs: timeoutOf(req) });
+  } catch (error) {
+    reply = errorReply(error, log);
+  }
+  metrics.inference(name, reply.status, (performance.now() - start) / 1000);
+  return reply;
+}
+
+function timeoutOf(req: IncomingMessage): number | undefined {
+  const given = TIMEOUT_HEADERS.flatMap((header) => {
+    const text = req.headers[header];
+    if (text === undefined) return [];
+    const ms = Number(text);
+    if (Number.isFinite(ms) && ms >= 0) return ms > 0 ? [ms] : [];
+    throw invalid(`${header}: expected a number of milliseconds, got '${text}'`);
+  });
+  return given.length > 0 ? Math.min(...given) : undefined;
+}
+
+/** The bytes of the JSON at the start of a body; without the header all of it is JSON. */
+export function jsonLength(req: IncomingMessage, body: Buffer): number {
+  const header = req.headers[JSON_LENGTH];
+  if (header === undefined) return body.length;
+  const length = Number(header);
+  if (!/^\d+$/.test(String(header)) || length > body.length) {
+    throw new InferenceError(
+      'INVALID_ARGUMENT',
+      `${JSON_LENGTH}: expected 0 to ${body.length}, the length of the body, got '${header}'`,
+    );
+  }
+  return length;
+}

@@ -1,0 +1,59 @@
+/** What a REST handler gives back, and what it is given. */
+import type { IncomingMessage } from 'node:http';
+import type { DataPlane } from '../dataplane.ts';
+import { ERROR_TABLE, InferenceError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { ModelRepository } from '../serving/repository.ts';
+
+export interface RestOptions {
+  readonly dataPlane: DataPlane;
+  readonly repository: ModelRepository;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Larger request bodies are answered 413. */
+  readonly maxBodyBytes: number;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly body: string | Buffer;
+  readonly type?: string;
+  /** Bytes of the JSON that tensors follow. */
+  readonly jsonLength?: number;
+}
+
+/** One request on its way. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  /** Segments of the path that its route names, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Aborted when the client has left. */
+  readonly signal: AbortSignal;
+}
+
+export type Handler = (exchange: Exchange, options: RestOptions) => Reply | Promise<Reply>;
+
+/** `METHOD /path/{param}` → handler. */
+export type Routes = Readonly<Record<string, Handler>>;
+
+export function json(value: unknown, status = 200): Reply {
+  return { status, body: JSON.stringify(value) };
+}
+
+/** 200, or MODEL_NOT_READY with the reason. */
+export function readiness(notReadyReason: string | undefined, body: object): Reply {
+  if (notReadyReason !== undefined) throw new InferenceError('MODEL_NOT_READY', notReadyReason);
+  return json(body);
+}
+
+/** The answer for whatever a handler threw; what is no domain error is logged and not told. */
+export function errorReply(error: unknown, log: Logger): Reply {
+  const known = error instanceof InferenceError;
+  const clientLeft = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
+  if (!known && !clientLeft) log.error('request failed', { error: (error as Error).stack });
+  const { http } = ERROR_TABLE[known ? error.code : 'INTERNAL'];
+  const message = known ? error.message : 'internal error; the server log has the details';
+  return json({ error: message }, http);
+}

@@ -1,0 +1,113 @@
+/** Requests ↔ batches: which go together, how many, and how they are merged and split along the first dimension. */
+import { allocate, datatype, type NumericData, type TensorData } from '../v2/datatypes.ts';
+import { elementCount, type Tensor } from '../v2/types.ts';
+
+/** Requests with equal signatures can share a run: the same inputs and outputs, equal but for the first dimension. */
+export function signatureOf(inputs: readonly Tensor[], outputs: readonly string[]): string {
+  const parts = inputs.map(({ name, datatype: type, shape }) => [name, type, shape.slice(1)]);
+  parts.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1));
+  return JSON.stringify([parts, outputs]);
+}
+
+/** Rows of a request, or undefined when its inputs do not agree on them. */
+export function rowsOf(inputs: readonly Tensor[]): number | undefined {
+  const [first] = inputs;
+  const rows = first?.shape[0];
+  return inputs.every(({ shape }) => shape[0] === rows) ? rows : undefined;
+}
+
+/** One tensor from those of the same name, in the order of the requests. */
+export function concat(requests: readonly (readonly Tensor[])[]): readonly Tensor[] {
+  const [first = []] = requests;
+  if (requests.length === 1) return first;
+  return first.map(({ name, datatype: type, shape }) => {
+    const parts = requests.map((inputs) => inputs.find((input) => input.name === name) as Tensor);
+    const rows = parts.reduce((sum, part) => sum + (part.shape[0] as number), 0);
+    const whole = [rows, ...shape.slice(1)];
+    return { name, datatype: type, shape: whole, data: join(type, elementCount(whole), parts) };
+  });
+}
+
+function join(type: Tensor['datatype'], count: number, parts: readonly Tensor[]): TensorData {
+  if (datatype(type).View === undefined) return parts.flatMap(({ data }) => data as Buffer[]);
+  const data = allocate(type, count) as NumericData;
+  let offset = 0;
+  for (const part of parts) {
+    data.set(part.data as never, offset);
+    offset += part.data.length;
+  }
+  return data;
+}
+
+/** Rows `start` to `end` of every tensor, as views. */
+export function slice(tensors: readonly Tensor[], start: number, end: number): Tensor[] {
+  return tensors.map(({ name, datatype: type, shape, data }) => {
+    const row = elementCount(shape.slice(1));
+    const part = Array.isArray(data)
+      ? data.slice(start * row, end * row)
+      : data.subarray(start * row, end * row);
+    return { name, datatype: type, shape: [end - start, ...shape.slice(1)], data: part };
+  });
+}
+
+/** The outputs of a batch as those of its requests, or undefined when one has another number of rows than went in. */
+export function split(
+  outputs: readonly Tensor[],
+  rows: readonly number[],
+): readonly Tensor[][] | undefined {
+  const total = rows.reduce((sum, count) => sum + count, 0);
+  if (outputs.some(({ shape }) => shape[0] !== total)) return undefined;
+  let start = 0;
+  return rows.map((count) => {
+    start += count;
+    return slice(outputs, start - count, start);
+  });
+}
+
+export interface BatchPolicy {
+  /** Most rows of one run. */
+  readonly maxRows: number;
+  /** Sizes, in rows, that the model runs best at; may be empty. */
+  readonly preferredRows: readonly number[];
+  /** How long the oldest request may wait for company while every executor is busy, in ms. */
+  readonly maxDelayMs: number;
+}
+
+export interface BatchState {
+  /** Rows of the requests that may go together, the oldest first. */
+  readonly rows: readonly number[];
+  /** How long the oldest has waited, in ms. */
+  readonly waitedMs: number;
+  /** An executor has nothing to do. */
+  readonly idle: boolean;
+}
+
+/** How many of the waiting requests to send now (0: none), or how long to wait for more, in ms. */
+export type BatchDecision = { readonly send: number } | { readonly waitMs: number };
+
+/**
+ * Sends as soon as the largest wanted size is reached, at once when an executor is idle, and at the latest when the
+ * oldest has waited `maxDelayMs`; meanwhile it waits for company.
+ */
+export function decide({ rows, waitedMs, idle }: BatchState, policy: BatchPolicy): BatchDecision {
+  const sizes = policy.preferredRows.filter((size) => size <= policy.maxRows);
+  const goal = sizes.length > 0 ? Math.max(...sizes) : policy.maxRows;
+  const full = fitting(rows, goal);
+  if (full.rows === goal || full.count < rows.length) return { send: full.count };
+  const overdue = waitedMs >= policy.maxDelayMs;
+  if (!idle && !overdue) return { waitMs: policy.maxDelayMs - waitedMs };
+  const reached = sizes.filter((size) => fitting(rows, size).rows === size);
+  const best = reached.length > 0 && !overdue ? fitting(rows, Math.max(...reached)) : full;
+  return { send: best.count };
+}
+
+/** The first requests whose rows do not exceed `limit`; the first of all always goes. */
+function fitting(rows: readonly number[], limit: number): { count: number; rows: number } {
+  let [sum = 0] = rows;
+  let count = Math.min(1, rows.length);
+  while (count < rows.length && sum + (rows[count] as number) <= limit) {
+    sum += rows[count] as number;
+    count++;
+  }
+  return { count, rows: sum };
+}

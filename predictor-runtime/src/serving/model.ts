@@ -1,0 +1,32 @@
+/** A loaded version of a model, and what loads one: TensorFlow Serving's servable and loader. */
+import type { WorkerStatus } from '../engine/executor-pool.ts';
+import type { ModelMetadata, Tensor } from '../v2/types.ts';
+import type { ModelConfig } from './model-config.ts';
+import type { Job } from './scheduler.ts';
+import type { Statistics } from './statistics.ts';
+
+export interface Model {
+  readonly metadata: ModelMetadata;
+  readonly config: ModelConfig;
+  readonly statistics: Statistics;
+  /** Requests that wait for an executor. */
+  readonly pending: number;
+  /** Names of the classes of an output that has them. */
+  classLabels(output: string): readonly string[];
+  /** Memory of its own, in bytes. */
+  memoryUsage(): number;
+  workers(): readonly WorkerStatus[];
+  /** @throws ModelLoadError when an executor cannot be started. */
+  scale(workers: number): Promise<void>;
+  /** Gives the wanted outputs in the order asked; all when none is named. @throws InferenceError. */
+  infer(job: Job): Promise<Tensor[]>;
+  /** Frees the model's memory; no request may be under way. */
+  close(): Promise<void>;
+}
+
+export interface Loader {
+  /** Memory, in bytes, that the model is expected to take. @throws ModelLoadError. */
+  estimate(): Promise<number>;
+  /** @throws ModelLoadError with the reason that a user needs to mend it. */
+  load(): Promise<Model>;
+}

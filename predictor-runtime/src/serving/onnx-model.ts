@@ -1,0 +1,234 @@
+/** ONNX models: from the folder of a version to executors with a queue before them. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ModelLoadError } from '../engine/executor.ts';
+import { ExecutorPool, type WorkerStatus } from '../engine/executor-pool.ts';
+import { isHarmless } from '../engine/onnx-graph.ts';
+import type { Logger } from '../log.ts';
+import type { ModelMetadata, Tensor, TensorMetadata } from '../v2/types.ts';
+import type { Loader, Model } from './model.ts';
+import type { DeclaredTensor, ModelConfig } from './model-config.ts';
+import { type Job, Scheduler } from './scheduler.ts';
+import { Statistics } from './statistics.ts';
+import { warmupRequests } from './warmup.ts';
+
+/** What holds for every model of this server. */
+export interface EngineOptions {
+  /** Threads of one run. */
+  readonly threads: number;
+  /** Runs that one executor may have under way. */
+  readonly concurrency: number;
+  /** Ceiling of the memory that runs of one executor may take, in bytes; 0 is none. */
+  readonly arenaBytes: number;
+  /** Resident memory, in bytes, beyond which an executor's process is replaced; 0 is none. */
+  readonly executorMemoryBytes: number;
+  readonly log: Logger;
+}
+
+export interface OnnxLoaderOptions {
+  readonly name: string;
+  /** Folder of the model; `dir` is that of the version, which may be the same. */
+  readonly modelDir: string;
+  readonly dir: string;
+  readonly config: ModelConfig;
+  readonly engine: EngineOptions;
+}
+
+/** A session takes more than its file: TensorFlow Serving's factor. */
+const FILE_TO_MEMORY = 1.2;
+/** A process with the engine in it, before it loads anything. */
+const PROCESS_BYTES = 64 << 20;
+
+export class OnnxLoader implements Loader {
+  readonly #options: OnnxLoaderOptions;
+
+  constructor(options: OnnxLoaderOptions) {
+    this.#options = options;
+  }
+
+  async estimate(): Promise<number> {
+    const { dir, config } = this.#options;
+    const path = await findModelFile(dir, config.file);
+    const files = await readdir(dir, { recursive: true, withFileTypes: true });
+    let bytes = 0;
+    for (const file of files) {
+      if (file.isFile()) bytes += (await stat(join(file.parentPath, file.name))).size;
+    }
+    const inline = (await this.#placement(path)) === 'inline';
+    const copies = inline ? 1 : config.workers;
+    return Math.ceil(copies * (bytes * FILE_TO_MEMORY + (inline ? 0 : PROCESS_BYTES)));
+  }
+
+  async load(): Promise<Model> {
+    const { name, modelDir, dir, config, engine } = this.#options;
+    const path = await findModelFile(dir, config.file);
+    const pool = await ExecutorPool.start({
+      path,
+      threads: config.threads ?? engine.threads,
+      arenaBytes: engine.arenaBytes,
+      memoryBytes: engine.executorMemoryBytes,
+      concurrency: engine.concurrency,
+      workers: config.workers,
+      placement: await this.#placement(path),
+      log: engine.log,
+    });
+    try {
+      const { inputs, outputs } = pool.signature;
+      const metadata = { name, platform: 'onnxruntime_onnx', inputs, outputs };
+      checkDeclared(config, metadata);
+      for (const request of await warmupRequests({ modelDir, config, metadata })) {
+        await pool.runOnEach(request.inputs, request.outputs).catch((error: Error) => {
+          throw new ModelLoadError(`warm-up request '${request.name}' failed: ${error.message}`);
+        });
+      }
+      const labels = await readClassLabels(modelDir, config.outputs);
+      return new OnnxModel({ metadata, config, pool, labels });
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
+  }
+
+  async #placement(path: string): Promise<'inline' | 'process'> {
+    const { placement } = this.#options.config;
+    if (placement !== 'auto') return placement;
+    return (await isHarmless(path)) ? 'inline' : 'process';
+  }
+}
+
+interface OnnxModelParts {
+  readonly metadata: ModelMetadata;
+  readonly config: ModelConfig;
+  readonly pool: ExecutorPool;
+  readonly labels: ReadonlyMap<string, readonly string[]>;
+}
+
+class OnnxModel implements Model {
+  readonly metadata: ModelMetadata;
+  readonly config: ModelConfig;
+  readonly statistics = new Statistics();
+  readonly #pool: ExecutorPool;
+  readonly #scheduler: Scheduler;
+  readonly #labels: OnnxModelParts['labels'];
+  readonly #outputNames: readonly string[];
+
+  constructor({ metadata, config, pool, labels }: OnnxModelParts) {
+    this.metadata = metadata;
+    this.config = config;
+    this.#pool = pool;
+    this.#labels = labels;
+    this.#outputNames = metadata.outputs.map(({ name }) => name);
+    const { queue, batch } = config;
+    const { statistics } = this;
+    this.#scheduler = new Scheduler({ name: metadata.name, pool, queue, batch, statistics });
+  }
+
+  get pending(): number {
+    return this.#scheduler.pending;
+  }
+
+  classLabels(output: string): readonly string[] {
+    return this.#labels.get(output) ?? [];
+  }
+
+  memoryUsage(): number {
+    return this.#pool.memoryUsage();
+  }
+
+  workers(): WorkerStatus[] {
+    return this.#pool.status();
+  }
+
+  scale(workers: number): Promise<void> {
+    return this.#pool.scale(workers);
+  }
+
+  infer(job: Job): Promise<Tensor[]> {
+    const outputs = job.outputs.length > 0 ? job.outputs : this.#outputNames;
+    return this.#scheduler.submit({ ...job, outputs });
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+}
+
+/**
+ * The model's file in a version's folder: the one that the configuration names, `model.onnx`, or the only one.
+ * It may be a folder that holds it and its external data (Triton).
+ */
+async function findModelFile(dir: string, wanted?: string): Promise<string> {
+  const entries = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    throw new ModelLoadError(`model folder ${dir} cannot be read: ${error.message}`);
+  });
+  const candidates = entries.filter((entry) => entry.endsWith('.onnx')).sort();
+  const file = wanted ?? (candidates.includes('model.onnx') ? 'model.onnx' : candidates[0]);
+  if (file === undefined || (wanted !== undefined && !entries.includes(wanted))) {
+    const found = entries.length === 0 ? 'it is empty' : `it holds ${entries.slice(0, 10)}`;
+    throw new ModelLoadError(`no ${wanted ?? '.onnx file'} in ${dir}: ${found}`);
+  }
+  if (wanted === undefined && file !== 'model.onnx' && candidates.length > 1) {
+    throw new ModelLoadError(
+      `${candidates.length} .onnx files in ${dir} (${candidates}): name one of them model.onnx`,
+    );
+  }
+  const path = join(dir, file);
+  const found = await stat(path);
+  if (found.isDirectory()) return findModelFile(path);
+  if (found.size === 0) throw new ModelLoadError(`${path} is an empty file`);
+  return path;
+}
+
+/** What the configuration says of the model's tensors must be so. */
+function checkDeclared(config: ModelConfig, metadata: ModelMetadata): void {
+  for (const kind of ['inputs', 'outputs'] as const) {
+    for (const declared of config[kind]) {
+      const actual = metadata[kind].find(({ name }) => name === declared.name);
+      const problem =
+        actual === undefined
+          ? `the model has ${metadata[kind].map(({ name }) => `'${name}'`).join(', ')}`
+          : mismatch(declared, actual, config.maxBatchSize > 0);
+      if (problem !== undefined) {
+        throw new ModelLoadError(`${config.source}: ${kind} '${declared.name}': ${problem}`);
+      }
+    }
+  }
+  const unbatched = [...metadata.inputs, ...metadata.outputs].find(({ shape }) => shape[0] !== -1);
+  if (config.maxBatchSize > 0 && unbatched !== undefined) {
+    throw new ModelLoadError(
+      `max_batch_size is ${config.maxBatchSize}, but '${unbatched.name}' has shape [${unbatched.shape}], whose first dimension is no batch`,
+    );
+  }
+}
+
+function mismatch(
+  declared: DeclaredTensor,
+  actual: TensorMetadata,
+  batched: boolean,
+): string | undefined {
+  if (declared.datatype !== undefined && declared.datatype !== actual.datatype) {
+    return `is ${actual.datatype} in the model, not ${declared.datatype}`;
+  }
+  if (declared.dims === undefined) return undefined;
+  const dims = batched ? [-1, ...declared.dims] : declared.dims;
+  const fits =
+    dims.length === actual.shape.length &&
+    dims.every((dim, i) => dim === -1 || actual.shape[i] === -1 || dim === actual.shape[i]);
+  return fits ? undefined : `has shape [${actual.shape}] in the model, not [${dims}]`;
+}
+
+async function readClassLabels(
+  modelDir: string,
+  outputs: readonly DeclaredTensor[],
+): Promise<Map<string, readonly string[]>> {
+  const labels = new Map<string, readonly string[]>();
+  for (const { name, labelFile } of outputs) {
+    if (labelFile === undefined) continue;
+    const path = join(modelDir, labelFile);
+    const text = await readFile(path, 'utf8').catch((error: Error) => {
+      throw new ModelLoadError(`label_filename of '${name}': ${error.message}`);
+    });
+    labels.set(name, text.trimEnd().split(/\r?\n/));
+  }
+  return labels;
+}

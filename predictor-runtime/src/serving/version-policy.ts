@@ -1,0 +1,40 @@
+/** Which of a model's versions are wanted (TensorFlow Serving's and Triton's version policies). */
+
+export type VersionPolicy =
+  | { readonly kind: 'latest'; readonly count: number }
+  | { readonly kind: 'all' }
+  | { readonly kind: 'specific'; readonly versions: readonly number[] };
+
+export const LATEST: VersionPolicy = { kind: 'latest', count: 1 };
+
+/** A folder of a version: a positive integer without a leading zero; other folders are none of ours (Triton). */
+export function parseVersion(folder: string): number | undefined {
+  const version = Number(folder);
+  return /^[1-9]\d*$/.test(folder) && Number.isSafeInteger(version) ? version : undefined;
+}
+
+/** The wanted ones of the available versions, in ascending order. */
+export function selectVersions(available: readonly number[], policy: VersionPolicy): number[] {
+  const sorted = [...available].sort((a, b) => a - b);
+  switch (policy.kind) {
+    case 'all':
+      return sorted;
+    case 'latest':
+      return sorted.slice(-policy.count);
+    case 'specific':
+      return sorted.filter((version) => policy.versions.includes(version));
+  }
+}
+
+/** `latest`, `latest:N`, `all` or `specific:1,3`, as on the command line. @throws Error. */
+export function parseVersionPolicy(text: string): VersionPolicy {
+  const [kind, argument] = text.split(':', 2);
+  if (kind === 'all' && argument === undefined) return { kind: 'all' };
+  const numbers = argument?.split(',').map(parseVersion) ?? [];
+  const valid = numbers.filter((number) => number !== undefined);
+  if (valid.length === numbers.length) {
+    if (kind === 'latest' && valid.length < 2) return { kind: 'latest', count: valid[0] ?? 1 };
+    if (kind === 'specific' && valid.length > 0) return { kind: 'specific', versions: valid };
+  }
+  throw new Error(`expected latest, latest:N, all or specific:N,…, got '${text}'`);
+}
