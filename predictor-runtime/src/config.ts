@@ -1,6 +1,8 @@
 /** The server's flags: those that KServe's, Triton's and TensorFlow Serving's servers take, and a few of its own. */
 import { availableParallelism, totalmem } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { AccessOptions } from './access/gate.ts';
+import type { TlsFiles } from './access/tls.ts';
 import type { Placement } from './serving/model-config.ts';
 import type { ControlMode } from './serving/repository.ts';
 import type { TransitionPolicy } from './serving/transition.ts';
@@ -11,6 +13,7 @@ import {
   type VersionPolicy,
 } from './serving/version-policy.ts';
 
+/** Each flag by its name in camel case; those of access and TLS together. */
 export interface Config {
   /** The one model, by flags; otherwise one of the next two says which there are. */
   readonly modelName?: string;
@@ -19,13 +22,13 @@ export interface Config {
   readonly modelConfigFile?: string;
   /** Fetched into `modelDir` at start when given. */
   readonly storageUri?: string;
-  readonly controlMode: ControlMode;
-  readonly loadModels: readonly string[];
-  readonly pollSeconds: number;
+  readonly modelControlMode: ControlMode;
+  readonly loadModel: readonly string[];
+  readonly repositoryPollSecs: number;
   readonly versionPolicy: VersionPolicy;
   readonly versionLabels: Readonly<Record<string, number>>;
   readonly transitionPolicy: TransitionPolicy;
-  readonly loadThreads: number;
+  readonly modelLoadThreadCount: number;
   /** In bytes; 0 is no limit. */
   readonly memoryLimitBytes: number;
   readonly httpPort: number;
@@ -40,11 +43,23 @@ export interface Config {
   readonly maxBatchDelayMs: number;
   readonly queueSize: number;
   readonly queueBytes: number;
+  /** 1 is the most urgent of them; 0 is no priorities. */
+  readonly priorityLevels: number;
   /** 0 is none. */
   readonly requestTimeoutMs: number;
   readonly responseCache: boolean;
   readonly responseCacheBytes: number;
   readonly logLevel: string;
+  readonly allowModelCode: boolean;
+  readonly managementPort?: number;
+  readonly managementHost: string;
+  readonly managementTokenFile?: string;
+  /** Beginnings of storage URIs that the management API may fetch from. */
+  readonly allowedUri: readonly string[];
+  readonly access: AccessOptions;
+  readonly tls?: TlsFiles;
+  readonly corsAllowOrigin: readonly string[];
+  readonly pluginsDir?: string;
 }
 
 /** Of the memory that the container may have, what models may take; the rest is the server's. */
@@ -59,43 +74,32 @@ export function parseConfig(argv: readonly string[]): Config {
       'after',
       '\nExamples:\n  predictor --model_name iris --model_dir ./models/iris\n  predictor --model_repository ./models --model_control_mode poll',
     );
-  for (const flag of [...modelFlags(), ...serverFlags(), ...engineFlags()]) command.addOption(flag);
+  for (const flag of [...modelFlags(), ...serverFlags(), ...accessFlags(), ...engineFlags()])
+    command.addOption(flag);
   const flags = command.parse(argv, { from: 'user' }).opts();
   const sources = [flags.model_name, flags.model_repository[0], flags.model_config_file];
   if (sources.filter((source) => source !== undefined).length !== 1) {
     command.error('error: give one of --model_name, --model_repository and --model_config_file');
   }
-  return Object.freeze({
-    modelName: flags.model_name,
-    modelDir: flags.model_dir,
-    modelRepository: flags.model_repository,
-    modelConfigFile: flags.model_config_file,
-    storageUri: flags.storage_uri,
-    controlMode: flags.model_control_mode,
-    loadModels: flags.load_model,
-    pollSeconds: flags.repository_poll_secs,
-    versionPolicy: flags.version_policy,
-    versionLabels: flags.version_labels,
-    transitionPolicy: flags.transition_policy,
-    loadThreads: flags.model_load_thread_count,
-    memoryLimitBytes: flags.memory_limit_bytes,
-    httpPort: flags.http_port,
-    host: flags.host,
-    grpcPort: flags.grpc_port,
-    maxBodyBytes: flags.max_body_bytes,
-    executor: flags.executor,
-    workers: flags.workers,
-    threads: flags.threads,
-    concurrency: flags.concurrency,
-    maxBatchSize: flags.max_batch_size,
-    maxBatchDelayMs: flags.max_batch_delay_ms,
-    queueSize: flags.queue_size,
-    queueBytes: flags.queue_bytes,
-    requestTimeoutMs: flags.request_timeout_ms,
-    responseCache: flags.response_cache,
-    responseCacheBytes: flags.response_cache_bytes,
-    logLevel: flags.log_level,
-  });
+  if ((flags.tls_cert === undefined) !== (flags.tls_key === undefined)) {
+    command.error('error: --tls_cert and --tls_key go together');
+  }
+  if (flags.management_port !== undefined && flags.management_token_file === undefined) {
+    command.error('error: --management_port needs --management_token_file');
+  }
+  const access = {
+    tokenFile: flags.token_file,
+    jwks: flags.jwks,
+    issuer: flags.jwt_issuer,
+    audience: flags.jwt_audience,
+  };
+  const named = Object.entries(flags).map(([flag, value]) => [camelCase(flag), value]);
+  return Object.freeze({ ...Object.fromEntries(named), access, tls: tlsFiles(flags) });
+}
+
+/** `http_port` → `httpPort` */
+function camelCase(flag: string): string {
+  return flag.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function modelFlags(): Option[] {
@@ -105,14 +109,14 @@ function modelFlags(): Option[] {
     option('--storage_uri <uri>', 'fetch that model from here: builtin, file, http, https, s3'),
     option('--model_repository <dir>', 'folder whose folders are models; may be given again')
       .default([])
-      .argParser((dir: string, dirs: string[]) => [...dirs, dir]),
+      .argParser(append),
     option('--model_config_file <file>', "TensorFlow Serving's list of models"),
     option('--model_control_mode <mode>', 'load at start, by looking for changes, or by API')
       .choices(['none', 'poll', 'explicit'])
       .default('none'),
     option('--load_model <name>', 'load at start in mode explicit; * is all; may be given again')
       .default([])
-      .argParser((name: string, names: string[]) => [...names, name]),
+      .argParser(append),
     option('--repository_poll_secs <seconds>', 'between two looks in mode poll')
       .default(15)
       .argParser(positive),
@@ -148,6 +152,49 @@ function serverFlags(): Option[] {
   ];
 }
 
+function accessFlags(): Option[] {
+  return [
+    option(
+      '--management_port <port>',
+      'port of the management API; without it there is none',
+    ).argParser(port),
+    option('--management_host <address>', 'address of the management API').default('127.0.0.1'),
+    option('--management_token_file <file>', 'tokens of the management API, a line each'),
+    option(
+      '--allowed_uri <prefix>',
+      'storage that the management API may fetch from; may be given again',
+    )
+      .default([])
+      .argParser(append),
+    option('--token_file <file>', 'bearer tokens of callers, a line each'),
+    option('--jwks <file or url>', "keys that sign callers' JSON web tokens"),
+    option('--jwt_issuer <issuer>', 'issuer that a token must name'),
+    option('--jwt_audience <audience>', 'audience that a token must name'),
+    option('--tls_cert <file>', 'certificate of the server, PEM; REST and gRPC are then encrypted'),
+    option('--tls_key <file>', 'its key, PEM'),
+    option('--tls_client_ca <file>', 'authorities of the certificates that clients must have'),
+    option(
+      '--cors_allow_origin <origin>',
+      'origin of pages that may call; * is all; may be given again',
+    )
+      .default([])
+      .argParser(append),
+    option(
+      '--plugins_dir <dir>',
+      'folder of modules with endpoints, authentication, authorization',
+    ),
+  ];
+}
+
+function append(value: string, values: string[]): string[] {
+  return [...values, value];
+}
+
+function tlsFiles(flags: Record<string, string | undefined>): TlsFiles | undefined {
+  const { tls_cert: cert, tls_key: key, tls_client_ca: clientCa } = flags;
+  return cert === undefined || key === undefined ? undefined : { cert, key, clientCa };
+}
+
 function engineFlags(): Option[] {
   return [
     option(
@@ -156,6 +203,7 @@ function engineFlags(): Option[] {
     )
       .choices(['auto', 'inline', 'process'])
       .default('auto'),
+    option('--allow_model_code', 'run the JavaScript that lies beside models').default(false),
     option('--workers <count>', 'executor processes of a model').default(1).argParser(count),
     option('--threads <count>', 'threads of one run')
       .default(availableParallelism())
@@ -175,6 +223,9 @@ function engineFlags(): Option[] {
     option('--queue_bytes <bytes>', 'tensors of a model that may wait')
       .default(256 << 20)
       .argParser(count),
+    option('--priority_levels <count>', 'of requests, 1 being the most urgent; 0 is no priorities')
+      .default(0)
+      .argParser(count0),
     option('--request_timeout_ms <ms>', 'for requests without a timeout; 0 is none')
       .default(0)
       .argParser(positive0),

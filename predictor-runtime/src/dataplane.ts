@@ -140,6 +140,27 @@ export class DataPlane {
     });
   }
 
+  /**
+   * Asks a model to explain itself; what comes back is what its module made of it.
+   * @throws InferenceError as `infer` does; UNIMPLEMENTED when the model has no explainer.
+   */
+  explain(
+    name: string,
+    choice: VersionChoice,
+    request: InferRequest,
+    call: Call = {},
+  ): Promise<InferResponse> {
+    return this.#options.manager.use(name, choice, async (model, version) => {
+      if (!model.explains) {
+        throw new InferenceError('UNIMPLEMENTED', `model '${name}' has no explainer`);
+      }
+      checkRequest(request, model.metadata);
+      const job = { inputs: request.inputs, outputs: [], ...jobOptions(request, call) };
+      const outputs = await model.infer({ ...job, method: 'explain' });
+      return { modelName: name, modelVersion: String(version), id: request.id, outputs };
+    });
+  }
+
   async #outputs(model: Model, version: number, job: Job): Promise<Tensor[]> {
     if (!model.config.responseCache) return model.infer(job);
     const started = performance.now();

@@ -4,9 +4,10 @@ import { invalid } from './errors.ts';
 
 export type Logger = winston.Logger;
 
-export function createLogger(level: string): Logger {
+export function createLogger(level: string, { silent = false } = {}): Logger {
   return winston.createLogger({
     level,
+    silent,
     format: winston.format.combine(winston.format.timestamp(), winston.format.json()),
     transports: [new winston.transports.Console()],
   });

@@ -1,11 +1,18 @@
 /** One server process's life: listen, fetch, load, serve, drain. */
 import { once } from 'node:events';
+import { mkdtemp } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Gate, readTokens } from './access/gate.ts';
+import { loadServerPlugins } from './access/server-plugin.ts';
+import { readTls } from './access/tls.ts';
 import { type Config, containerMemory } from './config.ts';
 import { DataPlane } from './dataplane.ts';
 import { ModelLoadError } from './engine/executor.ts';
-import type { GrpcServer } from './grpc/server.ts';
+import { InferenceError, invalid } from './errors.ts';
+import type { GrpcOptions, GrpcServer } from './grpc/server.ts';
 import type { Logger } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { restServer } from './rest/server.ts';
@@ -13,7 +20,7 @@ import { EnsembleLoader } from './serving/ensemble.ts';
 import { ModelManager } from './serving/manager.ts';
 import type { ModelConfig } from './serving/model-config.ts';
 import { configFile, type ModelList, repositoryFolders } from './serving/model-list.ts';
-import { OnnxLoader } from './serving/onnx-model.ts';
+import { ModelLoader } from './serving/model-loader.ts';
 import { ModelRepository } from './serving/repository.ts';
 import { ResponseCache } from './serving/response-cache.ts';
 import { fetchModel } from './storage/storage.ts';
@@ -23,6 +30,8 @@ export interface PredictorServer {
   readonly httpPort: number;
   /** The same for gRPC; undefined when it is not served. */
   readonly grpcPort: number | undefined;
+  /** The same for the management API. */
+  readonly managementPort: number | undefined;
   /** Resolves when the models of the start are loaded. @throws StorageError, ModelLoadError. */
   readonly loaded: Promise<void>;
   /** Not ready at once, no new connections, resolves when the requests under way are answered. */
@@ -43,22 +52,41 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
   const manager = new ModelManager({
     transition: config.transitionPolicy,
     memoryBytes: config.memoryLimitBytes,
-    parallelLoads: config.loadThreads,
+    parallelLoads: config.modelLoadThreadCount,
     log,
   });
   let dir = config.modelDir;
-  const repository = modelRepository({ config, manager, log, list: modelList(config, () => dir) });
+  const repository = modelRepository({
+    config,
+    env,
+    manager,
+    log,
+    list: modelList(config, () => dir),
+  });
   const cache = new ResponseCache(config.responseCacheBytes);
   const dataPlane = new DataPlane({ manager, repository, cache });
   const metrics = new Metrics(manager);
-  const { maxBodyBytes } = config;
   if (config.modelName !== undefined) manager.expect(config.modelName);
-  const server = restServer({ dataPlane, repository, metrics, log, maxBodyBytes });
+  const plugins = await loadServerPlugins(config.pluginsDir);
+  const front = {
+    dataPlane,
+    repository,
+    metrics,
+    log,
+    maxBodyBytes: config.maxBodyBytes,
+    gate: new Gate(config.access, plugins),
+    plugins,
+    corsOrigins: config.corsAllowOrigin,
+    tls: config.tls && readTls(config.tls),
+  };
+  const server = restServer(front);
   server.listen(config.httpPort, config.host);
   await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const grpc = await startGrpc({ config, dataPlane, repository, metrics, log });
-  log.info('listening', { host: config.host, port, grpcPort: grpc?.port });
+  const port = portOf(server);
+  const grpc = await startGrpc(front, config);
+  const management = await startManagement({ config, manager, repository, log });
+  const managementPort = management && portOf(management);
+  log.info('listening', { host: config.host, port, grpcPort: grpc?.port, managementPort });
 
   async function load(): Promise<void> {
     if (config.storageUri !== undefined) {
@@ -72,14 +100,19 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
   return {
     httpPort: port,
     grpcPort: grpc?.port,
+    managementPort,
     loaded: load(),
     async drain() {
       dataPlane.drain();
-      await Promise.all([closed(server), grpc?.server.drain()]);
+      await Promise.all([closed(server), grpc?.server.drain(), management && closed(management)]);
       await repository.close();
       await manager.close();
     },
   };
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
 }
 
 function closed(server: Server): Promise<unknown> {
@@ -117,8 +150,9 @@ function modelDefaults(config: Config): ModelConfig {
       maxRequests: config.queueSize,
       maxBytes: config.queueBytes,
       defaultTimeoutMs: config.requestTimeoutMs,
-      priorityLevels: 0,
-      defaultPriority: 0,
+      priorityLevels: config.priorityLevels,
+      // In the middle: there is room above and below.
+      defaultPriority: Math.ceil(config.priorityLevels / 2),
     },
     workers: config.workers,
     placement: config.executor,
@@ -132,50 +166,69 @@ function modelDefaults(config: Config): ModelConfig {
 
 interface RepositoryParts {
   readonly config: Config;
+  readonly env: ServerOptions['env'];
   readonly manager: ModelManager;
   readonly log: Logger;
   readonly list: ModelList;
 }
 
-function modelRepository({ config, manager, log, list }: RepositoryParts): ModelRepository {
+function modelRepository({ config, env, manager, log, list }: RepositoryParts): ModelRepository {
   const { threads, concurrency } = config;
   const engine = {
     threads,
     concurrency,
     arenaBytes: Math.floor(containerMemory() * ARENA_SHARE),
     executorMemoryBytes: config.memoryLimitBytes,
+    allowModelCode: config.allowModelCode,
     log,
   };
   return new ModelRepository({
     list,
-    mode: config.controlMode,
-    pollMs: config.pollSeconds * 1000,
-    loadAtStart: config.loadModels,
+    mode: config.modelControlMode,
+    pollMs: config.repositoryPollSecs * 1000,
+    loadAtStart: config.loadModel,
     defaults: modelDefaults(config),
     manager,
     log,
+    fetch: async (uri) => {
+      if (!config.allowedUri.some((prefix) => uri.startsWith(prefix))) {
+        throw new InferenceError(
+          'PERMISSION_DENIED',
+          `url: '${uri}' is no folder of the repository, and begins with none of --allowed_uri`,
+        );
+      }
+      const target = await mkdtemp(join(tmpdir(), 'wherry-model-'));
+      return fetchModel(uri, { dir: target, env, log }).catch((error: Error) => {
+        throw invalid(error.message);
+      });
+    },
     loader: (version) =>
       version.config.ensemble === undefined
-        ? new OnnxLoader({ ...version, engine })
+        ? new ModelLoader({ ...version, engine })
         : new EnsembleLoader({ ...version, manager }),
   });
 }
 
-interface GrpcParts {
-  readonly config: Config;
-  readonly dataPlane: DataPlane;
-  readonly repository: ModelRepository;
-  readonly metrics: Metrics;
-  readonly log: Logger;
-}
-
 /** The gRPC server, when it is asked for; its module costs time that REST alone need not spend. */
 async function startGrpc(
-  parts: GrpcParts,
+  options: GrpcOptions,
+  { grpcPort, host }: Config,
 ): Promise<{ server: GrpcServer; port: number } | undefined> {
-  const { grpcPort, host, maxBodyBytes } = parts.config;
   if (grpcPort === undefined) return undefined;
   const { GrpcServer } = await import('./grpc/server.ts');
-  const server = new GrpcServer({ ...parts, maxBodyBytes });
+  const server = new GrpcServer(options);
   return { server, port: await server.listen(host, grpcPort) };
+}
+
+/** The management API, when it is asked for; so it is with its module. */
+async function startManagement(parts: {
+  config: Config;
+  manager: ModelManager;
+  repository: ModelRepository;
+  log: Logger;
+}): Promise<Server | undefined> {
+  const { managementPort: port, managementHost: host, managementTokenFile: file } = parts.config;
+  if (port === undefined || file === undefined) return undefined;
+  const { listenForManagement } = await import('./management/server.ts');
+  return listenForManagement({ ...parts, tokens: readTokens(file) }, { port, host });
 }

@@ -1,18 +1,45 @@
 /** A gRPC client of the server under test: calls by name, with plain objects. */
 import { fileURLToPath } from 'node:url';
-import { Client, credentials, type ServiceDefinition, type ServiceError } from '@grpc/grpc-js';
+import {
+  Client,
+  credentials,
+  Metadata,
+  type ServiceDefinition,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import type { Config } from '../src/config.ts';
 import { parseConfig } from '../src/config.ts';
 import { createLogger } from '../src/log.ts';
 import { startServer } from '../src/server.ts';
 
-const PROTO = fileURLToPath(new URL('../src/grpc/inference.proto', import.meta.url));
-const service = loadSync(PROTO, { keepCase: true, longs: String, defaults: true })[
-  'inference.GRPCInferenceService'
-] as ServiceDefinition;
+const PROTOS = fileURLToPath(new URL('../src/grpc/', import.meta.url));
+export const service = loadSync('inference.proto', {
+  includeDirs: [PROTOS],
+  keepCase: true,
+  longs: String,
+  defaults: true,
+  enums: String,
+})['inference.GRPCInferenceService'] as ServiceDefinition;
 
-export type Call = <T = Record<string, unknown>>(method: string, request: object) => Promise<T>;
+export interface CallOptions {
+  readonly metadata?: Metadata;
+  readonly deadline?: number;
+}
+
+export type Call = <T = Record<string, unknown>>(
+  method: string,
+  request: object,
+  options?: CallOptions,
+) => Promise<T>;
+
+/** What else a test may need. */
+export interface GrpcUnderTest {
+  readonly port: number;
+  readonly client: Client;
+  /** The same server's REST API. */
+  readonly url: string;
+}
 
 /** A call that ended with a status other than OK, as `code details`. */
 export function failure(error: unknown): string {
@@ -23,17 +50,21 @@ export function failure(error: unknown): string {
 /** Starts a server in this process and drains it afterwards. */
 export async function withGrpc(
   config: Partial<Config>,
-  run: (call: Call, port: number) => Promise<void>,
+  run: (call: Call, server: GrpcUnderTest) => Promise<void>,
+  channel = credentials.createInsecure(),
 ): Promise<void> {
   const flags = ['--model_name=x', '--http_port=0', '--grpc_port=0', '--host=127.0.0.1'];
-  const defaults = parseConfig([...flags, '--threads=1']);
-  const log = createLogger('error');
-  const server = await startServer({ config: { ...defaults, ...config }, env: {}, log });
+  const one = { ...parseConfig([...flags, '--threads=1']), ...config };
+  const server = await startServer({
+    config: one.modelRepository.length > 0 ? { ...one, modelName: undefined } : one,
+    env: {},
+    log: createLogger('error', { silent: true }),
+  });
   const port = server.grpcPort ?? 0;
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+  const client = new Client(`127.0.0.1:${port}`, channel, {
     'grpc.max_receive_message_length': -1,
   });
-  const call: Call = (method, request) =>
+  const call: Call = (method, request, { metadata = new Metadata(), deadline } = {}) =>
     new Promise((resolve, reject) => {
       const definition = service[method];
       if (definition === undefined) throw new Error(`no method ${method}`);
@@ -42,12 +73,14 @@ export async function withGrpc(
         definition.requestSerialize,
         definition.responseDeserialize,
         request,
+        metadata,
+        { deadline },
         (error, response) => (error === null ? resolve(response as never) : reject(error)),
       );
     });
   try {
     await server.loaded;
-    await run(call, port);
+    await run(call, { port, client, url: `http://127.0.0.1:${server.httpPort}` });
   } finally {
     client.close();
     await server.drain();

@@ -1,10 +1,11 @@
 /** The V2 protocol over gRPC: the same data plane as REST, the same errors. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Client, credentials, type ServiceDefinition } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { service as healthService } from 'grpc-health-check';
-import { failure, withGrpc } from './grpc-client.ts';
+import { failure, service, withGrpc } from './grpc-client.ts';
+import { RepositoryFolder } from './repository-folder.ts';
 
 const folder = (name: string) => fileURLToPath(new URL(`models/${name}`, import.meta.url));
 const add = { modelName: 'add', modelDir: folder('add_two') };
@@ -149,7 +150,7 @@ describe('V2 over gRPC', () => {
   });
 
   it('answers grpc.health.v1 and reflection', async () => {
-    await withGrpc(add, async (_call, port) => {
+    await withGrpc(add, async (_call, { port }) => {
       const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
       const { Check } = healthService as ServiceDefinition;
       if (Check === undefined) throw new Error('no Check');
@@ -181,42 +182,137 @@ describe('V2 over gRPC', () => {
     });
   });
 
-  for (const name of readdirSync(new URL('models/', import.meta.url))) {
-    const golden = `${folder(name)}/golden.json`;
-    if (!existsSync(golden) || !existsSync(`${folder(name)}/model.onnx`)) continue;
-    it(`golden ${name}, raw`, async () => {
-      const { cases: all } = JSON.parse(readFileSync(golden, 'utf8')) as {
-        cases: {
-          name: string;
-          exact: boolean;
-          request: {
-            inputs: { name: string; datatype: string; shape: number[]; raw_b64?: string }[];
-          };
-          response: { outputs: { name: string; raw_b64?: string }[] };
-        }[];
-      };
-      await withGrpc({ modelName: name, modelDir: folder(name) }, async (call) => {
-        for (const { name: title, request, response, exact } of all) {
-          if (request.inputs.some(({ raw_b64 }) => raw_b64 === undefined)) continue;
-          const reply = await call<Response>('ModelInfer', {
-            model_name: name,
-            inputs: request.inputs.map(({ name: n, datatype, shape }) => ({
-              name: n,
-              datatype,
-              shape,
-            })),
-            raw_input_contents: request.inputs.map(({ raw_b64 }) =>
-              Buffer.from(raw_b64 ?? '', 'base64'),
-            ),
-          });
-          reply.outputs.forEach((output, i) => {
-            const expected = response.outputs.find((o) => o.name === output.name)?.raw_b64;
-            const got = reply.raw_output_contents[i]?.toString('base64');
-            if (exact && expected !== undefined)
-              expect(got, `${title} ${output.name}`).to.equal(expected);
-          });
-        }
-      });
+  it('answers a stream, message by message, errors among them', async () => {
+    await withGrpc(add, async (_call, { client }) => {
+      const { ModelStreamInfer } = service;
+      if (ModelStreamInfer === undefined) throw new Error('no ModelStreamInfer');
+      const stream = client.makeBidiStreamRequest(
+        ModelStreamInfer.path,
+        ModelStreamInfer.requestSerialize,
+        ModelStreamInfer.responseDeserialize,
+      );
+      const inputs = [input('a', typed), input('b', typed)];
+      stream.write({ model_name: 'add', id: '1', inputs });
+      stream.write({ model_name: 'nope', id: '2' });
+      stream.write({ model_name: 'add', id: '3', inputs });
+      stream.end();
+      const answers: { error_message: string; infer_response: Response }[] = [];
+      for await (const answer of stream) answers.push(answer as (typeof answers)[0]);
+      answers.sort((x, y) => Number(x.infer_response.id) - Number(y.infer_response.id));
+      expect(answers.map(({ error_message }) => error_message)).to.deep.equal([
+        '',
+        "model 'nope' is not found; this server has add",
+        '',
+      ]);
+      expect(answers[2]?.infer_response.outputs[0]?.contents?.int_contents).to.deep.equal([
+        2, 4, 6, 8,
+      ]);
     });
-  }
+  });
+
+  it("honours the call's deadline, and stops when the client cancels", async () => {
+    const config = { modelName: 'e', modelDir: folder('abuse_endless_loop'), concurrency: 1 };
+    await withGrpc(config, async (call) => {
+      const request = {
+        model_name: 'e',
+        inputs: [{ name: 'x', datatype: 'FP32', shape: [1], contents: { fp32_contents: [1] } }],
+      };
+      for (let i = 0; i < 3; i++) {
+        // Were the first still running, the next would wait for the one slot.
+        const ended = await call('ModelInfer', request, { deadline: Date.now() + 200 }).catch(
+          failure,
+        );
+        expect(ended).to.match(/^4 /);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const {
+        model_stats: [stats],
+      } = await call<{ model_stats: { inference_stats: { fail: { count: string } } }[] }>(
+        'ModelStatistics',
+        { name: 'e' },
+      );
+      expect(stats?.inference_stats.fail.count).to.equal('3');
+    });
+  });
+
+  it("answers Triton's configuration, statistics and logging", async () => {
+    await withGrpc(add, async (call) => {
+      const { config } = await call<{ config: { input: object[]; instance_group: object[] } }>(
+        'ModelConfig',
+        { name: 'add' },
+      );
+      expect(config).to.include({ name: 'add', platform: 'onnxruntime_onnx', max_batch_size: 0 });
+      expect(config.input[0]).to.deep.equal({
+        name: 'a',
+        data_type: 'TYPE_INT32',
+        dims: ['-1', '4'],
+        optional: false,
+      });
+      await call('ModelInfer', {
+        model_name: 'add',
+        inputs: [input('a', typed), input('b', typed)],
+      });
+      const {
+        model_stats: [stats],
+      } = await call<{
+        model_stats: {
+          inference_count: string;
+          inference_stats: Record<string, { count: string }>;
+        }[];
+      }>('ModelStatistics', {});
+      expect(stats).to.include({
+        name: 'add',
+        version: '1',
+        inference_count: '1',
+        execution_count: '1',
+      });
+      for (const name of ['success', 'queue', 'compute_input', 'compute_infer', 'compute_output']) {
+        expect(stats?.inference_stats[name]?.count, name).to.equal('1');
+      }
+      const { settings } = await call<{ settings: Record<string, object> }>('LogSettings', {
+        settings: { log_verbose_level: { uint32_param: 1 } },
+      });
+      expect(settings.log_verbose_level).to.deep.include({ uint32_param: 1 });
+      const refused = await call('LogSettings', {
+        settings: { log_file: { string_param: '/x' } },
+      }).catch(failure);
+      expect(refused).to.equal(
+        '3 log_file: log file location can not be updated through network protocol',
+      );
+    });
+  });
+
+  it('loads and unloads models, with a configuration and files', async () => {
+    using models = new RepositoryFolder({ m: { model: 'add_two' } });
+    const config = { modelRepository: [models.dir], modelControlMode: 'explicit' } as const;
+    await withGrpc(config, async (call) => {
+      expect(await call('RepositoryIndex', {})).to.deep.equal({
+        models: [{ name: 'm', version: '', state: '', reason: '' }],
+      });
+      await call('RepositoryModelLoad', { model_name: 'm' });
+      expect(await call('RepositoryIndex', { ready: true })).to.deep.equal({
+        models: [{ name: 'm', version: '1', state: 'READY', reason: '' }],
+      });
+      await call('RepositoryModelLoad', {
+        model_name: 'm',
+        parameters: {
+          config: { string_param: '{"max_batch_size": 2}' },
+          'file:5/model.onnx': { bytes_param: readFileSync(`${folder('add_two')}/model.onnx`) },
+        },
+      });
+      expect(
+        (await call<{ versions: string[] }>('ModelMetadata', { name: 'm' })).versions,
+      ).to.deep.equal(['5']);
+      await call('RepositoryModelUnload', { model_name: 'm' });
+      expect(await call('ModelReady', { name: 'm' })).to.deep.equal({ ready: false });
+      const missing = await call('RepositoryModelLoad', { model_name: 'x' }).catch(failure);
+      expect(missing).to.equal("3 failed to load 'x': no such model in the repository");
+    });
+    await withGrpc(add, async (call) => {
+      const refused = await call('RepositoryModelLoad', { model_name: 'add' }).catch(failure);
+      expect(refused).to.match(
+        /^14 explicit model load \/ unload is not allowed in model control mode 'none'/,
+      );
+    });
+  });
 });

@@ -6,27 +6,52 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Config, parseConfig } from '../src/config.ts';
 import { createLogger } from '../src/log.ts';
-import { startServer } from '../src/server.ts';
+import { type PredictorServer, startServer } from '../src/server.ts';
 
 /** Starts a server in this process, waits until its model is loaded, and drains it afterwards. */
 export async function withServer(
   config: Partial<Config>,
-  run: (url: string) => Promise<void>,
+  run: (url: string, server: PredictorServer) => Promise<void>,
 ): Promise<void> {
-  const defaults = parseConfig([
-    '--model_name=x',
-    '--http_port=0',
-    '--host=127.0.0.1',
-    '--threads=1',
-  ]);
-  const log = createLogger('error');
-  const server = await startServer({ config: { ...defaults, ...config }, env: {}, log });
+  const flags = ['--model_name=x', '--http_port=0', '--host=127.0.0.1', '--threads=1'];
+  const one = { ...parseConfig(flags), ...config };
+  const isRepository = one.modelRepository.length > 0 || one.modelConfigFile !== undefined;
+  const server = await startServer({
+    config: isRepository ? { ...one, modelName: undefined } : one,
+    env: {},
+    log: createLogger('error', { silent: true }),
+  });
   try {
     await server.loaded;
-    await run(`http://127.0.0.1:${server.httpPort}`);
+    await run(`http://127.0.0.1:${server.httpPort}`, server);
   } finally {
     await server.drain();
   }
+}
+
+export interface Answer {
+  readonly status: number;
+  // Answers are looked into as the tests expect them to be.
+  // biome-ignore lint/suspicious/noExplicitAny: the shape of an answer is what is tested
+  readonly json: any;
+}
+
+/** GET, or POST where there is a body. */
+export async function call(url: string, body?: object | string): Promise<Answer> {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const reply = await fetch(url, body === undefined ? {} : { method: 'POST', body: text });
+  const answer = await reply.text();
+  return { status: reply.status, json: answer === '' ? undefined : JSON.parse(answer) };
+}
+
+/** Until `check` gives something, for 10 s at most. */
+export async function eventually<T>(check: () => Promise<T | undefined | false>): Promise<T> {
+  for (let i = 0; i < 500; i++) {
+    const found = await check();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`not within 10 s: ${check}`);
 }
 
 export interface RunningPredictor {

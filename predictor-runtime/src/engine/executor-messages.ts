@@ -1,7 +1,7 @@
 /** What an executor's process and its owner say to each other, by Node's IPC with structured clones. */
 import type { Tensor } from '../v2/types.ts';
+import type { Method, Signature } from './engine.ts';
 import type { ExecutorFailure, ExecutorOptions } from './executor.ts';
-import type { Signature } from './ort-session.ts';
 
 export type ToExecutor =
   | { readonly kind: 'load'; readonly options: ExecutorOptions }
@@ -10,11 +10,12 @@ export type ToExecutor =
       readonly id: number;
       readonly inputs: readonly Tensor[];
       readonly outputs: readonly string[];
+      readonly method?: Method;
     }
   | { readonly kind: 'cancel'; readonly id: number };
 
 export type FromExecutor =
-  | { readonly kind: 'loaded'; readonly signature: Signature }
+  | { readonly kind: 'loaded'; readonly signature: Signature; readonly explains: boolean }
   | { readonly kind: 'not loaded'; readonly message: string }
   | { readonly kind: 'done'; readonly id: number; readonly outputs: readonly Tensor[] }
   | {
@@ -23,3 +24,12 @@ export type FromExecutor =
       readonly failure: ExecutorFailure;
       readonly message: string;
     };
+
+/** Structured clones turn a Buffer into a plain Uint8Array. */
+export function fromClone(tensor: Tensor): Tensor {
+  if (!Array.isArray(tensor.data)) return tensor;
+  const data = tensor.data.map(({ buffer, byteOffset, byteLength }) =>
+    Buffer.from(buffer, byteOffset, byteLength),
+  );
+  return { ...tensor, data };
+}

@@ -5,12 +5,13 @@
  */
 import type { Logger } from '../log.ts';
 import type { Tensor } from '../v2/types.ts';
+import type { RunOptions, Signature } from './engine.ts';
 import { type Executor, ExecutorError, type ExecutorOptions } from './executor.ts';
 import { InlineExecutor } from './inline-executor.ts';
-import type { Signature } from './ort-session.ts';
 import { ProcessExecutor } from './process-executor.ts';
 
-export interface PoolOptions extends ExecutorOptions {
+export interface PoolOptions {
+  readonly executor: ExecutorOptions;
   readonly placement: 'inline' | 'process';
   readonly workers: number;
   /** Runs that one executor may have under way. */
@@ -42,6 +43,8 @@ const STABLE_MS = 10_000;
 
 export class ExecutorPool {
   readonly signature: Signature;
+  /** True when the model answers `explain`. */
+  readonly explains: boolean;
   /** Called when an executor joins. */
   onJoin: () => void = () => undefined;
   readonly #options: PoolOptions;
@@ -56,6 +59,7 @@ export class ExecutorPool {
   private constructor(options: PoolOptions, first: Executor) {
     this.#options = options;
     this.signature = first.signature;
+    this.explains = first.explains;
     this.#adopt(this.#newWorker(), first);
   }
 
@@ -105,17 +109,18 @@ export class ExecutorPool {
   async run(
     inputs: readonly Tensor[],
     outputs: readonly string[],
-    signal?: AbortSignal,
+    options: RunOptions = {},
   ): Promise<Tensor[]> {
+    const { signal } = options;
     try {
       const executor = this.#leastBusy() ?? (await this.#nextToJoin(signal));
-      return await executor.run(inputs, outputs, signal);
+      return await executor.run(inputs, outputs, options);
     } catch (error) {
       const again = error instanceof ExecutorError && error.failure === 'died' && !this.#closed;
       if (!again || signal?.aborted) throw error;
     }
     const turn = this.#rerun.then(async () =>
-      (await this.#untilEmpty(signal)).run(inputs, outputs, signal),
+      (await this.#untilEmpty(signal)).run(inputs, outputs, options),
     );
     this.#rerun = turn.catch(() => undefined);
     return turn;
@@ -222,12 +227,12 @@ export class ExecutorPool {
 
   async #replace(worker: Worker, executor: ProcessExecutor, reason: string): Promise<void> {
     if (this.#closed || worker.closing) return;
-    const { log, path } = this.#options;
+    const { log, executor: about } = this.#options;
     worker.executor = undefined;
     const lived = Date.now() - worker.startedAt;
     this.#failures = lived > STABLE_MS ? 0 : this.#failures + 1;
     const delay = this.#failures <= 1 ? 0 : Math.min(250 * 2 ** this.#failures, MAX_BACKOFF_MS);
-    log.warn('executor died', { path, pid: executor.pid, reason, restartInMs: delay });
+    log.warn('executor died', { path: about.path, pid: executor.pid, reason, restartInMs: delay });
     await new Promise((resolve) => setTimeout(resolve, delay).unref());
     if (this.#closed || worker.closing) return;
     worker.startedAt = Date.now();
@@ -248,8 +253,8 @@ export class ExecutorPool {
   }
 }
 
-function startExecutor(options: PoolOptions): Promise<Executor> {
-  return options.placement === 'inline'
-    ? InlineExecutor.start(options)
-    : ProcessExecutor.start(options, options.concurrency);
+function startExecutor({ executor, placement, concurrency }: PoolOptions): Promise<Executor> {
+  return placement === 'inline'
+    ? InlineExecutor.start(executor)
+    : ProcessExecutor.start(executor, concurrency);
 }

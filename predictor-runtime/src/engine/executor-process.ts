@@ -1,6 +1,6 @@
 /** The program of an executor's process: loads one model and runs it until its owner is gone. */
 import type { ExecutorError } from './executor.ts';
-import type { FromExecutor, ToExecutor } from './executor-messages.ts';
+import { type FromExecutor, fromClone, type ToExecutor } from './executor-messages.ts';
 import { InlineExecutor } from './inline-executor.ts';
 
 const running = new Map<number, AbortController>();
@@ -15,18 +15,21 @@ async function load(options: Parameters<typeof InlineExecutor.start>[0]): Promis
   try {
     executor = await InlineExecutor.start(options);
     const { inputs, outputs } = executor.signature;
-    send({ kind: 'loaded', signature: { inputs, outputs } });
+    send({ kind: 'loaded', signature: { inputs, outputs }, explains: executor.explains });
   } catch (error) {
     send({ kind: 'not loaded', message: (error as Error).message });
   }
 }
 
-async function run({ id, inputs, outputs }: Extract<ToExecutor, { kind: 'run' }>): Promise<void> {
+async function run(request: Extract<ToExecutor, { kind: 'run' }>): Promise<void> {
+  const { id, inputs, outputs, method } = request;
   const controller = new AbortController();
   running.set(id, controller);
   try {
     if (executor === undefined) throw new Error('run before load');
-    send({ kind: 'done', id, outputs: await executor.run(inputs, outputs, controller.signal) });
+    const { signal } = controller;
+    const results = await executor.run(inputs.map(fromClone), outputs, { signal, method });
+    send({ kind: 'done', id, outputs: results });
   } catch (error) {
     const { failure = 'failed', message } = error as ExecutorError;
     send({ kind: 'failed', id, failure, message });

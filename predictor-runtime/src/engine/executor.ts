@@ -1,10 +1,16 @@
 /** What runs one model, wherever it does: in this process or in one of its own. */
 import type { Tensor } from '../v2/types.ts';
-import type { Signature } from './ort-session.ts';
+import type { RunOptions, Signature } from './engine.ts';
 
 export interface ExecutorOptions {
-  /** Model file. */
+  /** The model: an ONNX file, or a module. */
   readonly path: string;
+  /** A module around it. */
+  readonly plugin?: string;
+  /** Folder of the model's version. */
+  readonly dir: string;
+  /** Free values of the model's configuration, for modules. */
+  readonly parameters: Readonly<Record<string, string>>;
   /** Threads of one run. */
   readonly threads: number;
   /** Ceiling of the memory that runs may take, in bytes; 0 is none. A run that wants more fails. */
@@ -15,6 +21,8 @@ export interface ExecutorOptions {
 
 export interface Executor {
   readonly signature: Signature;
+  /** True when it answers `explain`. */
+  readonly explains: boolean;
   /** Runs under way. */
   readonly inFlight: number;
   /** Memory that is the executor's own, in bytes; 0 when it shares this process's. */
@@ -23,7 +31,7 @@ export interface Executor {
   run(
     inputs: readonly Tensor[],
     outputs: readonly string[],
-    signal?: AbortSignal,
+    options?: RunOptions,
   ): Promise<Tensor[]>;
   /** Frees the model; runs under way fail. */
   close(): Promise<void>;
@@ -48,9 +56,4 @@ export class ModelLoadError extends Error {
     super(message, options);
     this.name = 'ModelLoadError';
   }
-}
-
-/** What a refused model file means to its owner. */
-export function loadError(path: string, reason: string): ModelLoadError {
-  return new ModelLoadError(`ONNX Runtime cannot load ${path}: ${reason}`);
 }

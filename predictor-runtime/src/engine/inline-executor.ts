@@ -1,26 +1,27 @@
 /** A model in this process: the shortest way, for graphs that cannot run away (onnx-graph.ts decides). */
 import type { Tensor } from '../v2/types.ts';
-import { type Executor, ExecutorError, type ExecutorOptions, loadError } from './executor.ts';
-import { OrtSession, RunToken, type Signature } from './ort-session.ts';
+import type { Engine, RunOptions, Signature } from './engine.ts';
+import { type Executor, ExecutorError, type ExecutorOptions, ModelLoadError } from './executor.ts';
 
 export class InlineExecutor implements Executor {
-  readonly #session: OrtSession;
-  readonly #runs = new Set<RunToken>();
+  readonly #engine: Engine;
+  readonly #runs = new Set<AbortController>();
 
-  private constructor(session: OrtSession) {
-    this.#session = session;
+  private constructor(engine: Engine) {
+    this.#engine = engine;
   }
 
   /** @throws ModelLoadError. */
   static async start(options: ExecutorOptions): Promise<InlineExecutor> {
-    const session = await OrtSession.open(options.path, options).catch((error: Error) => {
-      throw loadError(options.path, error.message);
-    });
-    return new InlineExecutor(session);
+    return new InlineExecutor(await openEngine(options));
   }
 
   get signature(): Signature {
-    return this.#session;
+    return this.#engine;
+  }
+
+  get explains(): boolean {
+    return this.#engine.explains;
   }
 
   get inFlight(): number {
@@ -34,27 +35,52 @@ export class InlineExecutor implements Executor {
   async run(
     inputs: readonly Tensor[],
     outputs: readonly string[],
-    signal?: AbortSignal,
+    { signal, method }: RunOptions = {},
   ): Promise<Tensor[]> {
-    const token = new RunToken();
-    const stop = () => token.terminate();
-    this.#runs.add(token);
+    const controller = new AbortController();
+    const stop = () => controller.abort();
+    this.#runs.add(controller);
     signal?.addEventListener('abort', stop, { once: true });
     try {
-      return await this.#session.run(inputs, outputs, token);
+      return await this.#engine.run(inputs, outputs, { signal: controller.signal, method });
     } catch (error) {
-      const failure = signal?.aborted ? 'cancelled' : 'failed';
+      const failure = controller.signal.aborted ? 'cancelled' : 'failed';
       throw new ExecutorError(failure, (error as Error).message, { cause: error });
     } finally {
       signal?.removeEventListener('abort', stop);
-      this.#runs.delete(token);
-      token.end();
+      this.#runs.delete(controller);
     }
   }
 
   async close(): Promise<void> {
-    for (const token of this.#runs) token.terminate();
+    for (const controller of this.#runs) controller.abort();
     while (this.#runs.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
-    this.#session.close();
+    this.#engine.close();
+  }
+}
+
+/** Engines are loaded where they are needed: the server's own process may need none. */
+async function openEngine(options: ExecutorOptions): Promise<Engine> {
+  const { path, plugin, dir, parameters } = options;
+  const engine = await openModel(options);
+  if (plugin === undefined) return engine;
+  const { openPlugin } = await import('./module-engine.ts');
+  return openPlugin(engine, { path: plugin, dir, parameters }).catch((error: Error) => {
+    engine.close();
+    throw new ModelLoadError(`plugin ${plugin} of ${path}: ${error.message}`, { cause: error });
+  });
+}
+
+async function openModel(options: ExecutorOptions): Promise<Engine> {
+  const { path } = options;
+  const isModule = path.endsWith('.mjs');
+  try {
+    if (isModule) return await (await import('./module-engine.ts')).openModelModule(options);
+    return await (await import('./ort-session.ts')).OrtSession.open(path, options);
+  } catch (error) {
+    const who = isModule ? 'Node' : 'ONNX Runtime';
+    throw new ModelLoadError(`${who} cannot load ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }

@@ -1,6 +1,7 @@
 /** A loaded ONNX model in this process: its signature, and runs that can be stopped. */
 import { datatypeOfOnnx } from '../v2/datatypes.ts';
 import type { Tensor, TensorMetadata } from '../v2/types.ts';
+import type { Engine, RunOptions } from './engine.ts';
 import {
   cString,
   OrtError,
@@ -29,12 +30,6 @@ export interface SessionOptions {
   readonly arenaBytes: number;
 }
 
-/** Inputs and outputs, as V2 metadata describes them. */
-export interface Signature {
-  readonly inputs: readonly TensorMetadata[];
-  readonly outputs: readonly TensorMetadata[];
-}
-
 /** ORT_LOGGING_LEVEL_FATAL: every error reaches its caller as a status. */
 const LOG_FATAL = 4;
 let environment: Pointer | undefined;
@@ -52,22 +47,8 @@ function environmentOf({ arenaBytes }: SessionOptions): Pointer {
   return environment;
 }
 
-/** What stops a run: ONNX Runtime looks at it between two nodes. */
-export class RunToken {
-  readonly options = ortOut('CreateRunOptions');
-  #ended = false;
-
-  terminate(): void {
-    if (!this.#ended) ort('RunOptionsSetTerminate', this.options);
-  }
-
-  end(): void {
-    this.#ended = true;
-    release('ReleaseRunOptions', this.options);
-  }
-}
-
-export class OrtSession implements Signature {
+export class OrtSession implements Engine {
+  readonly explains = false;
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
   readonly #session: Pointer;
@@ -111,13 +92,16 @@ export class OrtSession implements Signature {
 
   /**
    * Runs the model off the event loop. An output that has no value is left out.
-   * @throws OrtError, also when `token` stopped it.
+   * @throws OrtError, also when `signal` stopped it: ONNX Runtime looks between two nodes.
    */
   async run(
     inputs: readonly Tensor[],
     outputs: readonly string[],
-    token: RunToken,
+    { signal }: RunOptions,
   ): Promise<Tensor[]> {
+    const options = ortOut('CreateRunOptions');
+    const stop = () => ort('RunOptionsSetTerminate', options);
+    signal?.addEventListener('abort', stop, { once: true });
     const feeds = new BigUint64Array(inputs.length);
     const results = new BigUint64Array(outputs.length);
     try {
@@ -129,7 +113,7 @@ export class OrtSession implements Signature {
       await ortAsync(
         'Run',
         this.#session,
-        token.options,
+        options,
         inputNames,
         feeds,
         feeds.length,
@@ -141,6 +125,8 @@ export class OrtSession implements Signature {
         .map((name, i) => fromValue(name, results[i] as Pointer))
         .filter((tensor) => tensor !== undefined);
     } finally {
+      signal?.removeEventListener('abort', stop);
+      release('ReleaseRunOptions', options);
       for (const value of [...feeds, ...results]) release('ReleaseValue', value);
     }
   }

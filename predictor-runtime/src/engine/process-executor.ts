@@ -3,9 +3,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Tensor } from '../v2/types.ts';
+import type { RunOptions, Signature } from './engine.ts';
 import { type Executor, ExecutorError, type ExecutorOptions, ModelLoadError } from './executor.ts';
-import type { FromExecutor, ToExecutor } from './executor-messages.ts';
-import type { Signature } from './ort-session.ts';
+import { type FromExecutor, fromClone, type ToExecutor } from './executor-messages.ts';
 
 /** Beside this file, compiled or not. */
 const PROGRAM = fileURLToPath(import.meta.url).replace(
@@ -14,6 +14,10 @@ const PROGRAM = fileURLToPath(import.meta.url).replace(
 );
 const PAGE_BYTES = 4096;
 const MEMORY_CHECK_MS = 250;
+/** ONNX Runtime stops between two nodes; a loop in JavaScript, and a kernel that hangs, never do. */
+const CANCEL_GRACE_MS = 1000;
+
+type Loaded = Extract<FromExecutor, { kind: 'loaded' }>;
 
 interface Run {
   readonly resolve: (outputs: Tensor[]) => void;
@@ -22,6 +26,7 @@ interface Run {
 
 export class ProcessExecutor implements Executor {
   readonly signature: Signature;
+  readonly explains: boolean;
   /** Resolves with the reason when the process ends, asked to or not. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
@@ -31,9 +36,10 @@ export class ProcessExecutor implements Executor {
   #killed: string | undefined;
   #nextId = 0;
 
-  private constructor(child: ChildProcess, signature: Signature, { memoryBytes }: ExecutorOptions) {
+  private constructor(child: ChildProcess, loaded: Loaded, { memoryBytes }: ExecutorOptions) {
     this.#child = child;
-    this.signature = signature;
+    this.signature = loaded.signature;
+    this.explains = loaded.explains;
     child.on('message', (message: FromExecutor) => this.#receive(message));
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
@@ -65,9 +71,9 @@ export class ProcessExecutor implements Executor {
       env: { ...process.env, UV_THREADPOOL_SIZE: String(concurrency + 1) },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    const { promise, resolve, reject } = Promise.withResolvers<Signature>();
+    const { promise, resolve, reject } = Promise.withResolvers<Loaded>();
     child.once('message', (message: FromExecutor) => {
-      if (message.kind === 'loaded') resolve(message.signature);
+      if (message.kind === 'loaded') resolve(message);
       else reject(new ModelLoadError('message' in message ? message.message : message.kind));
     });
     child.once('error', reject);
@@ -76,9 +82,7 @@ export class ProcessExecutor implements Executor {
       reject(new ModelLoadError(`${options.path}: the process that loads it ended with ${end}`));
     };
     child.once('exit', onExit);
-    const { path, threads, arenaBytes, memoryBytes } = options;
-    const load: ToExecutor = { kind: 'load', options: { path, threads, arenaBytes, memoryBytes } };
-    child.send(load);
+    child.send({ kind: 'load', options } satisfies ToExecutor);
     try {
       const executor = new ProcessExecutor(child, await promise, options);
       child.off('exit', onExit);
@@ -110,17 +114,24 @@ export class ProcessExecutor implements Executor {
   run(
     inputs: readonly Tensor[],
     outputs: readonly string[],
-    signal?: AbortSignal,
+    { signal, method }: RunOptions = {},
   ): Promise<Tensor[]> {
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<Tensor[]>();
     if (!this.#child.connected) return Promise.reject(new ExecutorError('died', 'is not running'));
     this.#runs.set(id, { resolve, reject });
-    this.#send({ kind: 'run', id, inputs, outputs });
+    this.#send({ kind: 'run', id, inputs, outputs, method });
     if (signal === undefined) return promise;
-    const cancel = () => this.#send({ kind: 'cancel', id });
+    let overdue: NodeJS.Timeout | undefined;
+    const cancel = () => {
+      this.#send({ kind: 'cancel', id });
+      overdue = setTimeout(() => this.kill('did not stop a cancelled run'), CANCEL_GRACE_MS);
+    };
     signal.addEventListener('abort', cancel, { once: true });
-    return promise.finally(() => signal.removeEventListener('abort', cancel));
+    return promise.finally(() => {
+      clearTimeout(overdue);
+      signal.removeEventListener('abort', cancel);
+    });
   }
 
   /** Ends the process at once; runs under way fail with `reason`. */
@@ -146,13 +157,4 @@ export class ProcessExecutor implements Executor {
     if (message.kind === 'done') run?.resolve([...message.outputs].map(fromClone));
     else run?.reject(new ExecutorError(message.failure, message.message));
   }
-}
-
-/** Structured clones turn a Buffer into a plain Uint8Array. */
-function fromClone(tensor: Tensor): Tensor {
-  if (!Array.isArray(tensor.data)) return tensor;
-  const data = tensor.data.map(({ buffer, byteOffset, byteLength }) =>
-    Buffer.from(buffer, byteOffset, byteLength),
-  );
-  return { ...tensor, data };
 }

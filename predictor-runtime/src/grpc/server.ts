@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import {
   type handleUnaryCall,
+  type Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
@@ -12,6 +13,8 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
+import type { Gate } from '../access/gate.ts';
+import type { TlsMaterial } from '../access/tls.ts';
 import { type DataPlane, parseVersionChoice } from '../dataplane.ts';
 import { ERROR_TABLE, InferenceError } from '../errors.ts';
 import { type Logger, logSettings, setLogSettings } from '../log.ts';
@@ -39,6 +42,8 @@ export interface GrpcOptions {
   readonly log: Logger;
   /** Larger messages are refused with RESOURCE_EXHAUSTED. */
   readonly maxBodyBytes: number;
+  readonly gate: Gate;
+  readonly tls?: TlsMaterial;
 }
 
 interface Named {
@@ -85,7 +90,16 @@ export class GrpcServer {
   /** Listens; returns the port. @throws Error when it cannot. */
   async listen(host: string, port: number): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    this.#server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
+    const { tls } = this.#options;
+    const credentials =
+      tls === undefined
+        ? ServerCredentials.createInsecure()
+        : ServerCredentials.createSsl(
+            tls.ca ?? null,
+            [{ private_key: tls.key, cert_chain: tls.cert }],
+            tls.ca !== undefined,
+          );
+    this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) =>
       error === null ? resolve(bound) : reject(error),
     );
     return promise;
@@ -192,7 +206,8 @@ export class GrpcServer {
   #stream(call: ServerDuplexStream<InferMessage, object>): void {
     const running = new Set<Promise<void>>();
     call.on('data', (message: InferMessage) => {
-      const answer = this.#infer(message, call)
+      const answer = this.#admit(call, message)
+        .then(() => this.#infer(message, call))
         .then(
           (response) => ({ infer_response: response }),
           (error) => ({
@@ -217,11 +232,22 @@ export class GrpcServer {
   ): handleUnaryCall<Request, object> {
     return async (call, callback) => {
       try {
+        await this.#admit(call, call.request);
         callback(null, await method(call.request, call));
       } catch (error) {
         callback(this.#told(error));
       }
     };
+  }
+
+  async #admit(call: { metadata: Metadata; getPath(): string }, request: unknown): Promise<void> {
+    const { gate } = this.#options;
+    if (gate.isOpen) return;
+    const { name, model_name = name } = request as { name?: string; model_name?: string };
+    const path = call.getPath();
+    const headers = call.metadata.getMap() as Record<string, string>;
+    const method = path.slice(path.lastIndexOf('/') + 1);
+    await gate.admit({ transport: 'grpc', method, path, headers, model: model_name || undefined });
   }
 
   /** What a caller is told of an error; what is no domain error is logged. */

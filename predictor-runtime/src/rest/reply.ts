@@ -1,5 +1,8 @@
 /** What a REST handler gives back, and what it is given. */
 import type { IncomingMessage } from 'node:http';
+import type { Gate } from '../access/gate.ts';
+import type { ServerPlugin } from '../access/server-plugin.ts';
+import type { TlsMaterial } from '../access/tls.ts';
 import type { DataPlane } from '../dataplane.ts';
 import { ERROR_TABLE, InferenceError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -13,6 +16,11 @@ export interface RestOptions {
   readonly log: Logger;
   /** Larger request bodies are answered 413. */
   readonly maxBodyBytes: number;
+  readonly gate: Gate;
+  readonly plugins: readonly ServerPlugin[];
+  /** Origins of pages that may call; `*` is all. */
+  readonly corsOrigins: readonly string[];
+  readonly tls?: TlsMaterial;
 }
 
 export interface Reply {

@@ -1,7 +1,10 @@
 /** HTTP/1.1 on bare node:http: route, delegate, and write the answer or the error. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { answerEncoding, compress } from './body.ts';
+import { allowOrigin } from './cors.ts';
 import { JSON_LENGTH } from './inference.ts';
+import { pluginRoutes } from './plugin-routes.ts';
 import { errorReply, type Reply, type RestOptions } from './reply.ts';
 import { REPOSITORY_ROUTES } from './repository.ts';
 import { Router } from './router.ts';
@@ -9,39 +12,65 @@ import { SERVER_ROUTES } from './server-routes.ts';
 import { V1_ROUTES } from './v1.ts';
 import { V2_ROUTES } from './v2.ts';
 
-const ROUTER = new Router(SERVER_ROUTES, V2_ROUTES, V1_ROUTES, REPOSITORY_ROUTES);
+/** Probes and scrapers have no credentials. */
+const OPEN_PATHS = new Set(['/', '/v2/health/live', '/v2/health/ready', '/metrics']);
 
-/** The HTTP server; the caller listens and closes. */
+/** The HTTP or, with certificates, HTTPS server; the caller listens and closes. @throws Error of a plugin's routes. */
 export function restServer(options: RestOptions): Server {
-  const server = createServer((req, res) => {
-    void answer(req, res, options);
-  });
+  const router = new Router(
+    pluginRoutes(options.plugins),
+    SERVER_ROUTES,
+    V2_ROUTES,
+    V1_ROUTES,
+    REPOSITORY_ROUTES,
+  );
+  const listener = (req: IncomingMessage, res: ServerResponse) => {
+    void answer(req, res, { ...options, router });
+  };
+  const { tls } = options;
+  const server =
+    tls === undefined
+      ? createServer(listener)
+      : createSecureServer({ ...tls, requestCert: tls.ca !== undefined }, listener);
   // Above Envoy's idle timeout of an upstream connection, so that the router closes first.
   server.keepAliveTimeout = 65 * 60 * 1000;
   server.requestTimeout = 0;
   return server;
 }
 
-async function answer(req: IncomingMessage, res: ServerResponse, options: RestOptions) {
+async function answer(
+  req: IncomingMessage,
+  res: ServerResponse,
+  options: RestOptions & { router: Router },
+) {
   const controller = new AbortController();
   res.once('close', () => {
     if (!res.writableFinished) controller.abort();
   });
   let reply: Reply;
   try {
-    const [path = '/', query = ''] = (req.url ?? '/').split('?', 2);
-    const { handler, params } = ROUTER.find(req.method ?? 'GET', path);
-    const exchange = {
-      req,
-      params,
-      query: new URLSearchParams(query),
-      signal: controller.signal,
-    };
-    reply = await handler(exchange, options);
+    reply = allowOrigin(req, res, options.corsOrigins)
+      ? { status: 204, body: '' }
+      : await handle(req, controller.signal, options);
   } catch (error) {
     reply = errorReply(error, options.log);
   }
   await write(req, res, reply, options);
+}
+
+async function handle(
+  req: IncomingMessage,
+  signal: AbortSignal,
+  options: RestOptions & { router: Router },
+): Promise<Reply> {
+  const [path = '/', query = ''] = (req.url ?? '/').split('?', 2);
+  const method = req.method ?? 'GET';
+  const { handler, params } = options.router.find(method, path);
+  if (!options.gate.isOpen && !OPEN_PATHS.has(path)) {
+    const headers = req.headers as Record<string, string>;
+    await options.gate.admit({ transport: 'http', method, path, headers, model: params.name });
+  }
+  return handler({ req, params, query: new URLSearchParams(query), signal }, options);
 }
 
 async function write(
@@ -63,6 +92,7 @@ async function write(
   res.setHeader('Content-Length', encoding === undefined ? size : body.length);
   // As in requests, it counts the bytes before compression.
   if (reply.jsonLength !== undefined) res.setHeader(JSON_LENGTH, reply.jsonLength);
+  if (reply.status === 401) res.setHeader('WWW-Authenticate', 'Bearer');
   if (reply.status === 503 || reply.status === 429) res.setHeader('Retry-After', '1');
   if (dataPlane.draining || !req.complete) res.setHeader('Connection', 'close');
   res.end(body);

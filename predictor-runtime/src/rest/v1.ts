@@ -1,7 +1,6 @@
 /** V1 over REST: TensorFlow Serving's dialect and KServe's in one. Sources: their REST API pages. */
 import type { DataPlane } from '../dataplane.ts';
 import { parseVersionChoice } from '../dataplane.ts';
-import { InferenceError } from '../errors.ts';
 import type { Servable, VersionChoice } from '../serving/manager.ts';
 import { decodeExamples, encodeClassifications, encodeRegressions } from '../v1/examples.ts';
 import { signatureDef } from '../v1/metadata.ts';
@@ -27,16 +26,28 @@ function targetOf(exchange: Exchange): Target {
   return { name: nameOf(exchange), choice: choiceOf(exchange) };
 }
 
-const predict: Handler = (exchange, options) => {
+const predict: Handler = (exchange, options) => answer(exchange, options, 'predictions');
+
+const explain: Handler = (exchange, options) => answer(exchange, options, 'explanations');
+
+/** @param rows name of the answer's rows: what the model says, or what its explainer does */
+function answer(
+  exchange: Exchange,
+  options: RestOptions,
+  rows: 'predictions' | 'explanations',
+): Promise<Reply> {
   const target = targetOf(exchange);
   const { name, choice } = target;
   const { dataPlane } = options;
   return inference(target, exchange, options, async (body, call) => {
     const { request, form } = decodePredict(body.toString(), dataPlane.metadata(name, choice));
-    const response = await dataPlane.infer(name, choice, request, call);
-    return { status: 200, body: encodePredict(response, form) };
+    const response =
+      rows === 'explanations'
+        ? await dataPlane.explain(name, choice, request, call)
+        : await dataPlane.infer(name, choice, request, call);
+    return { status: 200, body: encodePredict(response, form, rows) };
   });
-};
+}
 
 const classify: Handler = (exchange, options) =>
   examples(exchange, options, (scores) => {
@@ -60,12 +71,6 @@ function examples(
     return { status: 200, body: encode(outputs[0] as Tensor) };
   });
 }
-
-const explain: Handler = (exchange, { dataPlane }) => {
-  const name = nameOf(exchange);
-  dataPlane.modelNotReadyReason(name);
-  throw new InferenceError('UNIMPLEMENTED', `model '${name}' has no explainer`);
-};
 
 /** TensorFlow Serving's word for a phase. */
 const STATES: Record<Servable['phase'], string> = {

@@ -87,6 +87,7 @@ class EnsembleModel implements Model {
   readonly config: ModelConfig;
   readonly statistics = new Statistics();
   readonly pending = 0;
+  readonly explains = false;
   readonly #manager: ModelManager;
 
   constructor({ config, manager }: EnsembleOptions, metadata: ModelMetadata) {

@@ -103,6 +103,20 @@ export class ModelManager {
     return this.#settle(name, stream);
   }
 
+  /**
+   * Lets one version go.
+   * @throws InferenceError NOT_FOUND; CONFLICT when it is the default one and others are there
+   */
+  async withdraw(name: string, version: number): Promise<void> {
+    this.#available(name, { version });
+    const others = this.servables(name).filter((servable) => servable.version !== version);
+    if (others.length > 0 && this.defaultVersion(name) === version) {
+      const text = `version ${version} of model '${name}' is the default one: set another first`;
+      throw new InferenceError('CONFLICT', text);
+    }
+    await this.aspire(name, others, this.labels(name));
+  }
+
   /** Makes a version that failed be tried again at the next `aspire`. */
   forgetFailures(name: string): void {
     const stream = this.#streams.get(name);

@@ -11,6 +11,8 @@ export interface Model {
   readonly statistics: Statistics;
   /** Requests that wait for an executor. */
   readonly pending: number;
+  /** True when it answers V1's `explain`. */
+  readonly explains: boolean;
   /** Names of the classes of an output that has them. */
   classLabels(output: string): readonly string[];
   /** Memory of its own, in bytes. */

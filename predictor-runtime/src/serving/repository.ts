@@ -27,6 +27,8 @@ export interface RepositoryOptions {
   readonly defaults: ModelConfig;
   readonly manager: ModelManager;
   readonly log: Logger;
+  /** Brings the model of a storage URI here, and returns its folder. @throws InferenceError. */
+  fetch(uri: string, name: string): Promise<string>;
   /** Makes the loader of a version. */
   loader(version: { name: string; modelDir: string; dir: string; config: ModelConfig }): Loader;
 }
@@ -62,6 +64,8 @@ export class ModelRepository {
   readonly #unreadable = new Map<string, string>();
   /** Folders of models that came with a load request. */
   readonly #overrides = new Map<string, string>();
+  /** Models that the management API added. */
+  readonly #registered = new Map<string, ModelEntry>();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -162,6 +166,34 @@ export class ModelRepository {
     await Promise.all(models.map((model) => manager.aspire(model, [])));
   }
 
+  /**
+   * Adds a model by the name of a folder in the repository, or from a storage URI that is allowed, and loads it.
+   * @throws InferenceError CONFLICT when there is one of that name; INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+   */
+  async register(name: string, url: string): Promise<void> {
+    this.#mustBeExplicit();
+    const { manager, fetch } = this.#options;
+    if (!/^[\w][\w.-]*$/.test(name)) throw invalid(`model_name: '${name}' is no name for a model`);
+    if (manager.servables(name).some(({ phase }) => phase !== 'failed')) {
+      throw new InferenceError('CONFLICT', `model '${name}' is registered already`);
+    }
+    const listed = (await this.#options.list()).find((model) => model.name === url);
+    const dir = listed?.dir ?? (await fetch(url, name));
+    this.#registered.set(name, { ...listed, name, dir });
+    await this.load(name);
+  }
+
+  /** Unloads a model or one of its versions. @throws InferenceError as `unload`; CONFLICT for the default version. */
+  async unregister(name: string, version?: number): Promise<void> {
+    if (version === undefined) {
+      await this.unload(name);
+      this.#registered.delete(name);
+      return;
+    }
+    this.#mustBeExplicit();
+    await this.#options.manager.withdraw(name, version);
+  }
+
   #mustBeExplicit(): void {
     const { mode } = this.#options;
     if (mode === 'explicit') return;
@@ -183,7 +215,8 @@ export class ModelRepository {
       if (override.config === undefined) throw invalid("parameters: 'file:…' needs a 'config' too");
       return { name, dir: await this.#write(name, override.files) };
     }
-    const found = (await this.#options.list()).find((model) => model.name === name);
+    const listed = await this.#options.list();
+    const found = this.#registered.get(name) ?? listed.find((model) => model.name === name);
     if (found === undefined) {
       throw invalid(`failed to load '${name}': no such model in the repository`);
     }

@@ -2,6 +2,7 @@
  * The queue before a model version's executors: bounded, by priority, with deadlines; and its batcher. Each request is
  * answered once: with its outputs, or with the reason why not.
  */
+import type { Method } from '../engine/engine.ts';
 import { ExecutorError } from '../engine/executor.ts';
 import type { ExecutorPool } from '../engine/executor-pool.ts';
 import { InferenceError } from '../errors.ts';
@@ -29,6 +30,7 @@ export interface Job {
   readonly timeoutMs?: number;
   /** Aborted when the caller has left. */
   readonly signal?: AbortSignal;
+  readonly method?: Method;
 }
 
 export interface SchedulerOptions {
@@ -92,7 +94,8 @@ export class Scheduler {
     resolve: (outputs: Tensor[]) => void,
     reject: (error: InferenceError) => void,
   ): void {
-    const { queue, batch, statistics, name } = this.#options;
+    const { queue, statistics, name } = this.#options;
+    const batch = job.method === 'explain' ? undefined : this.#options.batch;
     const enqueuedAt = performance.now();
     const bytes = job.inputs.reduce((sum, { data }) => sum + byteLength(data), 0);
     const full =
@@ -263,7 +266,7 @@ export class Scheduler {
     const outputs =
       batch !== undefined && first.rows !== undefined && total > batch.maxRows
         ? await this.#runInParts(inputs, first.outputs, { total, maxRows: batch.maxRows, signal })
-        : await this.#options.pool.run(inputs, first.outputs, signal);
+        : await this.#options.pool.run(inputs, first.outputs, { signal, method: first.method });
     const ended = performance.now();
     times.infer = ended - start - times.input;
     const parts = entries.length === 1 ? [outputs] : split(outputs, rows);
@@ -281,7 +284,7 @@ export class Scheduler {
     const parts: Tensor[][] = [];
     for (let start = 0; start < total; start += maxRows) {
       const end = Math.min(start + maxRows, total);
-      const outputs = await this.#options.pool.run(slice(inputs, start, end), names, signal);
+      const outputs = await this.#options.pool.run(slice(inputs, start, end), names, { signal });
       const odd = outputs.find(({ shape }) => shape[0] !== end - start);
       if (odd !== undefined) {
         throw new ExecutorError(

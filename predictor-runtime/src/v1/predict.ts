@@ -125,7 +125,11 @@ function bytes(value: unknown, path: string): unknown {
 }
 
 /** @throws InferenceError INVALID_ARGUMENT when rows are asked for and an output has no row for each. */
-export function encodePredict(response: InferResponse, form: PredictRequest['form']): string {
+export function encodePredict(
+  response: InferResponse,
+  form: PredictRequest['form'],
+  name: 'predictions' | 'explanations' = 'predictions',
+): string {
   const { outputs } = response;
   if (form === 'columns') {
     const columns = outputs.map((output) => `${JSON.stringify(output.name)}:${nested(output)}`);
@@ -145,7 +149,7 @@ export function encodePredict(response: InferResponse, form: PredictRequest['for
     const fields = outputs.map(({ name }, i) => `${JSON.stringify(name)}:${byOutput[i]?.[row]}`);
     return `{${fields.join(',')}}`;
   });
-  return `{"predictions":[${predictions.join(',')}]}`;
+  return `{"${name}":[${predictions.join(',')}]}`;
 }
 
 /** The JSON text of a tensor, nested as its shape. */

@@ -1,4 +1,4 @@
-/** ONNX models: from the folder of a version to executors with a queue before them. */
+/** From the folder of a version to executors with a queue before them: ONNX models, and models in JavaScript. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelLoadError } from '../engine/executor.ts';
@@ -22,10 +22,12 @@ export interface EngineOptions {
   readonly arenaBytes: number;
   /** Resident memory, in bytes, beyond which an executor's process is replaced; 0 is none. */
   readonly executorMemoryBytes: number;
+  /** Modules beside a model may run: they are code of whoever wrote the model. */
+  readonly allowModelCode: boolean;
   readonly log: Logger;
 }
 
-export interface OnnxLoaderOptions {
+export interface ModelLoaderOptions {
   readonly name: string;
   /** Folder of the model; `dir` is that of the version, which may be the same. */
   readonly modelDir: string;
@@ -39,10 +41,10 @@ const FILE_TO_MEMORY = 1.2;
 /** A process with the engine in it, before it loads anything. */
 const PROCESS_BYTES = 64 << 20;
 
-export class OnnxLoader implements Loader {
-  readonly #options: OnnxLoaderOptions;
+export class ModelLoader implements Loader {
+  readonly #options: ModelLoaderOptions;
 
-  constructor(options: OnnxLoaderOptions) {
+  constructor(options: ModelLoaderOptions) {
     this.#options = options;
   }
 
@@ -62,19 +64,31 @@ export class OnnxLoader implements Loader {
   async load(): Promise<Model> {
     const { name, modelDir, dir, config, engine } = this.#options;
     const path = await findModelFile(dir, config.file);
+    const plugin = await findPlugin(dir, modelDir);
+    if ((plugin !== undefined || isModule(path)) && !engine.allowModelCode) {
+      throw new ModelLoadError(
+        `the model brings code, ${plugin ?? path}: start the server with --allow_model_code to let it run`,
+      );
+    }
     const pool = await ExecutorPool.start({
-      path,
-      threads: config.threads ?? engine.threads,
-      arenaBytes: engine.arenaBytes,
-      memoryBytes: engine.executorMemoryBytes,
+      executor: {
+        path,
+        plugin,
+        dir,
+        parameters: config.parameters,
+        threads: config.threads ?? engine.threads,
+        arenaBytes: engine.arenaBytes,
+        memoryBytes: engine.executorMemoryBytes,
+      },
       concurrency: engine.concurrency,
       workers: config.workers,
-      placement: await this.#placement(path),
+      placement: plugin === undefined ? await this.#placement(path) : 'process',
       log: engine.log,
     });
     try {
       const { inputs, outputs } = pool.signature;
-      const metadata = { name, platform: 'onnxruntime_onnx', inputs, outputs };
+      const platform = isModule(path) ? 'javascript' : 'onnxruntime_onnx';
+      const metadata = { name, platform, inputs, outputs };
       checkDeclared(config, metadata);
       for (const request of await warmupRequests({ modelDir, config, metadata })) {
         await pool.runOnEach(request.inputs, request.outputs).catch((error: Error) => {
@@ -82,7 +96,7 @@ export class OnnxLoader implements Loader {
         });
       }
       const labels = await readClassLabels(modelDir, config.outputs);
-      return new OnnxModel({ metadata, config, pool, labels });
+      return new LoadedModel({ metadata, config, pool, labels });
     } catch (error) {
       await pool.close();
       throw error;
@@ -91,28 +105,29 @@ export class OnnxLoader implements Loader {
 
   async #placement(path: string): Promise<'inline' | 'process'> {
     const { placement } = this.#options.config;
+    if (isModule(path)) return 'process';
     if (placement !== 'auto') return placement;
     return (await isHarmless(path)) ? 'inline' : 'process';
   }
 }
 
-interface OnnxModelParts {
+interface LoadedParts {
   readonly metadata: ModelMetadata;
   readonly config: ModelConfig;
   readonly pool: ExecutorPool;
   readonly labels: ReadonlyMap<string, readonly string[]>;
 }
 
-class OnnxModel implements Model {
+class LoadedModel implements Model {
   readonly metadata: ModelMetadata;
   readonly config: ModelConfig;
   readonly statistics = new Statistics();
   readonly #pool: ExecutorPool;
   readonly #scheduler: Scheduler;
-  readonly #labels: OnnxModelParts['labels'];
+  readonly #labels: LoadedParts['labels'];
   readonly #outputNames: readonly string[];
 
-  constructor({ metadata, config, pool, labels }: OnnxModelParts) {
+  constructor({ metadata, config, pool, labels }: LoadedParts) {
     this.metadata = metadata;
     this.config = config;
     this.#pool = pool;
@@ -143,6 +158,10 @@ class OnnxModel implements Model {
     return this.#pool.scale(workers);
   }
 
+  get explains(): boolean {
+    return this.#pool.explains;
+  }
+
   infer(job: Job): Promise<Tensor[]> {
     const outputs = job.outputs.length > 0 ? job.outputs : this.#outputNames;
     return this.#scheduler.submit({ ...job, outputs });
@@ -153,6 +172,23 @@ class OnnxModel implements Model {
   }
 }
 
+/** A model in JavaScript, and one that goes around the model beside it. */
+const MODULE = 'model.mjs';
+const PLUGIN = 'plugin.mjs';
+
+function isModule(path: string): boolean {
+  return path.endsWith('.mjs');
+}
+
+/** The plugin of a version, or that of all versions. */
+async function findPlugin(...dirs: readonly string[]): Promise<string | undefined> {
+  for (const dir of dirs) {
+    const path = join(dir, PLUGIN);
+    if ((await stat(path).catch(() => undefined))?.isFile()) return path;
+  }
+  return undefined;
+}
+
 /**
  * The model's file in a version's folder: the one that the configuration names, `model.onnx`, or the only one.
  * It may be a folder that holds it and its external data (Triton).
@@ -161,7 +197,7 @@ async function findModelFile(dir: string, wanted?: string): Promise<string> {
   const entries = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
     throw new ModelLoadError(`model folder ${dir} cannot be read: ${error.message}`);
   });
-  const candidates = entries.filter((entry) => entry.endsWith('.onnx')).sort();
+  const candidates = entries.filter((name) => name.endsWith('.onnx') || name === MODULE).sort();
   const file = wanted ?? (candidates.includes('model.onnx') ? 'model.onnx' : candidates[0]);
   if (file === undefined || (wanted !== undefined && !entries.includes(wanted))) {
     const found = entries.length === 0 ? 'it is empty' : `it holds ${entries.slice(0, 10)}`;

@@ -1,0 +1,30 @@
+/** What runs in an executor: ONNX Runtime, a model written in JavaScript, or a plugin around either. */
+import type { Tensor, TensorMetadata } from '../v2/types.ts';
+
+/** Inputs and outputs, as V2 metadata describes them. */
+export interface Signature {
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+}
+
+/** `explain` is V1's: what it gives is the model's own business. */
+export type Method = 'infer' | 'explain';
+
+export interface RunOptions {
+  /** Aborted when nobody wants the answer any more. */
+  readonly signal?: AbortSignal;
+  readonly method?: Method;
+}
+
+export interface Engine extends Signature {
+  /** True when it answers `explain`. */
+  readonly explains: boolean;
+  /** The wanted outputs; one that has no value is left out. @throws Error. */
+  run(
+    inputs: readonly Tensor[],
+    outputs: readonly string[],
+    options: RunOptions,
+  ): Promise<Tensor[]>;
+  /** Frees the model. No run may be under way. */
+  close(): void;
+}

@@ -1,0 +1,282 @@
+/** The queue and the batcher: bounded, by priority, with deadlines; a bad request harms only itself. */
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { concat, decide, signatureOf, split } from '../src/serving/batch.ts';
+import type { Tensor } from '../src/v2/types.ts';
+import { RepositoryFolder } from './repository-folder.ts';
+import { type Answer, call, eventually, withServer } from './server.ts';
+
+const loop = (trips: number, more: object = {}) => ({
+  inputs: [
+    { name: 'trips', datatype: 'INT64', shape: [], data: [trips] },
+    { name: 'x', datatype: 'FP32', shape: [1], data: [0] },
+  ],
+  ...more,
+});
+const add = (rows: number, first = 0) => ({
+  inputs: ['a', 'b'].map((name) => ({
+    name,
+    datatype: 'INT32',
+    shape: [rows, 4],
+    data: Array.from({ length: rows * 4 }, (_, i) => first + i),
+  })),
+});
+
+async function pending(url: string, model: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const line = new RegExp(
+    `nv_inference_pending_request_count\\{model="${model}",version="1"\\} (\\d+)`,
+  );
+  return Number(line.exec(text)?.[1]);
+}
+
+describe('what goes into a batch', () => {
+  const policy = { maxRows: 8, preferredRows: [], maxDelayMs: 10 };
+  for (const [title, state, more, decision] of [
+    ['an idle executor never waits', { rows: [1], waitedMs: 0, idle: true }, {}, { send: 1 }],
+    ['a busy one waits for company', { rows: [1], waitedMs: 4, idle: false }, {}, { waitMs: 6 }],
+    [
+      'until the oldest has waited enough',
+      { rows: [1, 1], waitedMs: 10, idle: false },
+      {},
+      { send: 2 },
+    ],
+    ['a full batch goes', { rows: [4, 4, 1], waitedMs: 0, idle: false }, {}, { send: 2 }],
+    [
+      'what does not fit waits for the next',
+      { rows: [4, 5], waitedMs: 0, idle: false },
+      {},
+      { send: 1 },
+    ],
+    [
+      'a request of too many rows goes alone',
+      { rows: [9, 1], waitedMs: 0, idle: false },
+      {},
+      { send: 1 },
+    ],
+    [
+      'a preferred size goes',
+      { rows: [2, 2, 1], waitedMs: 0, idle: false },
+      { preferredRows: [4] },
+      { send: 2 },
+    ],
+    [
+      'the largest reached of them',
+      { rows: [2, 2, 1], waitedMs: 0, idle: true },
+      { preferredRows: [2, 4, 8] },
+      { send: 2 },
+    ],
+    [
+      'all when overdue',
+      { rows: [2, 2, 1], waitedMs: 10, idle: false },
+      { preferredRows: [4, 8] },
+      { send: 3 },
+    ],
+    [
+      'without delay nobody waits',
+      { rows: [1], waitedMs: 0, idle: false },
+      { maxDelayMs: 0 },
+      { send: 1 },
+    ],
+  ] as const) {
+    it(title, () => {
+      expect(decide(state, { ...policy, ...more })).to.deep.equal(decision);
+    });
+  }
+
+  it('comes apart as it was put together', () => {
+    const row = fc.record({ a: fc.integer({ min: -9, max: 9 }), s: fc.string() });
+    fc.assert(
+      fc.property(fc.array(fc.array(row), { minLength: 1, maxLength: 5 }), (requests) => {
+        const inputs = requests.map((rows): Tensor[] => [
+          {
+            name: 'a',
+            datatype: 'INT8',
+            shape: [rows.length, 1],
+            data: Int8Array.from(rows, ({ a }) => a),
+          },
+          {
+            name: 's',
+            datatype: 'BYTES',
+            shape: [rows.length],
+            data: rows.map(({ s }) => Buffer.from(s)),
+          },
+        ]);
+        const parts = split(
+          concat(inputs),
+          requests.map(({ length }) => length),
+        );
+        const plain = (tensors: readonly Tensor[]) =>
+          tensors.map(({ data, shape }) => [shape, Array.from(data as Buffer[], String)]);
+        expect(parts?.map(plain)).to.deep.equal(inputs.map(plain));
+      }),
+    );
+  });
+
+  it('has one signature, whatever the order of the inputs', () => {
+    const a: Tensor = { name: 'a', datatype: 'INT8', shape: [1, 2], data: new Int8Array(2) };
+    const b: Tensor = { name: 'b', datatype: 'INT8', shape: [1], data: new Int8Array(1) };
+    expect(signatureOf([a, b], ['y'])).to.equal(signatureOf([b, { ...a, shape: [5, 2] }], ['y']));
+    expect(signatureOf([a], ['y'])).not.to.equal(signatureOf([{ ...a, shape: [1, 3] }], ['y']));
+    expect(signatureOf([a], ['y'])).not.to.equal(signatureOf([a], ['z']));
+  });
+});
+
+describe('the queue', () => {
+  it('refuses what it has no room for with 429, and answers the rest', async () => {
+    using folder = new RepositoryFolder({ l: { model: 'loop_n' } });
+    const config = { modelRepository: [folder.dir], concurrency: 1, queueSize: 3 };
+    await withServer(config, async (url) => {
+      const answers: Answer[] = await Promise.all(
+        Array.from({ length: 8 }, () => call(`${url}/v2/models/l/infer`, loop(100_000))),
+      );
+      const statuses = answers.map(({ status }) => status).sort();
+      expect(statuses).to.deep.equal([200, 200, 200, 200, 429, 429, 429, 429]);
+      const refused = answers.find(({ status }) => status === 429);
+      expect(refused?.json.error).to.equal(
+        "model 'l' is overloaded: 3 requests wait; try again later",
+      );
+      const text = await (await fetch(`${url}/metrics`)).text();
+      expect(text).to.contain(
+        'nv_inference_request_failure{model="l",version="1",reason="REJECTED"} 4',
+      );
+    });
+  });
+
+  it('serves urgent requests first', async () => {
+    using folder = new RepositoryFolder({ l: { model: 'loop_n' } });
+    const config = { modelRepository: [folder.dir], concurrency: 1, priorityLevels: 3 };
+    await withServer(config, async (url) => {
+      const order: string[] = [];
+      const send = async (title: string, priority?: number) => {
+        const parameters = priority === undefined ? {} : { priority };
+        const { status } = await call(`${url}/v2/models/l/infer`, loop(100_000, { parameters }));
+        order.push(status === 200 ? title : String(status));
+      };
+      const all = [send('running', 3)];
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      for (const [title, priority] of [
+        ['low', 3],
+        ['middle'],
+        ['urgent', 1],
+        ['urgent too', 1],
+      ] as const) {
+        all.push(send(title, priority));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      await Promise.all(all);
+      expect(order).to.deep.equal(['running', 'urgent', 'urgent too', 'middle', 'low']);
+      const { status, json } = await call(
+        `${url}/v2/models/l/infer`,
+        loop(1, { parameters: { priority: 4 } }),
+      );
+      expect([status, json.error]).to.deep.equal([
+        400,
+        'parameters.priority: expected 0 to 3, got 4',
+      ]);
+    });
+  });
+
+  it('lets go of a request whose client has left', async () => {
+    using folder = new RepositoryFolder({ l: { model: 'loop_n' } });
+    await withServer({ modelRepository: [folder.dir], concurrency: 1 }, async (url) => {
+      const first = call(`${url}/v2/models/l/infer`, loop(300_000));
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      const controller = new AbortController();
+      const body = JSON.stringify(loop(1));
+      const second = fetch(`${url}/v2/models/l/infer`, {
+        method: 'POST',
+        body,
+        signal: controller.signal,
+      });
+      await eventually(async () => (await pending(url, 'l')) === 1);
+      controller.abort();
+      await second.catch(() => undefined);
+      await eventually(async () => (await pending(url, 'l')) === 0);
+      expect((await first).status).to.equal(200);
+      const text = await (await fetch(`${url}/metrics`)).text();
+      expect(text).to.contain(
+        'nv_inference_request_failure{model="l",version="1",reason="CANCELED"} 1',
+      );
+    });
+  });
+
+  it('answers a waiting request at its deadline, not later', async () => {
+    using folder = new RepositoryFolder({ l: { model: 'loop_n' } });
+    await withServer({ modelRepository: [folder.dir], concurrency: 1 }, async (url) => {
+      const first = call(`${url}/v2/models/l/infer`, loop(500_000));
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      const { status, json } = await call(
+        `${url}/v2/models/l/infer`,
+        loop(1, { parameters: { timeout: 50_000 } }),
+      );
+      expect([status, json.error]).to.deep.equal([504, "model 'l' did not answer within 50 ms"]);
+      expect((await first).status).to.equal(200);
+      const bad = await call(
+        `${url}/v2/models/l/infer`,
+        loop(1, { parameters: { timeout: 'soon' } }),
+      );
+      expect([bad.status, bad.json.error]).to.deep.equal([
+        400,
+        'parameters.timeout: expected a whole number, got "soon"',
+      ]);
+    });
+  });
+});
+
+describe('the batcher', () => {
+  const batching = { maxBatchSize: 8, maxBatchDelayMs: 50, concurrency: 2 };
+
+  it('runs requests together and gives each its own rows', async () => {
+    using folder = new RepositoryFolder({ a: { model: 'add_two' } });
+    await withServer({ modelRepository: [folder.dir], ...batching }, async (url) => {
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, (_, i) => call(`${url}/v2/models/a/infer`, add(1 + (i % 3), i))),
+      );
+      answers.forEach(({ status, json }, i) => {
+        expect(status).to.equal(200);
+        const [sum] = json.outputs;
+        const rows = 1 + (i % 3);
+        expect(sum.shape).to.deep.equal([rows, 4]);
+        expect(sum.data).to.deep.equal(Array.from({ length: rows * 4 }, (_, k) => 2 * (i + k)));
+      });
+      const { json } = await call(`${url}/v2/models/a/stats`);
+      const [stats] = json.model_stats;
+      expect(stats.inference_count).to.equal(79);
+      expect(stats.execution_count).to.be.below(40);
+      expect(stats.inference_stats.success.count).to.equal(40);
+      const rows = stats.batch_stats.map(({ batch_size }: { batch_size: number }) => batch_size);
+      expect(Math.max(...rows)).to.be.within(3, 8);
+    });
+  });
+
+  it('splits a request of more rows than a run may have', async () => {
+    using folder = new RepositoryFolder({ a: { model: 'add_two' } });
+    await withServer({ modelRepository: [folder.dir], ...batching }, async (url) => {
+      const { json } = await call(`${url}/v2/models/a/infer`, add(21));
+      const [sum, diff] = json.outputs;
+      expect(sum.data).to.deep.equal(Array.from({ length: 84 }, (_, i) => 2 * i));
+      expect(diff.data).to.deep.equal(new Array(84).fill(0));
+    });
+  });
+
+  it('runs a failed batch again one by one', async () => {
+    using folder = new RepositoryFolder({ g: { model: 'gather' } });
+    await withServer(
+      { modelRepository: [folder.dir], ...batching, concurrency: 1 },
+      async (url) => {
+        const at = (index: number) =>
+          call(`${url}/v2/models/g/infer`, {
+            inputs: [{ name: 'index', datatype: 'INT64', shape: [1], data: [index] }],
+          });
+        const answers = await Promise.all([0, 1, 99, 2, 0, 1].map(at));
+        expect(
+          answers.map(({ status, json }) => (status === 200 ? json.outputs[0].data[0] : status)),
+        ).to.deep.equal([10, 20, 500, 30, 10, 20]);
+        expect(answers[2]?.json.error).to.match(
+          /^model 'g' failed: .*idx=99 must be within the inclusive range/,
+        );
+      },
+    );
+  });
+});

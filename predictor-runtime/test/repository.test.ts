@@ -1,0 +1,417 @@
+/** Several models in one server: folders, lists and configurations; loading and unloading by API. */
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { parseTextProto } from '../src/serving/text-proto.ts';
+import { MODEL_CONFIG } from '../src/serving/triton-schema.ts';
+import { RepositoryFolder } from './repository-folder.ts';
+import { call, eventually, withServer } from './server.ts';
+
+const ADD = {
+  inputs: ['a', 'b'].map((name) => ({
+    name,
+    datatype: 'INT32',
+    shape: [1, 4],
+    data: [1, 2, 3, 4],
+  })),
+};
+const addTwo = readFileSync(new URL('models/add_two/model.onnx', import.meta.url));
+
+describe('text format of protobuf', () => {
+  for (const [title, text, value] of [
+    [
+      'scalars, comments and separators',
+      'name: "m" # c\nmax_batch_size: 8,\nplatform: \'p\';',
+      { name: 'm', max_batch_size: 8, platform: 'p' },
+    ],
+    ['strings in pieces and escapes', 'name: "a" "b\\n\\"\\x41\\101"', { name: 'ab\n"AA' }],
+    [
+      'messages with and without a colon',
+      'version_policy: { latest { num_versions: 2 } }',
+      { version_policy: { latest: { num_versions: 2 } } },
+    ],
+    ['angle brackets', 'version_policy < all < > >', { version_policy: { all: {} } }],
+    [
+      'repeated fields',
+      'input { name: "a" dims: [ 1, -1 ] dims: 3 } input [ { name: "b" } ]',
+      { input: [{ name: 'a', dims: [1, -1, 3] }, { name: 'b' }] },
+    ],
+    [
+      'maps',
+      'parameters { key: "k" value { string_value: "v" } }',
+      { parameters: { k: { string_value: 'v' } } },
+    ],
+    ['nothing', '', {}],
+  ] as const) {
+    it(`reads ${title}`, () => {
+      expect(parseTextProto(text, MODEL_CONFIG)).to.deep.equal(value);
+    });
+  }
+
+  for (const [text, error] of [
+    ['nme: "m"', 'line 1: nme: unknown field, expected one of name, platform,'],
+    ['\n\ninput { nme: "m" }', 'line 3: input.nme: unknown field, expected one of name,'],
+    ['max_batch_size: "8"', 'line 1: max_batch_size: expected a int, got "8"'],
+    ['max_batch_size: 1.5', 'line 1: max_batch_size: expected a int, got 1.5'],
+    ['name: m', 'line 1: name: expected a string, got m'],
+    ['input {\n name: "m"', "line 2: expected '}', got the end"],
+    ['input: 5', "line 1: expected '{', got 5"],
+    ['name: "m" }', 'line 1: expected the end, got }'],
+    ['name: "m\n"', "line 1: unexpected '\"'"],
+    ['input { dims: [1 2] }', "line 1: expected ',' or ']', got 2"],
+  ]) {
+    it(`refuses ${JSON.stringify(text)}`, () => {
+      expect(() => parseTextProto(text as string, MODEL_CONFIG)).to.throw(error as string);
+    });
+  }
+});
+
+describe('a model repository', () => {
+  it('serves every folder, without any configuration', async () => {
+    using folder = new RepositoryFolder({
+      add: { model: 'add_two' },
+      'v/1': { model: 'versions/1' },
+    });
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      expect((await call(`${url}/v2/models`)).json.models.sort()).to.deep.equal(['add', 'v']);
+      expect((await call(`${url}/v2/models/add/infer`, ADD)).status).to.equal(200);
+      expect((await call(`${url}/v2/repository/index`, {})).json).to.deep.equal([
+        { name: 'add', version: '1', state: 'READY', reason: '' },
+        { name: 'v', version: '1', state: 'READY', reason: '' },
+      ]);
+      const load = await call(`${url}/v2/repository/models/add/load`, {});
+      expect([load.status, load.json.error]).to.deep.equal([
+        503,
+        "explicit model load / unload is not allowed in model control mode 'none': start the server with --model_control_mode=explicit",
+      ]);
+    });
+  });
+
+  it('answers the configuration in full', async () => {
+    using folder = new RepositoryFolder({ add: { model: 'add_two' } });
+    folder.put(
+      'add/config.pbtxt',
+      `name: "add" platform: "onnxruntime_onnx" max_batch_size: 8
+       input [ { name: "a" data_type: TYPE_INT32 dims: [ 4 ] } ]
+       output { name: "sum" data_type: TYPE_INT32 dims: 4 label_filename: "labels.txt" }
+       dynamic_batching { preferred_batch_size: [ 4, 8 ] max_queue_delay_microseconds: 500 }
+       instance_group [ { count: 2 kind: KIND_CPU } ]
+       parameters { key: "k" value { string_value: "v" } }`,
+    );
+    folder.put('add/labels.txt', 'one\ntwo\n');
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      const { json } = await call(`${url}/v2/models/add/config`);
+      expect(json).to.deep.equal({
+        name: 'add',
+        platform: 'onnxruntime_onnx',
+        backend: 'onnxruntime',
+        version_policy: { latest: { num_versions: 1 } },
+        max_batch_size: 8,
+        input: ['a', 'b'].map((name) => ({ name, data_type: 'TYPE_INT32', dims: [4] })),
+        output: [
+          { name: 'sum', data_type: 'TYPE_INT32', dims: [4], label_filename: 'labels.txt' },
+          { name: 'diff', data_type: 'TYPE_INT32', dims: [4], label_filename: '' },
+        ],
+        instance_group: [{ name: 'add', kind: 'KIND_CPU', count: 2 }],
+        default_model_filename: 'model.onnx',
+        dynamic_batching: {
+          preferred_batch_size: [4, 8],
+          max_queue_delay_microseconds: 500,
+          preserve_ordering: false,
+          priority_levels: 0,
+          default_priority_level: 0,
+        },
+        response_cache: { enable: false },
+        parameters: { k: { string_value: 'v' } },
+      });
+      const classified = await call(`${url}/v2/models/add/infer`, {
+        ...ADD,
+        outputs: [{ name: 'sum', parameters: { classification: 3 } }],
+      });
+      expect(classified.json.outputs).to.deep.equal([
+        { name: 'sum', datatype: 'BYTES', shape: [1, 3], data: ['8:3', '6:2', '4:1:two'] },
+      ]);
+    });
+  });
+
+  for (const [config, error] of [
+    ['name: "other"', "name is 'other', but the model is 'm'"],
+    ['backend: "tensorrt"', "backend: 'tensorrt' is not supported, use onnxruntime or ensemble"],
+    ['max_batch_size: -1', 'max_batch_size: expected 0 or more, got -1'],
+    ['dynamic_batching { }', 'dynamic_batching: needs a max_batch_size above 0'],
+    ['sequence_batching { }', 'line 1: sequence_batching: unknown field, expected one of'],
+    ['input { name: "z" }', "inputs 'z': the model has 'a', 'b'"],
+    ['input { name: "a" data_type: TYPE_FP32 }', "inputs 'a': is INT32 in the model, not FP32"],
+    [
+      'input { name: "a" data_type: TYPE_FLOAT }',
+      "input[0].data_type: 'TYPE_FLOAT' is not one of TYPE_BOOL",
+    ],
+    ['input { name: "a" dims: 5 }', "inputs 'a': has shape [-1,4] in the model, not [5]"],
+    ['default_model_filename: "x.onnx"', 'no x.onnx in'],
+    ['output { name: "sum" label_filename: "nope" }', "label_filename of 'sum': ENOENT"],
+    ['model_transaction_policy { decoupled: true }', 'decoupled models are not supported'],
+    [
+      'model_warmup { name: "w" inputs { key: "a" value { data_type: TYPE_INT32 dims: 3 zero_data: true } } }',
+      "warm-up request 'w' failed: ",
+    ],
+  ]) {
+    it(`says what is wrong with config.pbtxt: ${config}`, async () => {
+      using folder = new RepositoryFolder({ m: { model: 'add_two' }, ok: { model: 'add_two' } });
+      folder.put('m/config.pbtxt', config as string);
+      await withServer({ modelRepository: [folder.dir] }, async (url) => {
+        const index = (await call(`${url}/v2/repository/index`, {})).json;
+        const entry = index.find(({ name }: { name: string }) => name === 'm');
+        expect(entry).to.include({ name: 'm', version: '1', state: 'UNAVAILABLE' });
+        expect(entry.reason).to.contain(error);
+        const ready = await call(`${url}/v2/health/ready`);
+        expect(ready.status).to.equal(503);
+        expect(ready.json.error).to.contain(error);
+        expect((await call(`${url}/v2/models/ok/infer`, ADD)).status).to.equal(200);
+      });
+    });
+  }
+
+  it('warms a model up before it serves', async () => {
+    using folder = new RepositoryFolder({ m: { model: 'add_two' } });
+    folder.put('m/warmup/one.json', JSON.stringify(ADD));
+    folder.put(
+      'm/config.pbtxt',
+      `model_warmup { name: "r" count: 2 inputs { key: "a" value { data_type: TYPE_INT32 dims: [2, 4] random_data: true } }
+        inputs { key: "b" value { data_type: TYPE_INT32 dims: [2, 4] zero_data: true } } }`,
+    );
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      expect((await call(`${url}/v2/models/m/ready`)).status).to.equal(200);
+      // Warm-up is no inference of anybody's.
+      expect((await call(`${url}/v2/models/m/stats`)).json.model_stats[0].inference_count).to.equal(
+        0,
+      );
+    });
+    folder.put('m/warmup/two.json', '{"inputs": [{"name": "a"}]}');
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      expect((await call(`${url}/v2/models/m/ready`)).json.error).to.match(
+        /two\.json: inputs\[0\]\.datatype: expected a string, got nothing$/,
+      );
+    });
+  });
+
+  it("takes MLServer's settings", async () => {
+    using folder = new RepositoryFolder({ m: { model: 'add_two' }, x: { model: 'add_two' } });
+    folder.put(
+      'm/model-settings.json',
+      '{"name": "m", "implementation": "x.Y", "max_batch_size": 5, "max_batch_time": 0.01, "parameters": {"uri": "./model.onnx"}}',
+    );
+    folder.put('x/model-settings.json', '{"nme": "m"}');
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      const { json } = await call(`${url}/v2/models/m/config`);
+      expect(json.max_batch_size).to.equal(5);
+      expect(json.dynamic_batching.max_queue_delay_microseconds).to.equal(10_000);
+      const index = (await call(`${url}/v2/repository/index`, {})).json;
+      expect(index[1].reason).to.contain(
+        'model-settings.json: nme: unknown field, expected one of name,',
+      );
+    });
+  });
+
+  it("takes TensorFlow Serving's list of models, with labels", async () => {
+    using folder = new RepositoryFolder({ v: { model: 'versions' } });
+    folder.put(
+      'models.config',
+      `model_config_list { config { name: "m" base_path: "${folder.dir}/v" model_platform: "onnx"
+         model_version_policy { specific { versions: 1 versions: 3 } }
+         version_labels { key: "stable" value: 1 } } }`,
+    );
+    const config = {
+      modelConfigFile: `${folder.dir}/models.config`,
+      modelControlMode: 'poll',
+      repositoryPollSecs: 0.05,
+    } as const;
+    await withServer(config, async (url) => {
+      const x = { inputs: [1, 2] };
+      expect((await call(`${url}/v1/models/m:predict`, x)).json.outputs.version).to.deep.equal([3]);
+      expect(
+        (await call(`${url}/v1/models/m/labels/stable:predict`, x)).json.outputs.version,
+      ).to.deep.equal([1]);
+      folder.put(
+        'models.config',
+        `model_config_list { config { name: "m2" base_path: "${folder.dir}/v" } }`,
+      );
+      await eventually(async () => (await call(`${url}/v1/models/m2:predict`, x)).status === 200);
+      await eventually(async () => (await call(`${url}/v1/models/m:predict`, x)).status === 503);
+      folder.put('models.config', 'nonsense');
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      expect((await call(`${url}/v1/models/m2:predict`, x)).status).to.equal(200);
+    });
+  });
+});
+
+describe('loading by API', () => {
+  const explicit = (dir: string) =>
+    ({ modelRepository: [dir], modelControlMode: 'explicit' }) as const;
+
+  it('loads, loads anew without a gap, and unloads', async () => {
+    using folder = new RepositoryFolder({ m: { model: 'add_two' }, n: { model: 'add_two' } });
+    await withServer({ ...explicit(folder.dir), loadModel: ['n'] }, async (url) => {
+      expect((await call(`${url}/v2/repository/index`, {})).json).to.deep.equal([
+        { name: 'm', reason: '' },
+        { name: 'n', version: '1', state: 'READY', reason: '' },
+      ]);
+      expect((await call(`${url}/v2/models/m/infer`, ADD)).status).to.equal(404);
+      expect(await call(`${url}/v2/repository/models/m/load`, {})).to.deep.equal({
+        status: 200,
+        json: { name: 'm', load: true },
+      });
+      expect((await call(`${url}/v2/models/m/infer`, ADD)).status).to.equal(200);
+
+      folder.put('m/model.onnx', 'not a model');
+      const bad = await call(`${url}/v2/repository/models/m/load`, {});
+      expect(bad.status).to.equal(400);
+      expect(bad.json.error).to.match(
+        /^failed to load 'm': ONNX Runtime cannot load .*: Load model/,
+      );
+      expect((await call(`${url}/v2/models/m/infer`, ADD)).status, 'the old one serves').to.equal(
+        200,
+      );
+
+      expect((await call(`${url}/v2/repository/models/m/unload`, {})).json).to.deep.equal({
+        name: 'm',
+        unload: true,
+      });
+      expect((await call(`${url}/v2/models/m/infer`, ADD)).status).to.equal(503);
+      expect((await call(`${url}/v2/repository/index`, { ready: true })).json).to.deep.equal([
+        { name: 'n', version: '1', state: 'READY', reason: '' },
+      ]);
+      expect((await call(`${url}/v2/health/ready`)).status).to.equal(200);
+      expect(await call(`${url}/v2/repository/models/x/load`, {})).to.deep.equal({
+        status: 400,
+        json: { error: "failed to load 'x': no such model in the repository" },
+      });
+      expect((await call(`${url}/v2/repository/models/x/unload`, {})).status).to.equal(404);
+    });
+  });
+
+  it('takes a configuration and files along', async () => {
+    using folder = new RepositoryFolder({ m: { model: 'add_two' } });
+    await withServer(explicit(folder.dir), async (url) => {
+      const config = JSON.stringify({ max_batch_size: 3 });
+      const load = (parameters: object) =>
+        call(`${url}/v2/repository/models/m/load`, { parameters });
+      expect((await load({ config })).status).to.equal(200);
+      expect((await call(`${url}/v2/models/m/config`)).json.max_batch_size).to.equal(3);
+      const file = addTwo.toString('base64');
+      expect((await load({ config, 'file:2/model.onnx': file })).status).to.equal(200);
+      expect((await call(`${url}/v2/models/m/infer`, ADD)).json.model_version).to.equal('2');
+      for (const [parameters, error] of [
+        [{ 'file:1/model.onnx': file }, "parameters: 'file:…' needs a 'config' too"],
+        [
+          { config, 'file:../../x/model.onnx': file },
+          "parameters: 'file:../../x/model.onnx' leads out of the model's folder",
+        ],
+        [{ config, 'file:1/model.onnx': '!' }, 'parameters.file:1/model.onnx: "!" is not base64'],
+        [{ config: 5 }, 'parameters.config: expected a string with the configuration in JSON'],
+        [{ config: '{"x": 1}' }, "failed to load 'm': x: unknown field"],
+        [{ other: 1 }, 'parameters.other: expected config or file:PATH'],
+      ] as const) {
+        const { status, json } = await load(parameters);
+        expect([status, json.error.slice(0, error.length)]).to.deep.equal([400, error]);
+      }
+      expect((await call(`${url}/v2/models/m/infer`, ADD)).json.model_version).to.equal('2');
+    });
+  });
+});
+
+describe('ensembles', () => {
+  const ensemble = (steps: string) => `platform: "ensemble"
+    input { name: "x" data_type: TYPE_INT32 dims: [ -1, 4 ] }
+    output { name: "y" data_type: TYPE_INT32 dims: [ -1, 4 ] }
+    output { name: "z" data_type: TYPE_INT32 dims: [ -1, 4 ] }
+    ensemble_scheduling { ${steps} }`;
+  const step = (inputs: object, outputs: object, model = 'add') =>
+    `step { model_name: "${model}" model_version: -1 ${Object.entries(inputs)
+      .map(([key, value]) => `input_map { key: "${key}" value: "${value}" }`)
+      .join(' ')} ${Object.entries(outputs)
+      .map(([key, value]) => `output_map { key: "${key}" value: "${value}" }`)
+      .join(' ')} }`;
+  const twice = step({ a: 'x', b: 'x' }, { sum: 'two' });
+  const fourTimes = step({ a: 'two', b: 'two' }, { sum: 'y', diff: 'z' });
+
+  it('answer one request with several models', async () => {
+    using folder = new RepositoryFolder({ add: { model: 'add_two' } });
+    folder.put('e/config.pbtxt', ensemble(fourTimes + twice));
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      const x = { inputs: [{ name: 'x', datatype: 'INT32', shape: [1, 4], data: [1, 2, 3, 4] }] };
+      const { status, json } = await call(`${url}/v2/models/e/infer`, x);
+      expect(status, JSON.stringify(json)).to.equal(200);
+      expect(
+        json.outputs.map(({ name, data }: { name: string; data: number[] }) => [name, data]),
+      ).to.deep.equal([
+        ['y', [4, 8, 12, 16]],
+        ['z', [0, 0, 0, 0]],
+      ]);
+      expect(
+        (await call(`${url}/v2/models/add/stats`)).json.model_stats[0].inference_stats.success
+          .count,
+      ).to.equal(2);
+      expect((await call(`${url}/v2/models/e/ready`)).status).to.equal(200);
+      expect(
+        (await call(`${url}/v2/models/e/config`)).json.ensemble_scheduling.step,
+      ).to.have.length(2);
+    });
+  });
+
+  for (const [title, steps, error] of [
+    [
+      'a circle',
+      step({ a: 'y', b: 'x' }, { sum: 'y', diff: 'z' }),
+      "ensemble step 'add' needs 'y', which nothing before it makes",
+    ],
+    ['a tensor made twice', twice + twice, "ensemble tensor 'two' of step 'add' is made twice"],
+    ['an output that nobody makes', twice, "ensemble output 'y' is made by no step"],
+    ['no step', '', 'ensemble_scheduling: has no step'],
+  ] as const) {
+    it(`are refused with ${title}`, async () => {
+      using folder = new RepositoryFolder({ add: { model: 'add_two' } });
+      folder.put('e/config.pbtxt', ensemble(steps));
+      await withServer({ modelRepository: [folder.dir] }, async (url) => {
+        expect((await call(`${url}/v2/health/ready`)).json.error).to.contain(error);
+      });
+    });
+  }
+
+  it('are not ready while one of their models is not', async () => {
+    using folder = new RepositoryFolder({ other: { model: 'add_two' } });
+    folder.put('e/config.pbtxt', ensemble(twice + fourTimes));
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      const { status, json } = await call(`${url}/v2/models/e/ready`);
+      expect([status, json.error]).to.deep.equal([
+        503,
+        "model 'e' needs another: model 'add' is not loaded",
+      ]);
+    });
+  });
+});
+
+describe('the response cache', () => {
+  it('answers again without a run, and runs once for equal requests at the same time', async () => {
+    using folder = new RepositoryFolder({ l: { model: 'loop_n' } });
+    folder.put('l/config.pbtxt', 'response_cache { enable: true }');
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      const ask = (trips: number) =>
+        call(`${url}/v2/models/l/infer`, {
+          inputs: [
+            { name: 'trips', datatype: 'INT64', shape: [], data: [trips] },
+            { name: 'x', datatype: 'FP32', shape: [1], data: [0] },
+          ],
+        });
+      const answers = await Promise.all([ask(50_000), ask(50_000), ask(50_000), ask(3)]);
+      answers.push(await ask(50_000));
+      expect(answers.map(({ json }) => json.outputs[0].data[0])).to.deep.equal([
+        50_000, 50_000, 50_000, 3, 50_000,
+      ]);
+      const [stats] = (await call(`${url}/v2/models/l/stats`)).json.model_stats;
+      expect([
+        stats.execution_count,
+        stats.inference_stats.cache_hit.count,
+        stats.inference_stats.cache_miss.count,
+      ]).to.deep.equal([2, 3, 2]);
+    });
+  });
+});
