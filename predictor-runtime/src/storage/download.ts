@@ -1,35 +1,285 @@
-/** One file from a stream to the disk: bounded memory, and its name appears only when it is whole. */
-import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+/**
+ * From a store to a folder: parts in parallel, memory bounded, what was fetched before an interruption kept. A file's
+ * name appears when it is whole and its checksum right.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Range, type Store, type StoredFile, StoreError } from './store.ts';
 
-export interface DownloadTarget {
+export interface DownloadOptions {
+  /** Exists; files go below it. */
   readonly dir: string;
-  /** Path below `dir`; one that leads out of it is refused. */
-  readonly path: string;
-  /** Expected size in bytes, when the store tells. */
-  readonly size?: number;
+  /** Parts that are fetched at a time. */
+  readonly parallel: number;
+  /** Told now and then how many bytes have come. */
+  onProgress?(bytes: number): void;
 }
 
-/** Writes `body` to `dir/path` through a `.partial` file. @throws Error when it is cut short. */
-export async function writeDownload(body: Readable, target: DownloadTarget): Promise<void> {
-  const path = join(target.dir, target.path);
-  if (relative(target.dir, path).startsWith('..')) {
-    throw new Error(`"${target.path}" leads out of the model folder`);
-  }
+const PART_BYTES = 16 << 20;
+const ATTEMPTS = 5;
+const FIRST_BACKOFF_MS = 200;
+
+/** Fetches the files. @throws StoreError, Error of the disk; files that are whole stay. */
+export async function download(
+  store: Store,
+  files: readonly StoredFile[],
+  options: DownloadOptions,
+): Promise<void> {
+  const slots = new Slots(options.parallel);
+  const failure = new AbortController();
+  const stop = (error: unknown) => failure.abort(error);
+  const { signal } = failure;
+  const work = files.map((file) => downloadFile({ store, file, slots, signal, stop, ...options }));
+  await allEnded(work, stop);
+}
+
+/** Waits for all, also where one fails: that one stops the others, and is the one to tell. */
+async function allEnded(work: readonly Promise<void>[], stop: (error: unknown) => void) {
+  let failure: { readonly error: unknown } | undefined;
+  const watched = work.map((promise) =>
+    promise.catch((error: unknown) => {
+      failure ??= { error };
+      stop(error);
+    }),
+  );
+  await Promise.all(watched);
+  if (failure !== undefined) throw failure.error;
+}
+
+interface FileOptions extends DownloadOptions {
+  readonly store: Store;
+  readonly file: StoredFile;
+  readonly slots: Slots;
+  readonly signal: AbortSignal;
+  readonly stop: (error: unknown) => void;
+}
+
+async function downloadFile(options: FileOptions): Promise<void> {
+  const { file, dir } = options;
+  const path = targetPath(dir, file.path);
   await mkdir(dirname(path), { recursive: true });
   const partial = `${path}.partial`;
-  const file = createWriteStream(partial);
+  const record = new PartRecord(`${partial}.json`, file);
+  await record.read();
+  const handle = await open(partial, record.isEmpty ? 'w' : 'r+');
   try {
-    await pipeline(body, file);
-    if (target.size !== undefined && file.bytesWritten !== target.size) {
-      throw new Error(`got ${file.bytesWritten} of ${target.size} bytes of ${target.path}`);
+    if (file.size !== undefined && file.ranges) {
+      const parts = record.missing().map((part) => fetchPart({ ...options, handle, record, part }));
+      await allEnded(parts, options.stop);
+    } else {
+      await options.slots.run(() => fetchWhole({ ...options, handle }));
     }
-    await rename(partial, path);
-  } catch (error) {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await verify(partial, file).catch(async (error) => {
+    // What is wrong as a whole cannot be gone on with.
     await rm(partial, { force: true });
+    await record.remove();
     throw error;
+  });
+  await rename(partial, path);
+  await record.remove();
+}
+
+/** @throws StoreError for a path that leads out of the folder. */
+export function targetPath(dir: string, path: string): string {
+  const target = join(dir, path);
+  const inside = relative(dir, target);
+  if (inside === '' || inside.startsWith('..') || path.includes('\0')) {
+    throw new StoreError(`"${path}" leads out of the model folder`);
+  }
+  return target;
+}
+
+interface PartOptions extends FileOptions {
+  readonly handle: FileHandle;
+  readonly record: PartRecord;
+  readonly part: number;
+}
+
+async function fetchPart({ part, record, file, slots, ...options }: PartOptions): Promise<void> {
+  const start = part * PART_BYTES;
+  const end = Math.min(start + PART_BYTES, file.size ?? 0);
+  let position = start;
+  await slots.run(() =>
+    retried(options.signal, async () => {
+      await copy({ ...options, file, range: { start: position, end } }, (written) => {
+        position += written;
+      });
+      if (position < end)
+        throw new StoreError(
+          `got ${position - start} of ${end - start} bytes of a part of ${file.path}`,
+          { transient: true },
+        );
+    }),
+  );
+  await record.done(part);
+}
+
+/** From the beginning to the end: of what has no ranges, or no size. */
+async function fetchWhole({ file, signal, ...options }: FileOptions & { handle: FileHandle }) {
+  await retried(signal, async () => {
+    await options.handle.truncate(0);
+    let written = 0;
+    await copy({ ...options, file, signal, range: undefined }, (bytes) => {
+      written += bytes;
+    });
+    if (file.size !== undefined && written !== file.size) {
+      throw new StoreError(`got ${written} of ${file.size} bytes of ${file.path}`, {
+        transient: true,
+      });
+    }
+  });
+}
+
+interface CopyOptions {
+  readonly store: Store;
+  readonly file: StoredFile;
+  readonly handle: FileHandle;
+  readonly range: Range | undefined;
+  readonly signal: AbortSignal;
+  onProgress?(bytes: number): void;
+}
+
+async function copy(
+  { store, file, handle, range, signal, onProgress }: CopyOptions,
+  onWritten: (bytes: number) => void,
+): Promise<void> {
+  let position = range?.start ?? 0;
+  const source = await store.read(file, range);
+  await pipeline(
+    source,
+    async (chunks: AsyncIterable<Buffer>) => {
+      for await (const chunk of chunks) {
+        if (range !== undefined && position + chunk.length > range.end) {
+          throw new StoreError(`more bytes than asked for of ${file.path}`);
+        }
+        await handle.write(chunk, 0, chunk.length, position);
+        position += chunk.length;
+        onWritten(chunk.length);
+        onProgress?.(chunk.length);
+      }
+    },
+    { signal },
+  );
+}
+
+/** Again after what may pass, a little later each time. */
+async function retried(signal: AbortSignal, attempt: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    signal.throwIfAborted();
+    try {
+      return await attempt();
+    } catch (error) {
+      const lasting = error instanceof StoreError && !error.transient;
+      if (lasting || signal.aborted || tries === ATTEMPTS || isDiskError(error)) throw error;
+      await delay(FIRST_BACKOFF_MS * 2 ** (tries - 1));
+    }
+  }
+}
+
+function isDiskError(error: unknown): boolean {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return ['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO', 'EFBIG'].includes(code);
+}
+
+async function verify(path: string, { path: name, size, checksum }: StoredFile): Promise<void> {
+  const { size: got } = await stat(path);
+  if (size !== undefined && got !== size)
+    throw new StoreError(`got ${got} of ${size} bytes of ${name}`);
+  if (checksum === undefined) return;
+  const hash = createHash(checksum.algorithm);
+  await pipeline(createReadStream(path), hash);
+  const digest = hash.digest('hex');
+  if (digest === checksum.digest) return;
+  throw new StoreError(
+    `${name} has the ${checksum.algorithm} checksum ${digest}, but the store says ${checksum.digest}`,
+  );
+}
+
+/** Which parts of a file are there, on the disk beside them: for the next start after an interruption. */
+class PartRecord {
+  readonly #path: string;
+  readonly #file: StoredFile;
+  #parts = new Set<number>();
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(path: string, file: StoredFile) {
+    this.#path = path;
+    this.#file = file;
+  }
+
+  get isEmpty(): boolean {
+    return this.#parts.size === 0;
+  }
+
+  /** Parts of another content of the file are none of this one. */
+  async read(): Promise<void> {
+    const { tag, size, ranges } = this.#file;
+    if (tag === undefined || !ranges) return;
+    try {
+      const saved = JSON.parse(await readFile(this.#path, 'utf8'));
+      if (saved.tag === tag && saved.size === size) this.#parts = new Set(saved.parts);
+    } catch {
+      // None, or cut off in the middle of a write: the parts are fetched again.
+    }
+  }
+
+  missing(): number[] {
+    const count = Math.ceil((this.#file.size ?? 0) / PART_BYTES);
+    return Array.from({ length: count }, (_, part) => part).filter(
+      (part) => !this.#parts.has(part),
+    );
+  }
+
+  done(part: number): Promise<void> {
+    const { tag, size } = this.#file;
+    this.#parts.add(part);
+    if (tag === undefined) return Promise.resolve();
+    this.#writing = this.#writing.then(() =>
+      writeFile(this.#path, JSON.stringify({ tag, size, parts: [...this.#parts] })),
+    );
+    return this.#writing;
+  }
+
+  async remove(): Promise<void> {
+    await this.#writing;
+    await rm(this.#path, { force: true });
+  }
+}
+
+/** At most so many at a time. */
+class Slots {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async run<T>(task: () => Promise<T>): Promise<T> {
+    while (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#free--;
+    try {
+      return await task();
+    } finally {
+      this.#free++;
+      this.#waiting.shift()?.();
+    }
   }
 }

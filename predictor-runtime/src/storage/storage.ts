@@ -1,13 +1,22 @@
 /**
- * Model storage: a URI → a local folder with the model's files.
- * One table of schemes; http and s3 download into `dir`, the others are already on this machine.
+ * Model storage: a URI → a local folder with the model's files. One table of schemes; the local ones are already on
+ * this machine, the others are stores that are downloaded from.
  */
-import { stat } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { isAbsolute, join, matchesGlob } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from '../log.ts';
-import { downloadHttp } from './http.ts';
-import { downloadS3 } from './s3.ts';
+import { isArchive, unpack } from './archive.ts';
+import { AZURE_HOST, openAzure } from './azure-store.ts';
+import { download } from './download.ts';
+import { openGcs } from './gcs-store.ts';
+import { openHuggingFace } from './hf-store.ts';
+import { openHttp } from './http-store.ts';
+import { LAYERS, MODEL_FOLDER, openOci } from './oci-store.ts';
+import { openS3 } from './s3-store.ts';
+import { MAX_FILES, type Store, type StoredFile, StoreError, type StoreOpener } from './store.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
 
 /** A model that cannot be fetched, with the reason that a user needs to mend it. */
 export class StorageError extends Error {
@@ -20,47 +29,162 @@ export class StorageError extends Error {
 export interface FetchOptions {
   /** Where downloads go; must exist and be writable for the schemes that download. */
   readonly dir: string;
-  /** Credentials and endpoints by KServe's names (AWS_*, S3_*, STORAGE_CONFIG). */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Credentials and endpoints by KServe's names (AWS_*, S3_*, STORAGE_CONFIG, AZURE_*, HF_TOKEN, …). */
+  readonly env: Env;
   readonly log: Logger;
 }
-
-type Fetcher = (uri: URL, options: FetchOptions) => Promise<string>;
 
 /** Folder of the models that ship with the runtime. */
 const BUILTIN_MODELS = fileURLToPath(new URL('../../models/', import.meta.url));
 
-const SCHEMES: Record<string, Fetcher> = {
-  builtin: async (uri) => existing(join(BUILTIN_MODELS, uri.host + uri.pathname), uri.href),
-  file: async (uri) => existing(fileURLToPath(uri), uri.href),
-  http: downloadHttp,
-  https: downloadHttp,
-  s3: downloadS3,
+const LOCAL: Record<string, (uri: URL) => string> = {
+  builtin: (uri) => join(BUILTIN_MODELS, uri.host + uri.pathname),
+  file: (uri) => fileURLToPath(uri),
 };
+
+const STORES: Record<string, StoreOpener> = {
+  http: openHttp,
+  https: (uri, env) => (AZURE_HOST.test(uri.host) ? openAzure(uri, env) : openHttp(uri, env)),
+  s3: openS3,
+  gs: openGcs,
+  az: openAzure,
+  hf: openHuggingFace,
+  oci: openOci,
+};
+
+/** Parts fetched at a time, unless S3_MAX_FILE_CONCURRENCY (KServe's name) says otherwise. */
+const PARALLEL = 4;
+const PROGRESS_MS = 5000;
 
 /**
  * Makes the model of `uri` available locally and returns its folder.
  * @throws StorageError with the URI and the reason.
  */
 export async function fetchModel(uri: string, options: FetchOptions): Promise<string> {
-  if (isAbsolute(uri)) return existing(uri, uri);
+  const local = localFolder(uri);
+  if (local !== undefined) return existing(local, uri);
+  const { dir, env, log } = options;
+  const started = performance.now();
+  return withStore(uri, env, async (store) => {
+    const files = await listed(store, env);
+    await downloadInto({ store, files, dir, env, log });
+    const ms = Math.round(performance.now() - started);
+    log.info('model fetched', { uri, dir, files: files.length, ms });
+    return dir;
+  });
+}
+
+/** The folder of a URI that is on this machine; undefined for one that is to be fetched. @throws StorageError. */
+export function localFolder(uri: string): string | undefined {
+  if (isAbsolute(uri)) return uri;
+  const { url, scheme } = parsed(uri);
+  return LOCAL[scheme]?.(url);
+}
+
+/** Opens the store of a URI for as long as `use` takes. @throws StorageError with the URI and the reason. */
+export async function withStore<T>(
+  uri: string,
+  env: Env,
+  use: (store: Store) => Promise<T>,
+): Promise<T> {
+  const { url, scheme } = parsed(uri);
+  try {
+    const store = await (STORES[scheme] as StoreOpener)(url, env);
+    try {
+      return await use(store);
+    } finally {
+      store.close?.();
+    }
+  } catch (error) {
+    const { message, cause } = error as Error;
+    const detail =
+      cause instanceof Error && !message.includes(cause.message) ? `: ${cause.message}` : '';
+    throw new StorageError(`fetch ${uri}: ${message}${detail}`, { cause: error });
+  }
+}
+
+/** The files of a store that STORAGE_ALLOW_PATTERNS and STORAGE_IGNORE_PATTERNS leave. @throws StoreError. */
+export async function listed(store: Store, env: Env): Promise<StoredFile[]> {
+  const allow = patterns(env.STORAGE_ALLOW_PATTERNS);
+  const ignore = patterns(env.STORAGE_IGNORE_PATTERNS);
+  const found = await store.list();
+  if (found.length === 0) throw new StoreError('no object has this key or prefix');
+  if (found.length > MAX_FILES)
+    throw new StoreError(`more than ${MAX_FILES} files: name a folder below`);
+  const matches = (path: string, globs: readonly string[]) =>
+    globs.some((glob) => matchesGlob(path, glob));
+  const files = found.filter(
+    ({ path }) => (allow.length === 0 || matches(path, allow)) && !matches(path, ignore),
+  );
+  if (files.length === 0)
+    throw new StoreError('STORAGE_ALLOW_PATTERNS and STORAGE_IGNORE_PATTERNS leave no file');
+  return files;
+}
+
+/** A JSON array, or names with commas between them. */
+function patterns(text: string | undefined): string[] {
+  if (text === undefined || text.trim() === '') return [];
+  return text.trimStart().startsWith('[')
+    ? JSON.parse(text)
+    : text.split(',').map((glob) => glob.trim());
+}
+
+export interface DownloadIntoOptions extends FetchOptions {
+  readonly store: Store;
+  readonly files: readonly StoredFile[];
+}
+
+/** Downloads files and unpacks what comes packed: a model that is one archive, and the layers of an image. */
+export async function downloadInto({
+  store,
+  files,
+  dir,
+  env,
+  log,
+}: DownloadIntoOptions): Promise<void> {
+  const total = files.reduce((sum, { size = 0 }) => sum + size, 0);
+  let bytes = 0;
+  const progress = setInterval(
+    () => log.info('model is being fetched', { bytes, total }),
+    PROGRESS_MS,
+  );
+  try {
+    await download(store, files, {
+      dir,
+      parallel: Number(env.S3_MAX_FILE_CONCURRENCY) || PARALLEL,
+      onProgress: (more) => {
+        bytes += more;
+      },
+    });
+  } finally {
+    clearInterval(progress);
+  }
+  const [only] = files;
+  if (only !== undefined && files.length === 1 && isArchive(only.path)) {
+    const archive = join(dir, only.path);
+    await unpack(archive, { dir });
+    await rm(archive);
+  }
+  await unpackLayers(join(dir, LAYERS), dir);
+}
+
+/** In their order: later layers lie over earlier ones. */
+async function unpackLayers(layers: string, dir: string): Promise<void> {
+  const names = await readdir(layers).catch(() => []);
+  for (const name of names.sort()) await unpack(join(layers, name), { dir, below: MODEL_FOLDER });
+  await rm(layers, { recursive: true, force: true });
+}
+
+function parsed(uri: string): { url: URL; scheme: string } {
   const url = URL.parse(uri);
   const scheme = url?.protocol.slice(0, -1) ?? '';
-  const fetcher = SCHEMES[scheme];
-  if (url === null || fetcher === undefined) {
+  if (url === null || !(scheme in LOCAL || scheme in STORES)) {
+    const known = [...Object.keys(LOCAL), ...Object.keys(STORES)].join(', ');
     throw new StorageError(
-      `storageUri "${uri}": scheme "${scheme}" is not supported here, use one of ${Object.keys(SCHEMES).join(', ')}`,
+      `storageUri "${uri}": scheme "${scheme}" is not supported here, use one of ${known}`,
     );
   }
-  const started = performance.now();
-  const dir = await fetcher(url, options).catch((error: unknown) => {
-    if (error instanceof StorageError) throw error;
-    const { message, cause } = error as Error;
-    const detail = cause instanceof Error ? `${message}: ${cause.message}` : message;
-    throw new StorageError(`fetch ${uri}: ${detail}`, { cause: error });
-  });
-  options.log.info('model fetched', { uri, dir, ms: Math.round(performance.now() - started) });
-  return dir;
+  return { url, scheme };
 }
 
 async function existing(path: string, uri: string): Promise<string> {

@@ -1,12 +1,18 @@
 /**
- * s3://bucket/prefix: every object under the prefix, or the one object of that key.
+ * s3://BUCKET/PREFIX: every object under the prefix, or the one object of that key.
  * Credentials and endpoint by KServe's conventions: AWS_* and S3_* variables, or a storage spec in STORAGE_CONFIG.
  */
-import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
-import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
-import { writeDownload } from './download.ts';
-import type { FetchOptions } from './storage.ts';
+import type { S3ClientConfig, S3ServiceException } from '@aws-sdk/client-s3';
+import type { Env } from './storage.ts';
+import {
+  prefixOf,
+  relativePath,
+  type Store,
+  type StoredFile,
+  StoreError,
+  type StoreOpener,
+} from './store.ts';
 
 /** A value of the `storage-config` Secret, KServe's storage spec. */
 interface StorageConfig {
@@ -17,43 +23,51 @@ interface StorageConfig {
   readonly anonymous?: string;
 }
 
-type Env = FetchOptions['env'];
-
-export async function downloadS3(uri: URL, { dir, env }: FetchOptions): Promise<string> {
-  const { GetObjectCommand, S3Client } = await import('@aws-sdk/client-s3');
+export const openS3: StoreOpener = async (uri, env): Promise<Store> => {
+  const { GetObjectCommand, ListObjectsV2Command, S3Client } = await import('@aws-sdk/client-s3');
   const client = new S3Client(s3Config(env));
   const bucket = uri.host;
-  const prefix = decodeURIComponent(uri.pathname).replace(/^\/|\/$/g, '');
-  let count = 0;
-  try {
-    for await (const { key, size } of listObjects(client, bucket, prefix)) {
-      const object = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-      const path =
-        key === prefix ? posix.basename(key) : key.slice(prefix === '' ? 0 : prefix.length + 1);
-      await writeDownload(object.Body as Readable, { dir, path, size });
-      count++;
-    }
-  } finally {
-    client.destroy();
-  }
-  if (count === 0) throw new Error('no object has this key or prefix');
-  return dir;
-}
+  const prefix = prefixOf(uri);
+  return {
+    async list() {
+      const files: StoredFile[] = [];
+      let token: string | undefined;
+      do {
+        const page = await client
+          .send(
+            new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: token }),
+          )
+          .catch(rethrow);
+        for (const { Key: key = '', Size: size, ETag: tag } of page.Contents ?? []) {
+          const path = relativePath(key, prefix);
+          if (path !== undefined) files.push({ path, key, size, tag, ranges: true });
+        }
+        token = page.NextContinuationToken;
+      } while (token !== undefined);
+      return files;
+    },
+    async read({ key, tag }, range) {
+      const object = await client
+        .send(
+          new GetObjectCommand({
+            Bucket: bucket,
+            Key: key,
+            IfMatch: tag,
+            Range: range && `bytes=${range.start}-${range.end - 1}`,
+          }),
+        )
+        .catch(rethrow);
+      return object.Body as Readable;
+    },
+    close: () => client.destroy(),
+  };
+};
 
-/** The object named `prefix` and those below `prefix/`; folder markers are left out. */
-async function* listObjects(client: S3Client, bucket: string, prefix: string) {
-  const { ListObjectsV2Command } = await import('@aws-sdk/client-s3');
-  let token: string | undefined;
-  do {
-    const page = await client.send(
-      new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: token }),
-    );
-    for (const { Key: key = '', Size: size } of page.Contents ?? []) {
-      const within = prefix === '' || key === prefix || key.startsWith(`${prefix}/`);
-      if (within && !key.endsWith('/')) yield { key, size };
-    }
-    token = page.NextContinuationToken;
-  } while (token !== undefined);
+/** The SDK has tried again already; what it gives up on is told by its own words. */
+function rethrow(error: S3ServiceException): never {
+  const status = error.$metadata?.httpStatusCode;
+  const transient = status === undefined || status >= 500 || status === 429;
+  throw new StoreError(error.message || error.name, { transient, cause: error });
 }
 
 /** KServe's variables → the SDK's configuration; what is absent is left to the SDK's own chain. */

@@ -1,0 +1,176 @@
+/**
+ * Archives → files, without leaving the folder: only plain files and folders, with plain modes, and no more than an
+ * archive of that size can honestly hold.
+ */
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, realpath, stat } from 'node:fs/promises';
+import { dirname, relative } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { Parser, type ReadEntry } from 'tar';
+import { openPromise as openZip } from 'yauzl';
+import { targetPath } from './download.ts';
+import { MAX_FILES, StoreError } from './store.ts';
+
+/** What compresses better than this is a bomb, beyond what may be unpacked of anything. */
+const MAX_RATIO = 200;
+const ALWAYS_BYTES = 256 << 20;
+
+export interface UnpackOptions {
+  /** Exists; files go below it. */
+  readonly dir: string;
+  /** Only what is below this folder of the archive, and without it. */
+  readonly below?: string;
+}
+
+/** True for a name that says it is an archive this module unpacks. */
+export function isArchive(name: string): boolean {
+  return /\.(tar|tgz|tar\.gz|tar\.zst|zip)$/i.test(name);
+}
+
+/** @throws StoreError for an entry that is no file, leads out of the folder, or is too much. */
+export async function unpack(archive: string, options: UnpackOptions): Promise<void> {
+  const { size } = await stat(archive);
+  const budget = new Budget(Math.max(size * MAX_RATIO, ALWAYS_BYTES));
+  if (/\.zip$/i.test(archive)) await unzip(archive, options, budget);
+  else await untar(archive, options, budget);
+}
+
+class Budget {
+  readonly #bytes: number;
+  #used = 0;
+  #files = 0;
+
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+  }
+
+  /** @throws StoreError. */
+  file(): void {
+    if (++this.#files > MAX_FILES)
+      throw new StoreError(`the archive has more than ${MAX_FILES} files`);
+  }
+
+  /** @throws StoreError. */
+  take(bytes: number): void {
+    this.#used += bytes;
+    if (this.#used > this.#bytes) {
+      throw new StoreError(
+        `the archive unpacks to more than ${this.#bytes} bytes: it looks like a bomb`,
+      );
+    }
+  }
+}
+
+async function untar(archive: string, options: UnpackOptions, budget: Budget): Promise<void> {
+  const writes: Promise<void>[] = [];
+  let failure: Error | undefined;
+  const parser = new Parser({
+    strict: true,
+    onReadEntry: (entry) => {
+      const work = tarEntry(entry, options, budget).catch((error: Error) => {
+        failure ??= error;
+        // The parser goes on only when somebody reads.
+        entry.resume();
+      });
+      writes.push(work);
+    },
+  });
+  parser.on('error', (error) => {
+    failure ??= error;
+  });
+  // What follows the end is padding; the parser would wait for ever with it.
+  let isOver = false;
+  parser.on('eof', () => {
+    isOver = true;
+  });
+  async function feed(chunks: AsyncIterable<Buffer>): Promise<void> {
+    for await (const chunk of chunks) {
+      budget.take(chunk.length);
+      const isRoom = isOver || parser.write(chunk);
+      if (failure !== undefined) throw failure;
+      if (!isRoom && !isOver) await new Promise((resolve) => parser.once('drain', resolve));
+    }
+    parser.end();
+  }
+  const file = createReadStream(archive);
+  const decompress = await decompressor(archive);
+  try {
+    await (decompress === undefined ? pipeline(file, feed) : pipeline(file, decompress, feed));
+    await Promise.all(writes);
+    if (failure !== undefined) throw failure;
+  } catch (error) {
+    throw error instanceof StoreError ? error : broken(error as Error);
+  }
+}
+
+function broken({ message }: Error): StoreError {
+  return new StoreError(`the archive is broken: ${message}`);
+}
+
+/** By the first bytes: names of layers say nothing. */
+async function decompressor(path: string) {
+  const [magic] = (await createReadStream(path, { end: 3 }).take(1).toArray()) as Buffer[];
+  if (magic?.readUInt16BE(0) === 0x1f8b) return createGunzip();
+  return magic?.length === 4 && magic.readUInt32BE(0) === 0x28b52ffd
+    ? createZstdDecompress()
+    : undefined;
+}
+
+async function tarEntry(entry: ReadEntry, options: UnpackOptions, budget: Budget): Promise<void> {
+  const name = nameBelow(entry.path, options.below);
+  if (name === undefined || entry.type === 'Directory') {
+    entry.resume();
+    return;
+  }
+  if (entry.type !== 'File' && entry.type !== 'OldFile') {
+    throw new StoreError(
+      `the archive's ${entry.path} is a ${entry.type}: only files and folders are unpacked`,
+    );
+  }
+  budget.file();
+  await write(entry as unknown as Readable, name, options);
+}
+
+async function unzip(archive: string, options: UnpackOptions, budget: Budget): Promise<void> {
+  const zip = await openZip(archive, { strictFileNames: true }).catch((error: Error) => {
+    throw broken(error);
+  });
+  try {
+    for await (const entry of zip.eachEntry()) {
+      const name = nameBelow(entry.fileName, options.below);
+      if (name === undefined || entry.fileName.endsWith('/')) continue;
+      // The upper half of the external attributes is Unix's mode; 0xa000 says a link.
+      if (((entry.externalFileAttributes >>> 16) & 0xf000) === 0xa000) {
+        throw new StoreError(
+          `the archive's ${entry.fileName} is a link: only files and folders are unpacked`,
+        );
+      }
+      budget.file();
+      budget.take(entry.uncompressedSize);
+      await write(await zip.openReadStreamPromise(entry), name, options);
+    }
+  } catch (error) {
+    throw error instanceof StoreError ? error : broken(error as Error);
+  } finally {
+    zip.close();
+  }
+}
+
+function nameBelow(path: string, below: string | undefined): string | undefined {
+  const name = path.replace(/^(\.\/)+/, '');
+  if (below === undefined) return name;
+  return name.startsWith(`${below}/`) ? name.slice(below.length + 1) : undefined;
+}
+
+async function write(source: Readable, name: string, { dir }: UnpackOptions): Promise<void> {
+  const path = targetPath(dir, name);
+  await mkdir(dirname(path), { recursive: true });
+  // A link that lay there before must not lead the file elsewhere.
+  const [root, parent] = [await realpath(dir), await realpath(dirname(path))];
+  if (relative(root, parent).startsWith('..')) {
+    throw new StoreError(`"${name}" leads out of the model folder by a link`);
+  }
+  await pipeline(source, createWriteStream(path, { mode: 0o644 }));
+}

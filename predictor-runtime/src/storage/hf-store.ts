@@ -1,0 +1,75 @@
+/**
+ * hf://OWNER/MODEL[:REVISION][/PATH]: the files of a repository on the Hugging Face hub, or on HF_ENDPOINT, at the
+ * commit that the revision names now. HF_TOKEN opens private ones.
+ */
+import { httpGet, httpText } from './http-client.ts';
+import { type Store, type StoredFile, StoreError, type StoreOpener } from './store.ts';
+
+interface TreeEntry {
+  readonly type: string;
+  readonly path: string;
+  readonly size: number;
+  /** Git's object; `lfs.oid` is the SHA-256 of the content. */
+  readonly oid: string;
+  readonly lfs?: { readonly oid: string; readonly size: number };
+}
+
+export const openHuggingFace: StoreOpener = (uri, env): Store => {
+  const [, model = '', revision = 'main', below = ''] =
+    /^\/([^/:]+)(?::([^/]+))?\/?(.*)$/.exec(uri.pathname) ?? [];
+  if (uri.host === '' || model === '') {
+    throw new StoreError(
+      'expected hf://OWNER/MODEL, hf://OWNER/MODEL:REVISION or a path below them',
+    );
+  }
+  const base = env.HF_ENDPOINT ?? 'https://huggingface.co';
+  const repository = `${uri.host}/${model}`;
+  const token = env.HF_TOKEN ?? env.HUGGING_FACE_HUB_TOKEN;
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const options = { env, headers };
+  let commit = '';
+
+  return {
+    async list() {
+      const about = new URL(
+        `${base}/api/models/${repository}/revision/${encodeURIComponent(revision)}`,
+      );
+      commit = JSON.parse(await httpText(about, options)).sha;
+      const tree = new URL(
+        `${base}/api/models/${repository}/tree/${commit}/${below}?recursive=true`,
+      );
+      const prefix = below === '' ? '' : `${below.replace(/\/$/, '')}/`;
+      return (await pages(tree))
+        .filter(({ type, path }) => type === 'file' && path.startsWith(prefix))
+        .map(
+          ({ path, size, oid, lfs }): StoredFile => ({
+            path: path.slice(prefix.length),
+            size: lfs?.size ?? size,
+            tag: lfs?.oid ?? oid,
+            checksum: lfs && { algorithm: 'sha256', digest: lfs.oid },
+            ranges: true,
+          }),
+        );
+    },
+    read({ path }, range) {
+      const file = [below.replace(/\/$/, ''), path].filter((part) => part !== '').join('/');
+      const encoded = file.split('/').map(encodeURIComponent).join('/');
+      return httpGet(new URL(`${base}/${repository}/resolve/${commit}/${encoded}`), {
+        ...options,
+        range,
+      });
+    },
+  };
+
+  async function pages(first: URL): Promise<TreeEntry[]> {
+    const entries: TreeEntry[] = [];
+    for (let url: URL | undefined = first; url !== undefined; ) {
+      const response = await httpGet(url, options);
+      const parts = (await response.toArray()) as Buffer[];
+      entries.push(...JSON.parse(Buffer.concat(parts).toString()));
+      const next = /<([^>]+)>;\s*rel="next"/.exec(String(response.headers.link ?? ''))?.[1];
+      url = next === undefined ? undefined : new URL(next, url);
+    }
+    return entries;
+  }
+};

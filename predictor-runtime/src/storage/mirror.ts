@@ -1,0 +1,100 @@
+/**
+ * A local copy of a model in a store that follows it: new versions come, old ones go, each whole or not at all. What
+ * polls for new versions reads this folder; the store is only listed as long as nothing has changed there.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseVersion } from '../serving/version-policy.ts';
+import { downloadInto, type FetchOptions, listed, localFolder, withStore } from './storage.ts';
+import type { Store, StoredFile } from './store.ts';
+
+const STAGING = '.staging';
+
+export class Mirror {
+  readonly #uri: string;
+  readonly #options: FetchOptions;
+  /** Version, or '' for the files of a model without versions → of what content it is here. */
+  readonly #here = new Map<string, string>();
+  #folder: string;
+
+  /** @param options its folder is the mirror's own */
+  constructor(uri: string, options: FetchOptions) {
+    this.#uri = uri;
+    this.#options = options;
+    this.#folder = options.dir;
+  }
+
+  /** Brings the copy in line with the store, and returns the model's folder. @throws StorageError. */
+  async sync(): Promise<string> {
+    const local = localFolder(this.#uri);
+    if (local !== undefined) return local;
+    const { env } = this.#options;
+    return withStore(this.#uri, env, async (store) => {
+      const files = await listed(store, env);
+      const versions = Map.groupBy(files, ({ path }) => versionOf(path));
+      const isVersioned = [...versions.keys()].some((version) => version !== '');
+      if (isVersioned) await this.#syncVersions(store, versions);
+      else await this.#syncWhole(store, files);
+      return this.#folder;
+    });
+  }
+
+  async #syncVersions(store: Store, versions: Map<string, StoredFile[]>): Promise<void> {
+    const { dir } = this.#options;
+    for (const [version, files] of versions) {
+      const content = contentOf(files);
+      if (this.#here.get(version) === content) continue;
+      if (version === '') {
+        // The configuration and what else lies beside the versions.
+        await downloadInto({ ...this.#options, store, files });
+      } else {
+        await this.#stage(store, files, join(dir, version));
+      }
+      this.#here.set(version, content);
+    }
+    for (const name of await readdir(dir)) {
+      if (parseVersion(name) === undefined || versions.has(name)) continue;
+      await rm(join(dir, name), { recursive: true });
+      this.#here.delete(name);
+    }
+  }
+
+  /** Files without versions change together: a new content is a new folder. */
+  async #syncWhole(store: Store, files: StoredFile[]): Promise<void> {
+    const content = contentOf(files);
+    if (this.#here.get('') === content) return;
+    const old = this.#folder;
+    const next = join(this.#options.dir, `.content-${content.slice(0, 16)}`);
+    await this.#stage(store, files, next);
+    this.#here.set('', content);
+    this.#folder = next;
+    if (old !== this.#options.dir) await rm(old, { recursive: true, force: true });
+  }
+
+  /** Downloads beside the target, and moves it there when it is whole. */
+  async #stage(store: Store, files: readonly StoredFile[], target: string): Promise<void> {
+    const staging = join(this.#options.dir, STAGING, contentOf(files).slice(0, 16));
+    await mkdir(staging, { recursive: true });
+    const first = files[0]?.path ?? '';
+    const prefix = versionOf(first) === '' ? '' : `${versionOf(first)}/`;
+    const relative = files.map((file) => ({ ...file, path: file.path.slice(prefix.length) }));
+    await downloadInto({ ...this.#options, store, files: relative, dir: staging });
+    await rm(target, { recursive: true, force: true });
+    await rename(staging, target);
+  }
+}
+
+/** The folder of a version that a path begins with; '' for none. */
+function versionOf(path: string): string {
+  const [first = '', ...rest] = path.split('/');
+  return rest.length > 0 && parseVersion(first) !== undefined ? first : '';
+}
+
+/** Equal exactly for equal lists of files, as far as the store can tell. */
+function contentOf(files: readonly StoredFile[]): string {
+  const hash = createHash('sha256');
+  const lines = files.map(({ path, size, tag }) => `${path}\t${size}\t${tag}\n`);
+  for (const line of lines.sort()) hash.update(line);
+  return hash.digest('hex');
+}
