@@ -50,6 +50,7 @@ export interface Config {
   readonly responseCache: boolean;
   readonly responseCacheBytes: number;
   readonly logLevel: string;
+  readonly logRequests: boolean;
   readonly allowModelCode: boolean;
   readonly managementPort?: number;
   readonly managementHost: string;
@@ -146,6 +147,7 @@ function serverFlags(): Option[] {
     option('--max_body_bytes <bytes>', 'largest request body')
       .default(64 << 20)
       .argParser(count),
+    option('--log_requests', 'a line in the log for each inference').default(false),
     option('--log_level <level>', 'least severe level logged')
       .choices(['error', 'warn', 'info', 'debug'])
       .default('info'),

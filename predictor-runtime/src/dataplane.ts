@@ -7,6 +7,7 @@ import { cacheKey, type ResponseCache } from './serving/response-cache.ts';
 import type { Job } from './serving/scheduler.ts';
 import type { VersionStatistics } from './serving/statistics.ts';
 import { toTriton } from './serving/triton-config.ts';
+import type { RequestTrace, Tracer } from './tracing.ts';
 import { classify } from './v2/classification.ts';
 import type {
   InferRequest,
@@ -21,6 +22,8 @@ export interface DataPlaneOptions {
   readonly manager: ModelManager;
   readonly repository: ModelRepository;
   readonly cache: ResponseCache;
+  /** Absent when nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
 /** V2 "Model Metadata" response: the versions are those that can be asked for now. */
@@ -34,6 +37,8 @@ export interface Call {
   readonly signal?: AbortSignal;
   /** How long the caller waits, in ms. */
   readonly timeoutMs?: number;
+  /** The caller's place in its trace (W3C Trace Context). */
+  readonly traceparent?: string;
 }
 
 export class DataPlane {
@@ -124,16 +129,32 @@ export class DataPlane {
    * @throws InferenceError NOT_FOUND, MODEL_NOT_READY, INVALID_ARGUMENT, OVERLOADED, DEADLINE_EXCEEDED, CANCELLED,
    *   MODEL_FAILED.
    */
-  infer(
+  async infer(
     name: string,
     choice: VersionChoice,
     request: InferRequest,
     call: Call = {},
   ): Promise<InferResponse> {
+    const trace = this.#options.tracer?.start(name, call.traceparent);
+    try {
+      const response = await this.#infer({ name, choice, trace }, request, call);
+      trace?.end();
+      return response;
+    } catch (error) {
+      trace?.end(error as Error);
+      throw error;
+    }
+  }
+
+  #infer(
+    { name, choice, trace }: { name: string; choice: VersionChoice; trace?: RequestTrace },
+    request: InferRequest,
+    call: Call,
+  ): Promise<InferResponse> {
     return this.#options.manager.use(name, choice, async (model, version) => {
       checkRequest(request, model.metadata);
       const names = request.outputs.map((output) => output.name);
-      const job = { inputs: request.inputs, outputs: names, ...jobOptions(request, call) };
+      const job = { inputs: request.inputs, outputs: names, trace, ...jobOptions(request, call) };
       const tensors = await this.#outputs(model, version, job);
       const outputs = tensors.map((tensor) => classified(tensor, request, model));
       return { modelName: name, modelVersion: String(version), id: request.id, outputs };

@@ -7,6 +7,17 @@ import type { DurationName, FailureReason } from './serving/statistics.ts';
 const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
 const NS_PER_US = 1000;
 
+const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+const LOAD_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1200];
+const MS_PER_S = 1000;
+
+/** Histograms by model and version: the stage of a request → what it is called. */
+const STAGES = {
+  success: ['wherry_request_seconds', 'Time from the queue to the answer'],
+  queue: ['wherry_queue_seconds', 'Time that requests waited for an executor'],
+  compute_infer: ['wherry_compute_seconds', 'Time that runs of the model took'],
+} as const satisfies Partial<Record<DurationName, readonly [string, string]>>;
+
 /** Triton's counters of time, in µs. */
 const DURATION_COUNTERS: Record<string, DurationName> = {
   nv_inference_request_duration_us: 'success',
@@ -108,7 +119,20 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly #stages = Object.entries(STAGES).map(([stage, [name, help]]) => ({
+    stage: stage as DurationName,
+    histogram: this.#histogram(name, help, LATENCY_BUCKETS),
+  }));
+  readonly #batch = this.#histogram('wherry_batch_rows', 'Rows of a run', BATCH_BUCKETS);
+  readonly #load = this.#histogram('wherry_load_seconds', 'Time that loading took', LOAD_BUCKETS);
+
   constructor(manager: ModelManager) {
+    manager.onLoaded = (servable) => this.#observe(servable);
+    manager.onUnloaded = ({ name: model, version }) => {
+      const labels = { model, version };
+      for (const { histogram } of this.#stages) histogram.remove(labels);
+      this.#batch.remove(labels);
+    };
     // Among them the event loop's delay (nodejs_eventloop_lag_*).
     collectDefaultMetrics({ register: this.registry });
     for (const metric of MODEL_METRICS) this.#readFrom(manager, metric);
@@ -118,6 +142,25 @@ export class Metrics {
   inference(model: string, code: number, seconds: number): void {
     this.#requests.inc({ model, code });
     this.#predictSeconds.observe({ model_name: model }, seconds);
+  }
+
+  #histogram(name: string, help: string, buckets: number[]): Histogram<'model' | 'version'> {
+    const registers = [this.registry];
+    return new Histogram({ name, help, buckets, labelNames: ['model', 'version'], registers });
+  }
+
+  #observe({ name: model, version, model: served, loadSeconds = 0 }: Servable): void {
+    const labels = { model, version };
+    this.#load.observe(labels, loadSeconds);
+    const rows = this.#batch.labels(labels);
+    const stages = new Map(
+      this.#stages.map(({ stage, histogram }) => [stage, histogram.labels(labels)]),
+    );
+    if (served === undefined) return;
+    served.statistics.listener = {
+      duration: (stage, ms) => stages.get(stage)?.observe(ms / MS_PER_S),
+      batch: (count) => rows.observe(count),
+    };
   }
 
   #readFrom(manager: ModelManager, { name, help, kind, value }: ModelMetric): void {

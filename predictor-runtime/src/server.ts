@@ -25,6 +25,7 @@ import { ModelRepository } from './serving/repository.ts';
 import { ResponseCache } from './serving/response-cache.ts';
 import { Mirror } from './storage/mirror.ts';
 import { fetchModel } from './storage/storage.ts';
+import { createTracer } from './tracing.ts';
 
 export interface PredictorServer {
   /** The port that REST listens on; differs from the configured one when that is 0. */
@@ -56,27 +57,16 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
     parallelLoads: config.modelLoadThreadCount,
     log,
   });
-  const mirror =
-    config.storageUri === undefined
-      ? undefined
-      : new Mirror(config.storageUri, { dir: config.modelDir, env, log });
-  let dir: string | undefined;
-  const modelDir = async () => {
-    // Only polling asks the store again.
-    if (dir === undefined || config.modelControlMode === 'poll') {
-      dir = (await mirror?.sync()) ?? config.modelDir;
-    }
-    return dir;
-  };
   const repository = modelRepository({
     config,
     env,
     manager,
     log,
-    list: modelList(config, modelDir),
+    list: modelList(config, modelFolder({ config, env, log })),
   });
   const cache = new ResponseCache(config.responseCacheBytes);
-  const dataPlane = new DataPlane({ manager, repository, cache });
+  const tracer = await createTracer(env);
+  const dataPlane = new DataPlane({ manager, repository, cache, tracer });
   const metrics = new Metrics(manager);
   if (config.modelName !== undefined) manager.expect(config.modelName);
   const plugins = await loadServerPlugins(config.pluginsDir);
@@ -86,6 +76,7 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
     metrics,
     log,
     maxBodyBytes: config.maxBodyBytes,
+    logRequests: config.logRequests,
     gate: new Gate(config.access, plugins),
     plugins,
     corsOrigins: config.corsAllowOrigin,
@@ -116,6 +107,7 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
       await Promise.all([closed(server), grpc?.server.drain(), management && closed(management)]);
       await repository.close();
       await manager.close();
+      await tracer?.close();
     },
   };
 }
@@ -145,6 +137,18 @@ function modelList(config: Config, dir: () => Promise<string>): ModelList {
   const { modelName: name, modelConfigFile, modelRepository: dirs } = config;
   if (name !== undefined) return async () => [{ name, dir: await dir() }];
   return modelConfigFile === undefined ? repositoryFolders(dirs) : configFile(modelConfigFile);
+}
+
+/** The folder of the one model: what is fetched is fetched again only where it is polled. */
+function modelFolder({ config, env, log }: ServerOptions): () => Promise<string> {
+  const { storageUri, modelDir, modelControlMode } = config;
+  if (storageUri === undefined) return async () => modelDir;
+  const mirror = new Mirror(storageUri, { dir: modelDir, env, log });
+  let folder: string | undefined;
+  return async () => {
+    if (folder === undefined || modelControlMode === 'poll') folder = await mirror.sync();
+    return folder;
+  };
 }
 
 /** How a model is served whose folder says nothing of it. */

@@ -12,13 +12,14 @@ import { type PredictorServer, startServer } from '../src/server.ts';
 export async function withServer(
   config: Partial<Config>,
   run: (url: string, server: PredictorServer) => Promise<void>,
+  env: Record<string, string> = {},
 ): Promise<void> {
   const flags = ['--model_name=x', '--http_port=0', '--host=127.0.0.1', '--threads=1'];
   const one = { ...parseConfig(flags), ...config };
   const isRepository = one.modelRepository.length > 0 || one.modelConfigFile !== undefined;
   const server = await startServer({
     config: isRepository ? { ...one, modelName: undefined } : one,
-    env: {},
+    env,
     log: createLogger('error', { silent: true }),
   });
   try {

@@ -43,6 +43,8 @@ export interface GrpcOptions {
   /** Larger messages are refused with RESOURCE_EXHAUSTED. */
   readonly maxBodyBytes: number;
   readonly gate: Gate;
+  /** A line in the log for each inference. */
+  readonly logRequests: boolean;
   readonly tls?: TlsMaterial;
 }
 
@@ -59,6 +61,7 @@ interface RepositoryRequest {
 /** What a handler needs of its call, whatever kind it is. */
 interface Cancellable {
   readonly cancelled: boolean;
+  readonly metadata: Metadata;
   getDeadline(): Date | number;
   on(event: 'cancelled', listener: () => void): unknown;
 }
@@ -179,7 +182,7 @@ export class GrpcServer {
   }
 
   async #infer(message: InferMessage, call: Cancellable): Promise<object> {
-    const { dataPlane, metrics } = this.#options;
+    const { dataPlane, metrics, log, logRequests } = this.#options;
     const { model_name: name } = message;
     const choice = parseVersionChoice(message.model_version);
     // Metric labels come from the models that exist, never from what a caller invents.
@@ -192,13 +195,20 @@ export class GrpcServer {
       const request = decodeInferMessage(message);
       const { signal } = controller;
       const timeoutMs = millisecondsLeft(call);
-      const response = await dataPlane.infer(name, choice, request, { signal, timeoutMs });
+      const traceparent = call.metadata.get('traceparent')[0] as string | undefined;
+      const response = await dataPlane.infer(name, choice, request, {
+        signal,
+        timeoutMs,
+        traceparent,
+      });
       return encodeInferMessage(response, request.binaryOutputs);
     } catch (error) {
       code = ERROR_TABLE[error instanceof InferenceError ? error.code : 'INTERNAL'].http;
       throw error;
     } finally {
-      metrics.inference(name, code, (performance.now() - start) / 1000);
+      const seconds = (performance.now() - start) / 1000;
+      metrics.inference(name, code, seconds);
+      if (logRequests) log.info('inference', { model: name, ...choice, status: code, seconds });
     }
   }
 

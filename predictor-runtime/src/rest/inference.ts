@@ -22,7 +22,7 @@ export interface Target {
 export async function inference(
   { name, choice }: Target,
   { req, signal }: Exchange,
-  { dataPlane, metrics, log, maxBodyBytes }: RestOptions,
+  { dataPlane, metrics, log, maxBodyBytes, logRequests }: RestOptions,
   answerTo: (body: Buffer, call: Call) => Promise<Reply>,
 ): Promise<Reply> {
   // Metric labels come from the models that exist, never from what a caller invents.
@@ -32,11 +32,14 @@ export async function inference(
   try {
     const body = await readBody(req, maxBodyBytes);
     start = performance.now();
-    reply = await answerTo(body, { signal, timeoutMs: timeoutOf(req) });
+    const traceparent = req.headers.traceparent as string | undefined;
+    reply = await answerTo(body, { signal, timeoutMs: timeoutOf(req), traceparent });
   } catch (error) {
     reply = errorReply(error, log);
   }
-  metrics.inference(name, reply.status, (performance.now() - start) / 1000);
+  const seconds = (performance.now() - start) / 1000;
+  metrics.inference(name, reply.status, seconds);
+  if (logRequests) log.info('inference', { model: name, ...choice, status: reply.status, seconds });
   return reply;
 }
 

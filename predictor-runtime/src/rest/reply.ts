@@ -17,6 +17,8 @@ export interface RestOptions {
   /** Larger request bodies are answered 413. */
   readonly maxBodyBytes: number;
   readonly gate: Gate;
+  /** A line in the log for each inference. */
+  readonly logRequests: boolean;
   readonly plugins: readonly ServerPlugin[];
   /** Origins of pages that may call; `*` is all. */
   readonly corsOrigins: readonly string[];

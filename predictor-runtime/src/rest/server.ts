@@ -4,6 +4,7 @@ import { createServer as createSecureServer } from 'node:https';
 import { answerEncoding, compress } from './body.ts';
 import { allowOrigin } from './cors.ts';
 import { JSON_LENGTH } from './inference.ts';
+import { OPENAPI_ROUTES } from './openapi.ts';
 import { pluginRoutes } from './plugin-routes.ts';
 import { errorReply, type Reply, type RestOptions } from './reply.ts';
 import { REPOSITORY_ROUTES } from './repository.ts';
@@ -23,6 +24,7 @@ export function restServer(options: RestOptions): Server {
     V2_ROUTES,
     V1_ROUTES,
     REPOSITORY_ROUTES,
+    OPENAPI_ROUTES,
   );
   const listener = (req: IncomingMessage, res: ServerResponse) => {
     void answer(req, res, { ...options, router });

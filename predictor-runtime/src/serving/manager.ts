@@ -60,6 +60,9 @@ export interface ManagerOptions {
 }
 
 export class ModelManager {
+  /** Called when a version serves, and when it has gone. */
+  onLoaded: (servable: Servable) => void = () => undefined;
+  onUnloaded: (servable: Servable) => void = () => undefined;
   readonly #options: ManagerOptions;
   readonly #streams = new Map<string, Stream>();
   readonly #memory: MemoryLedger;
@@ -291,6 +294,7 @@ export class ModelManager {
       this.#memory.measured(id, servable.model.memoryUsage());
       servable.loadSeconds = (performance.now() - started) / 1000;
       servable.phase = 'available';
+      this.onLoaded(servable);
       log.info('model loaded', { model: name, version, seconds: servable.loadSeconds });
     } catch (error) {
       this.#memory.release(id);
@@ -322,6 +326,7 @@ export class ModelManager {
     this.#memory.release(servable.id);
     remove(stream, ({ id }) => id === servable.id);
     const { name, version } = servable;
+    this.onUnloaded(servable);
     this.#options.log.info('model unloaded', { model: name, version });
   }
 }

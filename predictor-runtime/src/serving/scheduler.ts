@@ -6,6 +6,7 @@ import type { Method } from '../engine/engine.ts';
 import { ExecutorError } from '../engine/executor.ts';
 import type { ExecutorPool } from '../engine/executor-pool.ts';
 import { InferenceError } from '../errors.ts';
+import type { RequestTrace } from '../tracing.ts';
 import type { Tensor } from '../v2/types.ts';
 import { type BatchPolicy, concat, decide, rowsOf, signatureOf, slice, split } from './batch.ts';
 import type { FailureReason, RunTimes, Statistics } from './statistics.ts';
@@ -31,6 +32,7 @@ export interface Job {
   /** Aborted when the caller has left. */
   readonly signal?: AbortSignal;
   readonly method?: Method;
+  readonly trace?: RequestTrace;
 }
 
 export interface SchedulerOptions {
@@ -217,8 +219,9 @@ export class Scheduler {
 
   async #start(entries: readonly Entry[]): Promise<void> {
     const started = performance.now();
-    for (const { enqueuedAt } of entries) {
+    for (const { enqueuedAt, trace } of entries) {
       this.#options.statistics.add('queue', started - enqueuedAt);
+      trace?.stage('queue', enqueuedAt, started);
     }
     this.#running++;
     try {
@@ -271,6 +274,10 @@ export class Scheduler {
     times.infer = ended - start - times.input;
     const parts = entries.length === 1 ? [outputs] : split(outputs, rows);
     times.output = performance.now() - ended;
+    for (const { trace } of entries) {
+      trace?.stage('batch', start, start + times.input);
+      trace?.stage('compute', start + times.input, ended);
+    }
     statistics.ran(total, entries.length, times satisfies RunTimes);
     return parts;
   }

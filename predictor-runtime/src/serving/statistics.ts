@@ -37,6 +37,12 @@ export interface RunTimes {
   readonly output: number;
 }
 
+/** Told of what happens as it happens. */
+export interface StatisticsListener {
+  duration(name: DurationName, ms: number): void;
+  batch(rows: number): void;
+}
+
 interface BatchStatistics {
   compute_input: Duration;
   compute_infer: Duration;
@@ -63,11 +69,13 @@ export class Statistics {
   executionCount = 0;
   /** Of the last request, in ms since 1970; 0 before the first. */
   lastInference = 0;
+  listener: StatisticsListener | undefined;
 
   add(name: DurationName, ms: number): void {
     const duration = this.durations[name];
     duration.count++;
     duration.ns += Math.round(ms * NS_PER_MS);
+    this.listener?.duration(name, ms);
   }
 
   failed(reason: FailureReason, ms: number): void {
@@ -80,6 +88,7 @@ export class Statistics {
     this.executionCount++;
     this.inferenceCount += rows;
     this.lastInference = Date.now();
+    this.listener?.batch(rows);
     for (let i = 0; i < requests; i++) {
       this.add('compute_input', times.input);
       this.add('compute_infer', times.infer);
