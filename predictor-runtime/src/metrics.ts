@@ -119,6 +119,11 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  /** Of a model and a status: finding them by their labels costs more than counting. */
+  readonly #bound = new Map<
+    string,
+    { requests: Counter.Internal; seconds: Histogram.Internal<'model_name'> }
+  >();
   readonly #stages = Object.entries(STAGES).map(([stage, [name, help]]) => ({
     stage: stage as DurationName,
     histogram: this.#histogram(name, help, LATENCY_BUCKETS),
@@ -140,8 +145,17 @@ export class Metrics {
   }
 
   inference(model: string, code: number, seconds: number): void {
-    this.#requests.inc({ model, code });
-    this.#predictSeconds.observe({ model_name: model }, seconds);
+    const key = `${code} ${model}`;
+    let bound = this.#bound.get(key);
+    if (bound === undefined) {
+      bound = {
+        requests: this.#requests.labels({ model, code }),
+        seconds: this.#predictSeconds.labels({ model_name: model }),
+      };
+      this.#bound.set(key, bound);
+    }
+    bound.requests.inc();
+    bound.seconds.observe(seconds);
   }
 
   #histogram(name: string, help: string, buckets: number[]): Histogram<'model' | 'version'> {

@@ -13,7 +13,8 @@ function send(message: FromExecutor): void {
 
 async function load(options: Parameters<typeof InlineExecutor.start>[0]): Promise<void> {
   try {
-    executor = await InlineExecutor.start(options);
+    // This loop must hear of cancellations.
+    executor = await InlineExecutor.start(options, false);
     const { inputs, outputs } = executor.signature;
     send({ kind: 'loaded', signature: { inputs, outputs }, explains: executor.explains });
   } catch (error) {

@@ -33,7 +33,7 @@ export interface Executor {
     outputs: readonly string[],
     options?: RunOptions,
   ): Promise<Tensor[]>;
-  /** Frees the model; runs under way fail. */
+  /** Frees the model: a process's runs under way fail, those in this process are waited for. */
   close(): Promise<void>;
 }
 

@@ -5,15 +5,17 @@ import { type Executor, ExecutorError, type ExecutorOptions, ModelLoadError } fr
 
 export class InlineExecutor implements Executor {
   readonly #engine: Engine;
-  readonly #runs = new Set<AbortController>();
+  #inFlight = 0;
+  /** Wakes `close` when the last run has ended. */
+  #onIdle: (() => void) | undefined;
 
   private constructor(engine: Engine) {
     this.#engine = engine;
   }
 
-  /** @throws ModelLoadError. */
-  static async start(options: ExecutorOptions): Promise<InlineExecutor> {
-    return new InlineExecutor(await openEngine(options));
+  /** @param mayBlock short runs may take the calling thread @throws ModelLoadError. */
+  static async start(options: ExecutorOptions, mayBlock = true): Promise<InlineExecutor> {
+    return new InlineExecutor(await openEngine({ ...options, mayBlock }));
   }
 
   get signature(): Signature {
@@ -25,7 +27,7 @@ export class InlineExecutor implements Executor {
   }
 
   get inFlight(): number {
-    return this.#runs.size;
+    return this.#inFlight;
   }
 
   memoryUsage(): number {
@@ -35,32 +37,34 @@ export class InlineExecutor implements Executor {
   async run(
     inputs: readonly Tensor[],
     outputs: readonly string[],
-    { signal, method }: RunOptions = {},
+    options: RunOptions = {},
   ): Promise<Tensor[]> {
-    const controller = new AbortController();
-    const stop = () => controller.abort();
-    this.#runs.add(controller);
-    signal?.addEventListener('abort', stop, { once: true });
+    this.#inFlight++;
     try {
-      return await this.#engine.run(inputs, outputs, { signal: controller.signal, method });
+      return await this.#engine.run(inputs, outputs, options);
     } catch (error) {
-      const failure = controller.signal.aborted ? 'cancelled' : 'failed';
+      const failure = options.signal?.aborted ? 'cancelled' : 'failed';
       throw new ExecutorError(failure, (error as Error).message, { cause: error });
     } finally {
-      signal?.removeEventListener('abort', stop);
-      this.#runs.delete(controller);
+      this.#inFlight--;
+      if (this.#inFlight === 0) this.#onIdle?.();
     }
   }
 
   async close(): Promise<void> {
-    for (const controller of this.#runs) controller.abort();
-    while (this.#runs.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    if (this.#inFlight > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
     this.#engine.close();
   }
 }
 
+type EngineOptions = ExecutorOptions & { readonly mayBlock: boolean };
+
 /** Engines are loaded where they are needed: the server's own process may need none. */
-async function openEngine(options: ExecutorOptions): Promise<Engine> {
+async function openEngine(options: EngineOptions): Promise<Engine> {
   const { path, plugin, dir, parameters } = options;
   const engine = await openModel(options);
   if (plugin === undefined) return engine;
@@ -71,7 +75,7 @@ async function openEngine(options: ExecutorOptions): Promise<Engine> {
   });
 }
 
-async function openModel(options: ExecutorOptions): Promise<Engine> {
+async function openModel(options: EngineOptions): Promise<Engine> {
   const { path } = options;
   const isModule = path.endsWith('.mjs');
   try {

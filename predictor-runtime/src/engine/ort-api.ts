@@ -76,6 +76,7 @@ const FUNCTIONS = {
   CastTypeInfoToOptionalTypeInfo: [250, ['void *', 'void *']],
   GetOptionalContainedTypeInfo: [251, ['void *', 'void *']],
   GetResizedStringTensorElementBuffer: [252, ['void *', 'size_t', 'size_t', 'void *']],
+  GetTensorSizeInBytes: [318, ['void *', 'void *']],
   CreateAndRegisterAllocatorV2: [
     259,
     ['void *', 'str', 'void *', 'void *', 'void *', 'void *', 'size_t'],
@@ -102,6 +103,7 @@ koffi.config({ sync_stack_size: 8 << 20, async_stack_size: 8 << 20 });
 
 // koffi closes a library whose handle is collected.
 const library = koffi.load(libraryPath());
+const memcpy = koffi.load(null).func('void *memcpy(void *target, void *source, size_t size)');
 const functions = bind();
 
 /** Calls a function that returns a status. @throws OrtError. */
@@ -131,17 +133,20 @@ export function release(name: OrtFunction & `Release${string}`, object: Pointer)
 
 /** Calls a function whose last argument is a `T **` or `int64 *` out parameter, and returns what it wrote. */
 export function ortOut(name: OrtFunction, ...args: Argument[]): Pointer {
-  const out = new BigUint64Array(1);
-  ort(name, ...args, out);
-  return out[0] as Pointer;
+  OUT[0] = 0n;
+  ort(name, ...args, OUT);
+  return OUT[0];
 }
 
 /** The same for an `int *` or enum. */
 export function ortInt(name: OrtFunction, ...args: Argument[]): number {
-  const out = new Int32Array(1);
-  ort(name, ...args, out);
-  return out[0] as number;
+  OUT[0] = 0n;
+  ort(name, ...args, OUT);
+  return Number(BigInt.asIntN(32, OUT[0]));
 }
+
+/** Of calls on this thread, which are over before the next one begins. */
+const OUT = new BigUint64Array(1) as BigUint64Array & { 0: Pointer };
 
 /** A C string that lives as long as the process. */
 export function cString(text: string): Pointer {
@@ -159,6 +164,12 @@ export function readString(address: Pointer): string {
 /** Native memory as bytes, without a copy: valid only as long as the native side keeps it. */
 export function memory(address: Pointer, size: number): Buffer {
   return size === 0 ? Buffer.alloc(0) : Buffer.from(koffi.view(address, size));
+}
+
+/** Fills JavaScript's memory from native memory. */
+export function copyFrom(address: Pointer, target: NodeJS.ArrayBufferView): void {
+  // A view of native memory costs more than the copy: the garbage collector has to let go of it.
+  if (target.byteLength > 0) memcpy(target, address, target.byteLength);
 }
 
 function check(status: Pointer | null): void {

@@ -19,6 +19,8 @@ import {
   DEFAULT_ALLOCATOR,
   dimensions,
   fromValue,
+  type KnownOutput,
+  knownOutput,
   ONNX_TYPE,
   toValue,
 } from './ort-value.ts';
@@ -26,6 +28,8 @@ import {
 export interface SessionOptions {
   /** Threads of one run. */
   readonly threads: number;
+  /** Short runs may take the calling thread: only where nothing but such models runs on it. */
+  readonly mayBlock?: boolean;
   /** Ceiling of the memory that runs of all sessions of this process may take, in bytes; 0 is none. */
   readonly arenaBytes: number;
 }
@@ -47,6 +51,33 @@ function environmentOf({ arenaBytes }: SessionOptions): Pointer {
   return environment;
 }
 
+/** Runs shorter than this take the calling thread: a hop to another and back takes as long. */
+const SHORT_MS = 0.3;
+
+interface Run {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly string[];
+  readonly feeds: BigUint64Array;
+  readonly results: BigUint64Array;
+}
+
+/** How long runs take, by those before: an exponential average, and no less for more input. */
+class Pace {
+  #ms = Number.POSITIVE_INFINITY;
+  #bytes = 1;
+
+  /** In ms. */
+  expected(bytes: number): number {
+    return this.#ms * Math.max(1, bytes / this.#bytes);
+  }
+
+  took(ms: number, bytes: number): void {
+    const known = Number.isFinite(this.#ms);
+    this.#ms = known ? this.#ms * 0.8 + ms * 0.2 : ms;
+    this.#bytes = known ? this.#bytes * 0.8 + bytes * 0.2 : Math.max(1, bytes);
+  }
+}
+
 export class OrtSession implements Engine {
   readonly explains = false;
   readonly inputs: readonly TensorMetadata[];
@@ -55,13 +86,25 @@ export class OrtSession implements Engine {
   /** C strings, made once. */
   readonly #names = new Map<string, Pointer>();
 
-  private constructor(session: Pointer) {
+  readonly #known = new Map<string, KnownOutput>();
+  readonly #mayBlock: boolean;
+  #pace = new Pace();
+
+  private constructor(session: Pointer, mayBlock: boolean) {
     this.#session = session;
+    this.#mayBlock = mayBlock;
     this.inputs = [
-      ...values(session, 'Input'),
-      ...values(session, 'OverridableInitializer').map((input) => ({ ...input, optional: true })),
+      ...values(session, 'Input').map(({ kind: _, ...input }) => input),
+      ...values(session, 'OverridableInitializer').map(({ kind: _, ...input }) => ({
+        ...input,
+        optional: true,
+      })),
     ];
-    this.outputs = values(session, 'Output');
+    this.outputs = values(session, 'Output').map(({ kind, ...output }) => {
+      const known = knownOutput(output, kind);
+      if (known !== undefined) this.#known.set(output.name, known);
+      return output;
+    });
     for (const { name } of [...this.inputs, ...this.outputs]) this.#names.set(name, cString(name));
   }
 
@@ -83,7 +126,7 @@ export class OrtSession implements Engine {
     }
     const session = out[0] as Pointer;
     try {
-      return new OrtSession(session);
+      return new OrtSession(session, options.mayBlock ?? false);
     } catch (error) {
       release('ReleaseSession', session);
       throw error;
@@ -99,36 +142,60 @@ export class OrtSession implements Engine {
     outputs: readonly string[],
     { signal }: RunOptions,
   ): Promise<Tensor[]> {
-    const options = ortOut('CreateRunOptions');
-    const stop = () => ort('RunOptionsSetTerminate', options);
-    signal?.addEventListener('abort', stop, { once: true });
     const feeds = new BigUint64Array(inputs.length);
     const results = new BigUint64Array(outputs.length);
+    const bytes = inputs.reduce(
+      (sum, { data }) => sum + ('byteLength' in data ? data.byteLength : data.length),
+      0,
+    );
     try {
       inputs.forEach((input, i) => {
         feeds[i] = toValue(input);
       });
-      const inputNames = this.#namesOf(inputs.map(({ name }) => name));
-      const outputNames = this.#namesOf(outputs);
-      await ortAsync(
-        'Run',
-        this.#session,
-        options,
-        inputNames,
-        feeds,
-        feeds.length,
-        outputNames,
-        results.length,
-        results,
-      );
+      const started = performance.now();
+      const run = { inputs, outputs, feeds, results };
+      if (this.#mayBlock && this.#pace.expected(bytes) < SHORT_MS) this.#runHere(run);
+      else await this.#runElsewhere(run, signal);
+      this.#pace.took(performance.now() - started, bytes);
       return outputs
-        .map((name, i) => fromValue(name, results[i] as Pointer))
+        .map((name, i) => fromValue(name, results[i] as Pointer, this.#known.get(name)))
         .filter((tensor) => tensor !== undefined);
+    } finally {
+      for (const value of feeds) release('ReleaseValue', value);
+      for (const value of results) release('ReleaseValue', value);
+    }
+  }
+
+  #runHere(run: Run): void {
+    ort('Run', ...this.#arguments(run, null));
+  }
+
+  async #runElsewhere(run: Run, signal: AbortSignal | undefined): Promise<void> {
+    const options = ortOut('CreateRunOptions');
+    const stop = () => ort('RunOptionsSetTerminate', options);
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      await ortAsync('Run', ...this.#arguments(run, options));
     } finally {
       signal?.removeEventListener('abort', stop);
       release('ReleaseRunOptions', options);
-      for (const value of [...feeds, ...results]) release('ReleaseValue', value);
     }
+  }
+
+  #arguments({ inputs, outputs, feeds, results }: Run, options: Pointer | null) {
+    const inputNames = this.#namesOf(inputs.map(({ name }) => name));
+    const outputNames = this.#namesOf(outputs);
+    const { length } = feeds;
+    return [
+      this.#session,
+      options,
+      inputNames,
+      feeds,
+      length,
+      outputNames,
+      results.length,
+      results,
+    ] as const;
   }
 
   /** Frees the model. No run may be under way. */
@@ -144,7 +211,7 @@ export class OrtSession implements Engine {
 function values(
   session: Pointer,
   what: 'Input' | 'Output' | 'OverridableInitializer',
-): TensorMetadata[] {
+): (TensorMetadata & { readonly kind: number })[] {
   const count = Number(ortOut(`SessionGet${what}Count`, session));
   return Array.from({ length: count }, (_, i) => {
     const text = ortOut(`SessionGet${what}Name`, session, i, DEFAULT_ALLOCATOR);
@@ -152,7 +219,8 @@ function values(
     ort('AllocatorFree', DEFAULT_ALLOCATOR, text);
     const info = ortOut(`SessionGet${what}TypeInfo`, session, i);
     try {
-      return { name, ...describe(name, info, what) };
+      const kind = ortInt('GetOnnxTypeFromTypeInfo', info);
+      return { name, kind, ...describe(name, info, what) };
     } finally {
       release('ReleaseTypeInfo', info);
     }

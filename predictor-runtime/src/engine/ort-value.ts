@@ -1,7 +1,16 @@
 /** Tensors of the data plane ↔ values of ONNX Runtime. */
 import { type Datatype, datatype, datatypeOfOnnx, type NumericData } from '../v2/datatypes.ts';
 import { elementCount, type Tensor } from '../v2/types.ts';
-import { memory, OrtError, ort, ortInt, ortOut, type Pointer, release } from './ort-api.ts';
+import {
+  copyFrom,
+  memory,
+  OrtError,
+  ort,
+  ortInt,
+  ortOut,
+  type Pointer,
+  release,
+} from './ort-api.ts';
 
 /** ONNXType of the C API. */
 export const ONNX_TYPE = { tensor: 1, sequence: 2, map: 3, optional: 6 } as const;
@@ -47,8 +56,9 @@ export function toValue({ datatype: type, shape, data }: Tensor): Pointer {
  * first dimension, an optional without a value is undefined. Does not release the value.
  * @throws OrtError for what no tensor can hold.
  */
-export function fromValue(name: string, value: Pointer): Tensor | undefined {
+export function fromValue(name: string, value: Pointer, known?: KnownOutput): Tensor | undefined {
   if (value === 0n) return undefined;
+  if (known !== undefined) return fromKnown(name, value, known);
   switch (ortInt('GetValueType', value)) {
     case ONNX_TYPE.tensor:
       return fromTensor(name, value);
@@ -64,6 +74,39 @@ export function fromValue(name: string, value: Pointer): Tensor | undefined {
     default:
       throw new OrtError(`output '${name}' is of a kind that V2 cannot carry`);
   }
+}
+
+/** An output that is always a tensor of numbers with one open dimension at most: its size says its shape. */
+export interface KnownOutput {
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  /** Place of the open dimension; -1 for none. */
+  readonly open: number;
+  /** Bytes of an element, or of a row where a dimension is open. */
+  readonly bytes: number;
+}
+
+/** Undefined when an output has to be asked for its kind and shape each time. */
+export function knownOutput(
+  { datatype: type, shape }: Pick<Tensor, 'datatype' | 'shape'>,
+  kind: number,
+): KnownOutput | undefined {
+  const { bytes = 0 } = datatype(type);
+  const open = shape.indexOf(-1);
+  const known = shape.reduce((product, dim) => (dim === -1 ? product : product * dim), 1);
+  // Rank 0 may be an unknown rank.
+  const isKnown = kind === ONNX_TYPE.tensor && bytes > 0 && shape.length > 0 && known > 0;
+  if (!isKnown || shape.lastIndexOf(-1) !== open) return undefined;
+  return { datatype: type, shape, open, bytes: bytes * known };
+}
+
+function fromKnown(name: string, value: Pointer, known: KnownOutput): Tensor {
+  const { datatype: type, open, bytes } = known;
+  const size = Number(ortOut('GetTensorSizeInBytes', value));
+  const shape = open < 0 ? known.shape : known.shape.with(open, size / bytes);
+  const data = newArray(type, elementCount(shape));
+  copyFrom(ortOut('GetTensorMutableData', value), data);
+  return { name, datatype: type, shape, data };
 }
 
 function fromElement(name: string, container: Pointer, index: number): Tensor | undefined {
@@ -107,8 +150,7 @@ function fromTensor(name: string, value: Pointer): Tensor {
     const count = elementCount(shape);
     if (type === 'BYTES') return { name, datatype: type, shape, data: strings(value, count) };
     const data = newArray(type, count);
-    const source = memory(ortOut('GetTensorMutableData', value), data.byteLength);
-    Buffer.from(data.buffer).set(source);
+    copyFrom(ortOut('GetTensorMutableData', value), data);
     return { name, datatype: type, shape, data };
   } finally {
     release('ReleaseTensorTypeAndShapeInfo', info);

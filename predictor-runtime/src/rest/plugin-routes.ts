@@ -17,7 +17,7 @@ export function pluginRoutes(plugins: readonly ServerPlugin[]): Routes {
         const request: PluginRequest = {
           method: req.method ?? 'GET',
           params,
-          query,
+          query: new URLSearchParams(query),
           headers: req.headers as PluginRequest['headers'],
           body: await readBody(req, options.maxBodyBytes),
           infer: (model, body) => infer(model, body, options),

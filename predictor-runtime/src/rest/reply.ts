@@ -38,7 +38,8 @@ export interface Exchange {
   readonly req: IncomingMessage;
   /** Segments of the path that its route names, decoded. */
   readonly params: Readonly<Record<string, string>>;
-  readonly query: URLSearchParams;
+  /** What follows the path's question mark. */
+  readonly query: string;
   /** Aborted when the client has left. */
   readonly signal: AbortSignal;
 }

@@ -10,11 +10,15 @@ interface Node {
 
 export interface Match {
   readonly handler: Handler;
-  readonly params: Record<string, string>;
+  readonly params: Readonly<Record<string, string>>;
 }
+
+/** Paths that are looked up once: what clients ask for is always the same few. */
+const MAX_KNOWN = 1000;
 
 export class Router {
   readonly #root = node();
+  readonly #known = new Map<string, Match>();
 
   constructor(...tables: readonly Routes[]) {
     for (const [route, handler] of tables.flatMap((table) => Object.entries(table))) {
@@ -37,6 +41,15 @@ export class Router {
 
   /** @throws InferenceError NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_ARGUMENT. */
   find(method: string, path: string): Match {
+    const key = `${method} ${path}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const match = this.#find(method, path);
+    if (this.#known.size < MAX_KNOWN) this.#known.set(key, match);
+    return match;
+  }
+
+  #find(method: string, path: string): Match {
     const params: Record<string, string> = {};
     let at: Node | undefined = this.#root;
     for (const segment of segments(path)) {

@@ -72,7 +72,7 @@ async function handle(
     const headers = req.headers as Record<string, string>;
     await options.gate.admit({ transport: 'http', method, path, headers, model: params.name });
   }
-  return handler({ req, params, query: new URLSearchParams(query), signal }, options);
+  return handler({ req, params, query, signal }, options);
 }
 
 async function write(

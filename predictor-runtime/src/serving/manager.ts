@@ -46,6 +46,8 @@ interface Stream {
   /** Nothing is known of its versions yet. */
   expected?: boolean;
   defaultVersion?: number;
+  /** Choice → what it means now; emptied with every change. */
+  readonly chosen: Map<string | number, Servable>;
   /** Settles when there is nothing left to do. */
   settling?: Promise<void>;
 }
@@ -78,7 +80,7 @@ export class ModelManager {
   /** Says that a model will be aspired: until then it is loading, and not unknown. */
   expect(name: string): void {
     if (!this.#streams.has(name))
-      this.#streams.set(name, { servables: [], labels: {}, expected: true });
+      this.#streams.set(name, { servables: [], labels: {}, expected: true, chosen: new Map() });
   }
 
   /**
@@ -90,10 +92,15 @@ export class ModelManager {
     versions: readonly AspiredVersion[],
     labels: Readonly<Record<string, number>> = {},
   ): Promise<void> {
-    const stream = this.#streams.get(name) ?? { servables: [], labels };
+    const stream: Stream = this.#streams.get(name) ?? {
+      servables: [],
+      labels,
+      chosen: new Map(),
+    };
     this.#streams.set(name, stream);
     stream.labels = labels;
     stream.expected = false;
+    stream.chosen.clear();
     for (const servable of stream.servables) {
       servable.aspired = versions.some((wanted) => isSame(servable, wanted));
     }
@@ -151,7 +158,9 @@ export class ModelManager {
   /** @throws InferenceError NOT_FOUND when the version is not available. */
   setDefaultVersion(name: string, version: number): void {
     this.#available(name, { version });
-    (this.#streams.get(name) as Stream).defaultVersion = version;
+    const stream = this.#streams.get(name) as Stream;
+    stream.defaultVersion = version;
+    stream.chosen.clear();
   }
 
   /**
@@ -212,7 +221,17 @@ export class ModelManager {
     await Promise.all(this.names().map((name) => this.aspire(name, [])));
   }
 
-  #choose(name: string, { version, label }: VersionChoice): Servable | undefined {
+  #choose(name: string, choice: VersionChoice): Servable | undefined {
+    const stream = this.#streams.get(name);
+    const key = choice.label ?? choice.version ?? '';
+    const known = stream?.chosen.get(key);
+    if (known !== undefined) return known;
+    const found = this.#find(name, choice);
+    if (found !== undefined) stream?.chosen.set(key, found);
+    return found;
+  }
+
+  #find(name: string, { version, label }: VersionChoice): Servable | undefined {
     const stream = this.#streams.get(name);
     const wanted = label === undefined ? version : stream?.labels[label];
     const available = this.servables(name).filter(({ phase }) => phase === 'available');
@@ -294,6 +313,7 @@ export class ModelManager {
       this.#memory.measured(id, servable.model.memoryUsage());
       servable.loadSeconds = (performance.now() - started) / 1000;
       servable.phase = 'available';
+      this.#streams.get(name)?.chosen.clear();
       this.onLoaded(servable);
       log.info('model loaded', { model: name, version, seconds: servable.loadSeconds });
     } catch (error) {
@@ -316,6 +336,7 @@ export class ModelManager {
 
   async #unload(stream: Stream, servable: Servable): Promise<void> {
     servable.phase = 'unloading';
+    stream.chosen.clear();
     if (servable.inFlight > 0) {
       await new Promise<void>((resolve) => {
         servable.onIdle = resolve;

@@ -52,6 +52,7 @@ interface Entry extends Job {
   readonly rows: number | undefined;
   readonly bytes: number;
   readonly enqueuedAt: number;
+  readonly hasDeadline: boolean;
   readonly resolve: (outputs: Tensor[]) => void;
   /** Answers with the reason, once. */
   readonly reject: (error: InferenceError) => void;
@@ -62,7 +63,8 @@ interface Entry extends Job {
 
 interface Run {
   readonly members: Set<Entry>;
-  readonly controller: AbortController;
+  /** Absent where the one member's own signal stops the run. */
+  readonly controller?: AbortController;
 }
 
 export class Scheduler {
@@ -126,6 +128,7 @@ export class Scheduler {
       rows: batch === undefined ? undefined : rowsOf(job.inputs),
       bytes,
       enqueuedAt,
+      hasDeadline: timer !== undefined,
       answered: false,
       resolve: (outputs) => {
         if (entry.answered) return;
@@ -167,7 +170,7 @@ export class Scheduler {
     entry.reject(error);
     this.#dequeue(entry);
     entry.run?.members.delete(entry);
-    if (entry.run?.members.size === 0) entry.run.controller.abort();
+    if (entry.run?.members.size === 0) entry.run.controller?.abort();
   }
 
   #dequeue(entry: Entry): void {
@@ -234,10 +237,13 @@ export class Scheduler {
 
   /** Runs requests together; where that fails, one by one, so that a bad one harms only itself. */
   async #run(entries: readonly Entry[]): Promise<void> {
-    const run: Run = { members: new Set(entries), controller: new AbortController() };
+    const [first] = entries as [Entry, ...Entry[]];
+    const isAlone = entries.length === 1 && !first.hasDeadline;
+    const controller = isAlone ? undefined : new AbortController();
+    const run: Run = { members: new Set(entries), controller };
     for (const entry of entries) entry.run = run;
     try {
-      const outputs = await this.#execute(entries, run.controller.signal);
+      const outputs = await this.#execute(entries, controller?.signal ?? first.signal);
       if (outputs !== undefined) {
         entries.forEach((entry, i) => {
           entry.resolve(outputs[i] as Tensor[]);
@@ -256,7 +262,7 @@ export class Scheduler {
   /** The outputs of each request; undefined when those of the whole cannot be told apart. */
   async #execute(
     entries: readonly Entry[],
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<readonly Tensor[][] | undefined> {
     const { batch, statistics } = this.#options;
     const [first] = entries as [Entry, ...Entry[]];
@@ -286,7 +292,7 @@ export class Scheduler {
   async #runInParts(
     inputs: readonly Tensor[],
     names: readonly string[],
-    { total, maxRows, signal }: { total: number; maxRows: number; signal: AbortSignal },
+    { total, maxRows, signal }: { total: number; maxRows: number; signal: AbortSignal | undefined },
   ): Promise<Tensor[]> {
     const parts: Tensor[][] = [];
     for (let start = 0; start < total; start += maxRows) {
