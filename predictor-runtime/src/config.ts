@@ -45,6 +45,8 @@ export interface Config {
   readonly queueBytes: number;
   /** 1 is the most urgent of them; 0 is no priorities. */
   readonly priorityLevels: number;
+  /** What a request gets that the queue has no room for: 503 is Triton's. */
+  readonly overloadStatus: 429 | 503;
   /** 0 is none. */
   readonly requestTimeoutMs: number;
   readonly responseCache: boolean;
@@ -225,6 +227,9 @@ function engineFlags(): Option[] {
     option('--queue_bytes <bytes>', 'tensors of a model that may wait')
       .default(256 << 20)
       .argParser(count),
+    option('--overload_status <status>', "when a queue is full; 503 is Triton's")
+      .default(429)
+      .argParser(overloadStatus),
     option('--priority_levels <count>', 'of requests, 1 being the most urgent; 0 is no priorities')
       .default(0)
       .argParser(count0),
@@ -286,6 +291,10 @@ function number(text: string, isValid: (value: number) => boolean, expected: str
   if (text.trim() === '' || !isValid(value))
     throw new InvalidArgumentError(`expected ${expected}.`);
   return value;
+}
+
+function overloadStatus(text: string): number {
+  return number(text, (value) => value === 429 || value === 503, '429 or 503');
 }
 
 function policy(text: string): VersionPolicy {

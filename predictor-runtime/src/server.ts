@@ -77,6 +77,7 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
     log,
     maxBodyBytes: config.maxBodyBytes,
     logRequests: config.logRequests,
+    overloadStatus: config.overloadStatus,
     gate: new Gate(config.access, plugins),
     plugins,
     corsOrigins: config.corsAllowOrigin,

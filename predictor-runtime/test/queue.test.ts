@@ -143,6 +143,25 @@ describe('the queue', () => {
     });
   });
 
+  it('is bounded in bytes too, and can refuse with 503 as Triton does', async () => {
+    using folder = new RepositoryFolder({ a: { model: 'add_two' }, l: { model: 'loop_n' } });
+    const config = {
+      modelRepository: [folder.dir],
+      concurrency: 1,
+      queueBytes: 30,
+      overloadStatus: 503,
+    } as const;
+    await withServer(config, async (url) => {
+      // Each has 12 bytes of tensors: two of them fit.
+      const answers = await Promise.all(
+        Array.from({ length: 5 }, () => call(`${url}/v2/models/l/infer`, loop(100_000))),
+      );
+      expect(answers.map(({ status }) => status).sort()).to.deep.equal([200, 200, 200, 503, 503]);
+      // One that is larger than the bound is served when nothing else waits.
+      expect((await call(`${url}/v2/models/a/infer`, add(10))).status).to.equal(200);
+    });
+  });
+
   it('serves urgent requests first', async () => {
     using folder = new RepositoryFolder({ l: { model: 'loop_n' } });
     const config = { modelRepository: [folder.dir], concurrency: 1, priorityLevels: 3 };

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { type BinaryOutput, sendBinary } from './binary-client.ts';
 import { parseLossless } from './lossless-json.ts';
 import { withServer } from './server.ts';
 
@@ -125,6 +126,119 @@ describe('V2 over REST', () => {
         setTimeout(() => req.destroy(), 50);
       });
       expect((await fetch(`${url}/v2/health/live`)).status).to.equal(200);
+    });
+  });
+
+  it('carries BYTES as text and as base64, in and out', async () => {
+    await withServer({ modelName: 'd', modelDir: dtypes }, async (url) => {
+      const golden = parseLossless(
+        readFileSync(new URL('models/dtypes_identity/golden.json', import.meta.url), 'utf8'),
+      ) as {
+        cases: { request: { inputs: { name: string; datatype: string; shape: number[] }[] } }[];
+      };
+      const all = golden.cases[0]?.request.inputs ?? [];
+      const bytes = all.find(({ datatype }) => datatype === 'BYTES');
+      if (bytes === undefined) throw new Error('no input of BYTES');
+      const count = bytes.shape.reduce((product, dim) => product * dim, 1);
+      const output = bytes.name.replace(/^in/, 'out');
+      const ask = async (data: string[], parameters?: object, wish?: object) => {
+        const inputs = all.map((input) =>
+          input === bytes ? { ...bytes, data, parameters, raw_b64: undefined } : input,
+        );
+        const metadata = (await (await fetch(`${url}/v2/models/d`)).json()) as {
+          outputs: { name: string; datatype: string }[];
+        };
+        const name = metadata.outputs.find(({ datatype }) => datatype === 'BYTES')?.name ?? output;
+        const reply = await fetch(`${url}/v2/models/d/infer`, {
+          method: 'POST',
+          body: JSON.stringify({ inputs, outputs: [{ name, parameters: wish }] }),
+        });
+        const json = (await reply.json()) as {
+          error?: string;
+          outputs?: { data: string[]; parameters?: object }[];
+        };
+        return json.outputs?.[0] ?? json.error;
+      };
+      const repeat = (text: string) => new Array<string>(count).fill(text);
+      const base64 = { content_type: 'base64' };
+      const asText = await ask(repeat('türkiye'));
+      expect(asText).to.not.have.property('parameters');
+      expect(asText).to.have.deep.property('data', repeat('türkiye'));
+      expect(await ask(repeat('dGV4dA=='), base64)).to.have.deep.property('data', repeat('text'));
+      expect(await ask(repeat('text'), undefined, base64)).to.deep.include({
+        parameters: base64,
+        data: repeat('dGV4dA=='),
+      });
+      // What is no text comes as base64 without being asked for.
+      expect(await ask(repeat('/wD+'), base64)).to.deep.include({
+        parameters: base64,
+        data: repeat('/wD+'),
+      });
+      expect(await ask(repeat('no base64!'), base64)).to.contain('"no base64!" is not base64');
+    });
+  });
+
+  it('takes the bytes of a tensor as the whole body', async () => {
+    await withServer(
+      {
+        modelName: 'half',
+        modelDir: fileURLToPath(new URL('models/tf_half_plus_two_onnx', import.meta.url)),
+      },
+      async (url) => {
+        const send = (body: Buffer, path = '/v2/models/half/infer') =>
+          sendBinary(url + path, { json: '', buffers: [body] });
+        const reply = await send(Buffer.from(Float32Array.of(2, 4).buffer));
+        const [output] = (JSON.parse(reply.json) as { outputs: BinaryOutput[] }).outputs;
+        expect(output?.shape).to.deep.equal([2]);
+        expect([reply.binary.readFloatLE(0), reply.binary.readFloatLE(4)]).to.deep.equal([3, 4]);
+        const wrong = await send(Buffer.from([1, 2, 3]));
+        expect([wrong.status, JSON.parse(wrong.json).error]).to.deep.equal([
+          400,
+          "input 'x': shape [0] of FP32 has 0 bytes, got 3",
+        ]);
+      },
+    );
+    await withServer({ modelName: 'add', modelDir: addTwo }, async (url) => {
+      const reply = await sendBinary(`${url}/v2/models/add/infer`, {
+        json: '',
+        buffers: [Buffer.alloc(16)],
+      });
+      expect(JSON.parse(reply.json).error).to.equal(
+        "a raw binary request needs a model with one input, 'add' has 2",
+      );
+    });
+  });
+
+  it("tells and sets what is logged, in Triton's words", async () => {
+    await withServer({ modelName: 'add', modelDir: addTwo }, async (url) => {
+      const set = async (settings: object) => {
+        const reply = await fetch(`${url}/v2/logging`, {
+          method: 'POST',
+          body: JSON.stringify(settings),
+        });
+        return reply.json();
+      };
+      expect(await set({ log_verbose_level: 1 })).to.include({
+        log_verbose_level: 1,
+        log_info: true,
+      });
+      expect(await set({ log_verbose_level: 0, log_info: false })).to.include({
+        log_info: false,
+        log_warning: true,
+      });
+      for (const [settings, error] of [
+        [
+          { log_file: '/tmp/x' },
+          'log_file: log file location can not be updated through network protocol',
+        ],
+        [
+          { log_error: false },
+          'log_error: false can not be set; errors and the format stay as they are',
+        ],
+        [{ verbose: 1 }, 'verbose: 1 can not be set; errors and the format stay as they are'],
+      ] as const) {
+        expect(await set(settings)).to.deep.equal({ error });
+      }
     });
   });
 

@@ -100,6 +100,13 @@ describe('storage', () => {
     expect(await refusal('az://c/x')).to.contain('needs AZURE_STORAGE_ACCOUNT');
   });
 
+  it('fetches only from where it is allowed to', async () => {
+    const env = { STORAGE_ALLOWED_URIS: 's3://models/, https://models.example.org/' };
+    expect(await refusal('https://elsewhere.example.org/x', env)).to.equal(
+      `storageUri "https://elsewhere.example.org/x" begins with none of STORAGE_ALLOWED_URIS: ${env.STORAGE_ALLOWED_URIS}`,
+    );
+  });
+
   it('never leaves the folder of the built-in models', async () => {
     expect(await refusal('builtin://iris/../../src')).to.match(/cannot be read: ENOENT/);
   });

@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { createLogger } from '../src/log.ts';
 import { fetchModel, listed, withStore } from '../src/storage/storage.ts';
+import { call, eventually, withServer } from './server.ts';
 
 const MODEL = fileURLToPath(new URL('../models/iris/model.onnx', import.meta.url));
 const log = createLogger('error');
@@ -239,6 +240,39 @@ for (const [variable, store] of Object.entries(STORES)) {
     });
 
     if (store.scheme === 's3') {
+      it('is polled for new versions, each of which comes whole', async () => {
+        const versions = fileURLToPath(new URL('models/versions', import.meta.url));
+        const put = (version: number) =>
+          cpSync(`${versions}/${version}`, join(root, `models/live/${version}`), {
+            recursive: true,
+          });
+        put(1);
+        const config = {
+          modelName: 'v',
+          modelDir: dir,
+          storageUri: uri('live'),
+          modelControlMode: 'poll',
+          repositoryPollSecs: 0.1,
+        } as const;
+        await withServer(
+          config,
+          async (url) => {
+            const x = { inputs: [{ name: 'x', datatype: 'FP32', shape: [2], data: [1, 2] }] };
+            const answering = async () =>
+              (await call(`${url}/v2/models/v/infer`, x)).json.model_version;
+            expect(await answering()).to.equal('1');
+            put(2);
+            await eventually(async () => (await answering()) === '2');
+            await eventually(
+              async () => (await call(`${url}/v2/models/v`)).json.versions.join() === '2',
+            );
+            rmSync(join(root, 'models/live/2'), { recursive: true });
+            await eventually(async () => (await answering()) === '1');
+          },
+          store.env,
+        );
+      });
+
       it('takes credentials and endpoint from a storage spec, and tells wrong ones', async () => {
         const spec = {
           type: 's3',

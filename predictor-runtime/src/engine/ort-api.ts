@@ -76,7 +76,6 @@ const FUNCTIONS = {
   CastTypeInfoToOptionalTypeInfo: [250, ['void *', 'void *']],
   GetOptionalContainedTypeInfo: [251, ['void *', 'void *']],
   GetResizedStringTensorElementBuffer: [252, ['void *', 'size_t', 'size_t', 'void *']],
-  GetTensorSizeInBytes: [318, ['void *', 'void *']],
   CreateAndRegisterAllocatorV2: [
     259,
     ['void *', 'str', 'void *', 'void *', 'void *', 'void *', 'size_t'],

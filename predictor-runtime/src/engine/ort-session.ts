@@ -19,8 +19,6 @@ import {
   DEFAULT_ALLOCATOR,
   dimensions,
   fromValue,
-  type KnownOutput,
-  knownOutput,
   ONNX_TYPE,
   toValue,
 } from './ort-value.ts';
@@ -86,7 +84,6 @@ export class OrtSession implements Engine {
   /** C strings, made once. */
   readonly #names = new Map<string, Pointer>();
 
-  readonly #known = new Map<string, KnownOutput>();
   readonly #mayBlock: boolean;
   #pace = new Pace();
 
@@ -94,17 +91,10 @@ export class OrtSession implements Engine {
     this.#session = session;
     this.#mayBlock = mayBlock;
     this.inputs = [
-      ...values(session, 'Input').map(({ kind: _, ...input }) => input),
-      ...values(session, 'OverridableInitializer').map(({ kind: _, ...input }) => ({
-        ...input,
-        optional: true,
-      })),
+      ...values(session, 'Input'),
+      ...values(session, 'OverridableInitializer').map((input) => ({ ...input, optional: true })),
     ];
-    this.outputs = values(session, 'Output').map(({ kind, ...output }) => {
-      const known = knownOutput(output, kind);
-      if (known !== undefined) this.#known.set(output.name, known);
-      return output;
-    });
+    this.outputs = values(session, 'Output');
     for (const { name } of [...this.inputs, ...this.outputs]) this.#names.set(name, cString(name));
   }
 
@@ -158,7 +148,7 @@ export class OrtSession implements Engine {
       else await this.#runElsewhere(run, signal);
       this.#pace.took(performance.now() - started, bytes);
       return outputs
-        .map((name, i) => fromValue(name, results[i] as Pointer, this.#known.get(name)))
+        .map((name, i) => fromValue(name, results[i] as Pointer))
         .filter((tensor) => tensor !== undefined);
     } finally {
       for (const value of feeds) release('ReleaseValue', value);
@@ -211,7 +201,7 @@ export class OrtSession implements Engine {
 function values(
   session: Pointer,
   what: 'Input' | 'Output' | 'OverridableInitializer',
-): (TensorMetadata & { readonly kind: number })[] {
+): TensorMetadata[] {
   const count = Number(ortOut(`SessionGet${what}Count`, session));
   return Array.from({ length: count }, (_, i) => {
     const text = ortOut(`SessionGet${what}Name`, session, i, DEFAULT_ALLOCATOR);
@@ -219,8 +209,7 @@ function values(
     ort('AllocatorFree', DEFAULT_ALLOCATOR, text);
     const info = ortOut(`SessionGet${what}TypeInfo`, session, i);
     try {
-      const kind = ortInt('GetOnnxTypeFromTypeInfo', info);
-      return { name, kind, ...describe(name, info, what) };
+      return { name, ...describe(name, info, what) };
     } finally {
       release('ReleaseTypeInfo', info);
     }

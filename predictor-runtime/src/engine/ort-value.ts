@@ -56,9 +56,8 @@ export function toValue({ datatype: type, shape, data }: Tensor): Pointer {
  * first dimension, an optional without a value is undefined. Does not release the value.
  * @throws OrtError for what no tensor can hold.
  */
-export function fromValue(name: string, value: Pointer, known?: KnownOutput): Tensor | undefined {
+export function fromValue(name: string, value: Pointer): Tensor | undefined {
   if (value === 0n) return undefined;
-  if (known !== undefined) return fromKnown(name, value, known);
   switch (ortInt('GetValueType', value)) {
     case ONNX_TYPE.tensor:
       return fromTensor(name, value);
@@ -74,39 +73,6 @@ export function fromValue(name: string, value: Pointer, known?: KnownOutput): Te
     default:
       throw new OrtError(`output '${name}' is of a kind that V2 cannot carry`);
   }
-}
-
-/** An output that is always a tensor of numbers with one open dimension at most: its size says its shape. */
-export interface KnownOutput {
-  readonly datatype: Datatype;
-  readonly shape: readonly number[];
-  /** Place of the open dimension; -1 for none. */
-  readonly open: number;
-  /** Bytes of an element, or of a row where a dimension is open. */
-  readonly bytes: number;
-}
-
-/** Undefined when an output has to be asked for its kind and shape each time. */
-export function knownOutput(
-  { datatype: type, shape }: Pick<Tensor, 'datatype' | 'shape'>,
-  kind: number,
-): KnownOutput | undefined {
-  const { bytes = 0 } = datatype(type);
-  const open = shape.indexOf(-1);
-  const known = shape.reduce((product, dim) => (dim === -1 ? product : product * dim), 1);
-  // Rank 0 may be an unknown rank.
-  const isKnown = kind === ONNX_TYPE.tensor && bytes > 0 && shape.length > 0 && known > 0;
-  if (!isKnown || shape.lastIndexOf(-1) !== open) return undefined;
-  return { datatype: type, shape, open, bytes: bytes * known };
-}
-
-function fromKnown(name: string, value: Pointer, known: KnownOutput): Tensor {
-  const { datatype: type, open, bytes } = known;
-  const size = Number(ortOut('GetTensorSizeInBytes', value));
-  const shape = open < 0 ? known.shape : known.shape.with(open, size / bytes);
-  const data = newArray(type, elementCount(shape));
-  copyFrom(ortOut('GetTensorMutableData', value), data);
-  return { name, datatype: type, shape, data };
 }
 
 function fromElement(name: string, container: Pointer, index: number): Tensor | undefined {

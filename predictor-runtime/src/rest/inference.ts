@@ -22,9 +22,10 @@ export interface Target {
 export async function inference(
   { name, choice }: Target,
   { req, signal }: Exchange,
-  { dataPlane, metrics, log, maxBodyBytes, logRequests }: RestOptions,
+  options: RestOptions,
   answerTo: (body: Buffer, call: Call) => Promise<Reply>,
 ): Promise<Reply> {
+  const { dataPlane, metrics, log, maxBodyBytes, logRequests } = options;
   // Metric labels come from the models that exist, never from what a caller invents.
   dataPlane.modelNotReadyReason(name, choice);
   let start = performance.now();
@@ -35,7 +36,7 @@ export async function inference(
     const traceparent = req.headers.traceparent as string | undefined;
     reply = await answerTo(body, { signal, timeoutMs: timeoutOf(req), traceparent });
   } catch (error) {
-    reply = errorReply(error, log);
+    reply = errorReply(error, options);
   }
   const seconds = (performance.now() - start) / 1000;
   metrics.inference(name, reply.status, seconds);

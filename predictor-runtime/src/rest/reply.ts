@@ -19,6 +19,8 @@ export interface RestOptions {
   readonly gate: Gate;
   /** A line in the log for each inference. */
   readonly logRequests: boolean;
+  /** In place of 429: Triton's clients know 503. */
+  readonly overloadStatus: number;
   readonly plugins: readonly ServerPlugin[];
   /** Origins of pages that may call; `*` is all. */
   readonly corsOrigins: readonly string[];
@@ -60,11 +62,14 @@ export function readiness(notReadyReason: string | undefined, body: object): Rep
 }
 
 /** The answer for whatever a handler threw; what is no domain error is logged and not told. */
-export function errorReply(error: unknown, log: Logger): Reply {
+export function errorReply(
+  error: unknown,
+  { log, overloadStatus }: Pick<RestOptions, 'log' | 'overloadStatus'>,
+): Reply {
   const known = error instanceof InferenceError;
   const clientLeft = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
   if (!known && !clientLeft) log.error('request failed', { error: (error as Error).stack });
   const { http } = ERROR_TABLE[known ? error.code : 'INTERNAL'];
   const message = known ? error.message : 'internal error; the server log has the details';
-  return json({ error: message }, http);
+  return json({ error: message }, http === 429 ? overloadStatus : http);
 }

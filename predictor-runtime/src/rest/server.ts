@@ -55,7 +55,7 @@ async function answer(
       ? { status: 204, body: '' }
       : await handle(req, controller.signal, options);
   } catch (error) {
-    reply = errorReply(error, options.log);
+    reply = errorReply(error, options);
   }
   await write(req, res, reply, options);
 }

@@ -88,6 +88,7 @@ export async function withStore<T>(
   use: (store: Store) => Promise<T>,
 ): Promise<T> {
   const { url, scheme } = parsed(uri);
+  mustBeAllowed(uri, env);
   try {
     const store = await (STORES[scheme] as StoreOpener)(url, env);
     try {
@@ -173,6 +174,15 @@ async function unpackLayers(layers: string, dir: string): Promise<void> {
   const names = await readdir(layers).catch(() => []);
   for (const name of names.sort()) await unpack(join(layers, name), { dir, below: MODEL_FOLDER });
   await rm(layers, { recursive: true, force: true });
+}
+
+/** STORAGE_ALLOWED_URIS: beginnings of the URIs that may be fetched, with commas between them; unset is all. */
+function mustBeAllowed(uri: string, { STORAGE_ALLOWED_URIS: allowed }: Env): void {
+  if (allowed === undefined) return;
+  if (patterns(allowed).some((prefix) => uri.startsWith(prefix))) return;
+  throw new StorageError(
+    `storageUri "${uri}" begins with none of STORAGE_ALLOWED_URIS: ${allowed}`,
+  );
 }
 
 function parsed(uri: string): { url: URL; scheme: string } {
