@@ -1,17 +1,22 @@
 /** The server's flags: those that KServe's, Triton's and TensorFlow Serving's servers take, and a few of its own. */
 import { availableParallelism, totalmem } from 'node:os';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import type { AccessOptions } from './access/gate.ts';
 import type { TlsFiles } from './access/tls.ts';
+import {
+  count,
+  count0,
+  labels,
+  overloadStatus,
+  policy,
+  port,
+  positive,
+  positive0,
+} from './flag-values.ts';
 import type { Placement } from './serving/model-config.ts';
 import type { ControlMode } from './serving/repository.ts';
 import type { TransitionPolicy } from './serving/transition.ts';
-import {
-  LATEST,
-  parseVersion,
-  parseVersionPolicy,
-  type VersionPolicy,
-} from './serving/version-policy.ts';
+import { LATEST, type VersionPolicy } from './serving/version-policy.ts';
 
 /** Each flag by its name in camel case; those of access and TLS together. */
 export interface Config {
@@ -252,68 +257,4 @@ export function containerMemory(): number {
 /** An option whose key is its flag as written: KServe's flags have underscores. */
 function option(flags: string, description: string): Option {
   return new Option(flags, description);
-}
-
-function port(text: string): number {
-  return number(
-    text,
-    (value) => Number.isInteger(value) && value >= 0 && value <= 65535,
-    'a port, 0 to 65535',
-  );
-}
-
-function count(text: string): number {
-  return number(
-    text,
-    (value) => Number.isSafeInteger(value) && value >= 1,
-    'a whole number of at least 1',
-  );
-}
-
-function count0(text: string): number {
-  return number(
-    text,
-    (value) => Number.isSafeInteger(value) && value >= 0,
-    'a whole number of at least 0',
-  );
-}
-
-function positive(text: string): number {
-  return number(text, (value) => value > 0, 'a number above 0');
-}
-
-function positive0(text: string): number {
-  return number(text, (value) => value >= 0, 'a number of at least 0');
-}
-
-function number(text: string, isValid: (value: number) => boolean, expected: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !isValid(value))
-    throw new InvalidArgumentError(`expected ${expected}.`);
-  return value;
-}
-
-function overloadStatus(text: string): number {
-  return number(text, (value) => value === 429 || value === 503, '429 or 503');
-}
-
-function policy(text: string): VersionPolicy {
-  try {
-    return parseVersionPolicy(text);
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message);
-  }
-}
-
-function labels(text: string): Record<string, number> {
-  const pairs = text.split(',').map((pair) => pair.split('=', 2));
-  return Object.fromEntries(
-    pairs.map(([label = '', number = '']) => {
-      const version = parseVersion(number);
-      if (!/^[A-Za-z_][\w-]*$/.test(label) || version === undefined) {
-        throw new InvalidArgumentError('expected LABEL=VERSION,…');
-      }
-      return [label, version];
-    }),
-  );
 }

@@ -1,22 +1,17 @@
 /** Live, ready, metadata, infer: the server's behaviour with no transport in it. */
 import { InferenceError, invalid } from './errors.ts';
-import type { ModelManager, Servable, VersionChoice } from './serving/manager.ts';
+import type { ModelManager } from './serving/manager.ts';
 import type { Model } from './serving/model.ts';
 import type { ModelRepository } from './serving/repository.ts';
 import { cacheKey, type ResponseCache } from './serving/response-cache.ts';
 import type { Job } from './serving/scheduler.ts';
+import type { Servable, VersionChoice } from './serving/servable.ts';
 import type { VersionStatistics } from './serving/statistics.ts';
 import { toTriton } from './serving/triton-config.ts';
 import type { RequestTrace, Tracer } from './tracing.ts';
+import { checkRequest } from './v2/check.ts';
 import { classify } from './v2/classification.ts';
-import type {
-  InferRequest,
-  InferResponse,
-  ModelMetadata,
-  Parameters,
-  Tensor,
-  TensorMetadata,
-} from './v2/types.ts';
+import type { InferRequest, InferResponse, ModelMetadata, Parameters, Tensor } from './v2/types.ts';
 
 export interface DataPlaneOptions {
   readonly manager: ModelManager;
@@ -231,57 +226,6 @@ function classified(tensor: Tensor, request: InferRequest, model: Model): Tensor
     labels: model.classLabels(tensor.name),
     batched: shape.length > 1 && shape[0] === -1,
   });
-}
-
-/** Names, datatypes and shapes of a request against the model's own; the engine would be less clear. */
-function checkRequest(request: InferRequest, model: ModelMetadata): void {
-  const given = new Map<string, Tensor>();
-  for (const [i, input] of request.inputs.entries()) {
-    if (given.has(input.name)) throw invalid(`inputs[${i}].name: '${input.name}' is given twice`);
-    given.set(input.name, input);
-    const expected = model.inputs.find(({ name }) => name === input.name);
-    if (expected === undefined) {
-      throw invalid(
-        `inputs[${i}].name: model '${model.name}' has no input '${input.name}', expected ${names(model.inputs)}`,
-      );
-    }
-    checkTensor(input, expected, `inputs[${i}]`);
-  }
-  const missing = model.inputs.filter(({ name, optional }) => !optional && !given.has(name));
-  if (missing.length > 0) {
-    throw invalid(`inputs: model '${model.name}' also needs ${names(missing)}`);
-  }
-  const asked = request.outputs.map((output) => output.name);
-  for (const [i, output] of asked.entries()) {
-    if (!model.outputs.some(({ name }) => name === output)) {
-      throw invalid(
-        `outputs[${i}].name: model '${model.name}' has no output '${output}', expected ${names(model.outputs)}`,
-      );
-    }
-    if (asked.indexOf(output) !== i) {
-      throw invalid(`outputs[${i}].name: '${output}' is asked for twice`);
-    }
-  }
-}
-
-function checkTensor(input: Tensor, expected: TensorMetadata, path: string): void {
-  if (input.datatype !== expected.datatype) {
-    throw invalid(
-      `${path}.datatype: input '${input.name}' is ${expected.datatype}, got ${input.datatype}`,
-    );
-  }
-  const fits =
-    expected.shape.length === input.shape.length &&
-    expected.shape.every((dim, i) => dim === -1 || dim === input.shape[i]);
-  if (!fits) {
-    throw invalid(
-      `${path}.shape: input '${input.name}' has shape [${expected.shape}], got [${input.shape}]`,
-    );
-  }
-}
-
-function names(tensors: readonly TensorMetadata[]): string {
-  return tensors.map(({ name }) => `'${name}'`).join(', ');
 }
 
 /** A version as paths and messages write it: a number, or else a label. */

@@ -1,6 +1,7 @@
 /** Prometheus metrics of one server process: of requests as they end, of models as they are when it is asked. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { ModelManager, Servable } from './serving/manager.ts';
+import type { ModelManager } from './serving/manager.ts';
+import type { Servable } from './serving/servable.ts';
 import type { DurationName, FailureReason } from './serving/statistics.ts';
 
 /** Seconds; from a tiny tree to a slow network. */

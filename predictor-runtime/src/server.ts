@@ -12,7 +12,8 @@ import { type Config, containerMemory } from './config.ts';
 import { DataPlane } from './dataplane.ts';
 import { ModelLoadError } from './engine/executor.ts';
 import { InferenceError, invalid } from './errors.ts';
-import type { GrpcOptions, GrpcServer } from './grpc/server.ts';
+import type { FrontOptions } from './front.ts';
+import type { GrpcServer } from './grpc/server.ts';
 import type { Logger } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { restServer } from './rest/server.ts';
@@ -225,7 +226,7 @@ function modelRepository({ config, env, manager, log, list }: RepositoryParts): 
 
 /** The gRPC server, when it is asked for; its module costs time that REST alone need not spend. */
 async function startGrpc(
-  options: GrpcOptions,
+  options: FrontOptions,
   { grpcPort, host }: Config,
 ): Promise<{ server: GrpcServer; port: number } | undefined> {
   if (grpcPort === undefined) return undefined;

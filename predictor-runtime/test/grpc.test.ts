@@ -166,6 +166,19 @@ describe('V2 over gRPC', () => {
         );
         expect(status).to.equal('SERVING');
       }
+      const { Watch } = healthService as ServiceDefinition;
+      if (Watch === undefined) throw new Error('no Watch');
+      const watch = client.makeServerStreamRequest(
+        Watch.path,
+        Watch.requestSerialize,
+        Watch.responseDeserialize,
+        { service: '' },
+      );
+      expect(await new Promise((resolve) => watch.once('data', resolve))).to.deep.equal({
+        status: 'SERVING',
+      });
+      watch.on('error', () => undefined);
+      watch.cancel();
       const stream = client.makeBidiStreamRequest(
         '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
         (value: Buffer) => value,

@@ -13,14 +13,11 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import type { Gate } from '../access/gate.ts';
-import type { TlsMaterial } from '../access/tls.ts';
-import { type DataPlane, parseVersionChoice } from '../dataplane.ts';
+import { parseVersionChoice } from '../dataplane.ts';
 import { ERROR_TABLE, InferenceError } from '../errors.ts';
-import { type Logger, logSettings, setLogSettings } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
+import type { FrontOptions } from '../front.ts';
+import { logSettings, setLogSettings } from '../log.ts';
 import { SERVER_METADATA } from '../server-metadata.ts';
-import type { ModelRepository } from '../serving/repository.ts';
 import { statisticsOf } from '../serving/statistics.ts';
 import {
   decodeInferMessage,
@@ -34,19 +31,6 @@ import {
 const SERVICE = 'inference.GRPCInferenceService';
 /** Beside the compiled file too: the build copies nothing, so both point at the source. */
 const PROTOS = fileURLToPath(new URL('../../src/grpc/', import.meta.url));
-
-export interface GrpcOptions {
-  readonly dataPlane: DataPlane;
-  readonly repository: ModelRepository;
-  readonly metrics: Metrics;
-  readonly log: Logger;
-  /** Larger messages are refused with RESOURCE_EXHAUSTED. */
-  readonly maxBodyBytes: number;
-  readonly gate: Gate;
-  /** A line in the log for each inference. */
-  readonly logRequests: boolean;
-  readonly tls?: TlsMaterial;
-}
 
 interface Named {
   readonly name: string;
@@ -67,11 +51,11 @@ interface Cancellable {
 }
 
 export class GrpcServer {
-  readonly #options: GrpcOptions;
+  readonly #options: FrontOptions;
   readonly #server: Server;
   readonly #health = new HealthImplementation({ '': 'NOT_SERVING', [SERVICE]: 'NOT_SERVING' });
 
-  constructor(options: GrpcOptions) {
+  constructor(options: FrontOptions) {
     this.#options = options;
     this.#server = new Server({
       'grpc.max_receive_message_length': options.maxBodyBytes,

@@ -7,8 +7,9 @@ import express, { type ErrorRequestHandler, type Request, type RequestHandler } 
 import { bearerToken, type Caller, isOneOf } from '../access/gate.ts';
 import { ERROR_TABLE, InferenceError, invalid } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { ModelManager, Servable } from '../serving/manager.ts';
+import type { ModelManager } from '../serving/manager.ts';
 import type { ModelRepository } from '../serving/repository.ts';
+import type { Servable } from '../serving/servable.ts';
 import { cpuProfile, heapSnapshot } from './profile.ts';
 
 export interface ManagementOptions {

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Call } from '../dataplane.ts';
 import { InferenceError, invalid } from '../errors.ts';
-import type { VersionChoice } from '../serving/manager.ts';
+import type { VersionChoice } from '../serving/servable.ts';
 import { readBody } from './body.ts';
 import { type Exchange, errorReply, type Reply, type RestOptions } from './reply.ts';
 

@@ -1,30 +1,15 @@
 /** What a REST handler gives back, and what it is given. */
 import type { IncomingMessage } from 'node:http';
-import type { Gate } from '../access/gate.ts';
 import type { ServerPlugin } from '../access/server-plugin.ts';
-import type { TlsMaterial } from '../access/tls.ts';
-import type { DataPlane } from '../dataplane.ts';
 import { ERROR_TABLE, InferenceError } from '../errors.ts';
-import type { Logger } from '../log.ts';
-import type { Metrics } from '../metrics.ts';
-import type { ModelRepository } from '../serving/repository.ts';
+import type { FrontOptions } from '../front.ts';
 
-export interface RestOptions {
-  readonly dataPlane: DataPlane;
-  readonly repository: ModelRepository;
-  readonly metrics: Metrics;
-  readonly log: Logger;
-  /** Larger request bodies are answered 413. */
-  readonly maxBodyBytes: number;
-  readonly gate: Gate;
-  /** A line in the log for each inference. */
-  readonly logRequests: boolean;
+export interface RestOptions extends FrontOptions {
   /** In place of 429: Triton's clients know 503. */
   readonly overloadStatus: number;
   readonly plugins: readonly ServerPlugin[];
   /** Origins of pages that may call; `*` is all. */
   readonly corsOrigins: readonly string[];
-  readonly tls?: TlsMaterial;
 }
 
 export interface Reply {

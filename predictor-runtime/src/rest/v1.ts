@@ -1,7 +1,7 @@
 /** V1 over REST: TensorFlow Serving's dialect and KServe's in one. Sources: their REST API pages. */
 import type { DataPlane } from '../dataplane.ts';
 import { parseVersionChoice } from '../dataplane.ts';
-import type { Servable, VersionChoice } from '../serving/manager.ts';
+import type { Servable, VersionChoice } from '../serving/servable.ts';
 import { decodeExamples, encodeClassifications, encodeRegressions } from '../v1/examples.ts';
 import { signatureDef } from '../v1/metadata.ts';
 import { decodePredict, encodePredict } from '../v1/predict.ts';

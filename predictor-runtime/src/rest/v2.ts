@@ -4,7 +4,7 @@
  */
 import { parseVersionChoice } from '../dataplane.ts';
 import { invalid } from '../errors.ts';
-import type { VersionChoice } from '../serving/manager.ts';
+import type { VersionChoice } from '../serving/servable.ts';
 import { statisticsOf } from '../serving/statistics.ts';
 import { decodeElements } from '../v2/binary.ts';
 import { datatype } from '../v2/datatypes.ts';

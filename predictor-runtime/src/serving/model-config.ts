@@ -5,7 +5,7 @@ import { ModelLoadError } from '../engine/executor.ts';
 import type { Datatype } from '../v2/datatypes.ts';
 import type { BatchPolicy } from './batch.ts';
 import { parseMlserverSettings } from './mlserver-settings.ts';
-import type { QueuePolicy } from './scheduler.ts';
+import type { QueuePolicy } from './request-queue.ts';
 import { parseTritonConfig } from './triton-config.ts';
 import type { VersionPolicy } from './version-policy.ts';
 

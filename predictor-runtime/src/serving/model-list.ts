@@ -3,7 +3,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelLoadError } from '../engine/executor.ts';
 import { type MessageType, parseTextProto } from './text-proto.ts';
-import type { VersionPolicy } from './version-policy.ts';
+import { VERSION_POLICY } from './triton-schema.ts';
+import { type PolicyMessage, policyOf, type VersionPolicy } from './version-policy.ts';
 
 /** A model by name and folder; what is absent is left to the folder's own configuration. */
 export interface ModelEntry {
@@ -50,13 +51,7 @@ const MODEL_SERVER_CONFIG: MessageType = {
             name: 'string',
             base_path: 'string',
             model_platform: 'string',
-            model_version_policy: {
-              message: {
-                latest: { message: { num_versions: 'int' } },
-                all: { message: {} },
-                specific: { message: { versions: { repeated: 'int' } } },
-              },
-            },
+            model_version_policy: { message: VERSION_POLICY },
             version_labels: { map: 'int' },
           },
         },
@@ -70,11 +65,7 @@ interface ModelServerConfig {
     config?: {
       name?: string;
       base_path?: string;
-      model_version_policy?: {
-        latest?: { num_versions?: number };
-        all?: object;
-        specific?: { versions?: number[] };
-      };
+      model_version_policy?: PolicyMessage;
       version_labels?: Record<string, number>;
     }[];
   };
@@ -105,17 +96,4 @@ export function configFile(path: string): ModelList {
       throw new ModelLoadError(`${path}: ${(error as Error).message}`, { cause: error });
     }
   };
-}
-
-/** Triton's and TensorFlow Serving's messages of a policy have the same fields. */
-export function policyOf(policy?: {
-  readonly latest?: { readonly num_versions?: number };
-  readonly all?: object;
-  readonly specific?: { readonly versions?: readonly number[] };
-}): VersionPolicy | undefined {
-  if (policy?.all !== undefined) return { kind: 'all' };
-  if (policy?.latest !== undefined)
-    return { kind: 'latest', count: policy.latest.num_versions ?? 1 };
-  if (policy?.specific === undefined) return undefined;
-  return { kind: 'specific', versions: policy.specific.versions ?? [] };
 }

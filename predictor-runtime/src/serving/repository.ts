@@ -7,11 +7,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { InferenceError, invalid } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import type { ModelManager, Servable } from './manager.ts';
+import type { ModelManager } from './manager.ts';
 import type { Loader } from './model.ts';
 import type { ModelConfig } from './model-config.ts';
 import { type ModelFolder, readModelFolder } from './model-folder.ts';
 import type { ModelEntry, ModelList } from './model-list.ts';
+import type { Servable } from './servable.ts';
 import { parseTritonJson } from './triton-config.ts';
 import { selectVersions } from './version-policy.ts';
 

@@ -9,19 +9,8 @@ import { InferenceError } from '../errors.ts';
 import type { RequestTrace } from '../tracing.ts';
 import type { Tensor } from '../v2/types.ts';
 import { type BatchPolicy, concat, decide, rowsOf, signatureOf, slice, split } from './batch.ts';
+import { type Queued, type QueuePolicy, RequestQueue } from './request-queue.ts';
 import type { FailureReason, RunTimes, Statistics } from './statistics.ts';
-
-export interface QueuePolicy {
-  /** Most requests that may wait. */
-  readonly maxRequests: number;
-  /** Most bytes of tensors that may wait. */
-  readonly maxBytes: number;
-  /** For requests that name no timeout of their own, in ms; 0 is none. */
-  readonly defaultTimeoutMs: number;
-  /** 1 is the most urgent; a request without one gets `defaultPriority`. */
-  readonly priorityLevels: number;
-  readonly defaultPriority: number;
-}
 
 /** One request, already checked against the model. */
 export interface Job {
@@ -45,12 +34,10 @@ export interface SchedulerOptions {
   readonly statistics: Statistics;
 }
 
-interface Entry extends Job {
-  readonly priorityLevel: number;
+interface Entry extends Job, Queued {
   readonly key: string;
   /** Undefined when it cannot share a run. */
   readonly rows: number | undefined;
-  readonly bytes: number;
   readonly enqueuedAt: number;
   readonly hasDeadline: boolean;
   readonly resolve: (outputs: Tensor[]) => void;
@@ -69,14 +56,13 @@ interface Run {
 
 export class Scheduler {
   readonly #options: SchedulerOptions;
-  /** In the order in which they are to run. */
-  readonly #queue: Entry[] = [];
-  #queuedBytes = 0;
+  readonly #queue: RequestQueue<Entry>;
   #running = 0;
   #wakeUp: NodeJS.Timeout | undefined;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#queue = new RequestQueue(options.queue);
     options.pool.onJoin = () => this.#dispatch();
   }
 
@@ -102,9 +88,7 @@ export class Scheduler {
     const batch = job.method === 'explain' ? undefined : this.#options.batch;
     const enqueuedAt = performance.now();
     const bytes = job.inputs.reduce((sum, { data }) => sum + byteLength(data), 0);
-    const full =
-      this.#queue.length >= queue.maxRequests || this.#queuedBytes + bytes > queue.maxBytes;
-    if (full && this.#queue.length > 0) {
+    if (!this.#queue.hasRoomFor(bytes)) {
       statistics.failed('REJECTED', 0);
       const text = `model '${name}' is overloaded: ${this.#queue.length} requests wait; try again later`;
       throw new InferenceError('OVERLOADED', text);
@@ -148,9 +132,7 @@ export class Scheduler {
       return;
     }
     job.signal?.addEventListener('abort', onAbort, { once: true });
-    const place = this.#queue.findLastIndex((waiting) => waiting.priorityLevel <= priorityLevel);
-    this.#queue.splice(place + 1, 0, entry);
-    this.#queuedBytes += bytes;
+    this.#queue.add(entry);
   }
 
   #priority(wanted: number | undefined): number {
@@ -168,16 +150,9 @@ export class Scheduler {
   /** Answers a request that will not wait any longer, and stops its run when nobody else is in it. */
   #leave(entry: Entry, error: InferenceError): void {
     entry.reject(error);
-    this.#dequeue(entry);
+    this.#queue.remove(entry);
     entry.run?.members.delete(entry);
     if (entry.run?.members.size === 0) entry.run.controller?.abort();
-  }
-
-  #dequeue(entry: Entry): void {
-    const place = this.#queue.indexOf(entry);
-    if (place < 0) return;
-    this.#queue.splice(place, 1);
-    this.#queuedBytes -= entry.bytes;
   }
 
   /** Starts as many runs as there is room and reason for. */
@@ -190,7 +165,7 @@ export class Scheduler {
         this.#wakeUp = setTimeout(() => this.#dispatch(), next);
         return;
       }
-      for (const entry of next) this.#dequeue(entry);
+      for (const entry of next) this.#queue.remove(entry);
       void this.#start(next);
     }
   }

@@ -2,11 +2,10 @@
 import { DATATYPES, type Datatype, isDatatype } from '../v2/datatypes.ts';
 import type { ModelMetadata, TensorMetadata } from '../v2/types.ts';
 import type { DeclaredTensor, EnsembleStep, ModelConfig, WarmupSample } from './model-config.ts';
-import { policyOf } from './model-list.ts';
-import type { QueuePolicy } from './scheduler.ts';
+import type { QueuePolicy } from './request-queue.ts';
 import { checkMessage, parseTextProto } from './text-proto.ts';
 import { MODEL_CONFIG } from './triton-schema.ts';
-import type { VersionPolicy } from './version-policy.ts';
+import { type PolicyMessage, policyOf, type VersionPolicy } from './version-policy.ts';
 
 interface TritonTensor {
   name?: string;
@@ -20,11 +19,7 @@ interface TritonConfig {
   platform?: string;
   backend?: string;
   default_model_filename?: string;
-  version_policy?: {
-    latest?: { num_versions?: number };
-    all?: object;
-    specific?: { versions?: number[] };
-  };
+  version_policy?: PolicyMessage;
   max_batch_size?: number;
   input?: TritonTensor[];
   output?: TritonTensor[];

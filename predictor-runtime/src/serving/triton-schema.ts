@@ -9,18 +9,19 @@ const QUEUE_POLICY: MessageType = {
   max_queue_size: 'int',
 };
 
+/** TensorFlow Serving's message of a policy has the same fields. */
+export const VERSION_POLICY: MessageType = {
+  latest: { message: { num_versions: 'int' } },
+  all: { message: {} },
+  specific: { message: { versions: { repeated: 'int' } } },
+};
+
 export const MODEL_CONFIG: MessageType = {
   name: 'string',
   platform: 'string',
   backend: 'string',
   default_model_filename: 'string',
-  version_policy: {
-    message: {
-      latest: { message: { num_versions: 'int' } },
-      all: { message: {} },
-      specific: { message: { versions: { repeated: 'int' } } },
-    },
-  },
+  version_policy: { message: VERSION_POLICY },
   max_batch_size: 'int',
   input: { repeated: { message: { ...TENSOR, format: 'enum', optional: 'bool' } } },
   output: { repeated: { message: { ...TENSOR, label_filename: 'string' } } },

@@ -26,6 +26,22 @@ export function selectVersions(available: readonly number[], policy: VersionPoli
   }
 }
 
+/** A policy as Triton's and TensorFlow Serving's configurations write it. */
+export interface PolicyMessage {
+  readonly latest?: { readonly num_versions?: number };
+  readonly all?: object;
+  readonly specific?: { readonly versions?: readonly number[] };
+}
+
+/** Undefined when the message says nothing. */
+export function policyOf(message: PolicyMessage | undefined): VersionPolicy | undefined {
+  if (message?.all !== undefined) return { kind: 'all' };
+  if (message?.latest !== undefined)
+    return { kind: 'latest', count: message.latest.num_versions ?? 1 };
+  if (message?.specific === undefined) return undefined;
+  return { kind: 'specific', versions: message.specific.versions ?? [] };
+}
+
 /** `latest`, `latest:N`, `all` or `specific:1,3`, as on the command line. @throws Error. */
 export function parseVersionPolicy(text: string): VersionPolicy {
   const [kind, argument] = text.split(':', 2);

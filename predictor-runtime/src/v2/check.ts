@@ -1,0 +1,57 @@
+/** A request against the signature of the model it is for. */
+import { invalid } from '../errors.ts';
+import type { InferRequest, ModelMetadata, Tensor, TensorMetadata } from './types.ts';
+
+/**
+ * Names, datatypes and shapes must be the model's own; the engine would be less clear.
+ * @throws InferenceError INVALID_ARGUMENT with the path of the field.
+ */
+export function checkRequest(request: InferRequest, model: ModelMetadata): void {
+  const given = new Map<string, Tensor>();
+  for (const [i, input] of request.inputs.entries()) {
+    if (given.has(input.name)) throw invalid(`inputs[${i}].name: '${input.name}' is given twice`);
+    given.set(input.name, input);
+    const expected = model.inputs.find(({ name }) => name === input.name);
+    if (expected === undefined) {
+      throw invalid(
+        `inputs[${i}].name: model '${model.name}' has no input '${input.name}', expected ${names(model.inputs)}`,
+      );
+    }
+    checkTensor(input, expected, `inputs[${i}]`);
+  }
+  const missing = model.inputs.filter(({ name, optional }) => !optional && !given.has(name));
+  if (missing.length > 0) {
+    throw invalid(`inputs: model '${model.name}' also needs ${names(missing)}`);
+  }
+  const asked = request.outputs.map((output) => output.name);
+  for (const [i, output] of asked.entries()) {
+    if (!model.outputs.some(({ name }) => name === output)) {
+      throw invalid(
+        `outputs[${i}].name: model '${model.name}' has no output '${output}', expected ${names(model.outputs)}`,
+      );
+    }
+    if (asked.indexOf(output) !== i) {
+      throw invalid(`outputs[${i}].name: '${output}' is asked for twice`);
+    }
+  }
+}
+
+function checkTensor(input: Tensor, expected: TensorMetadata, path: string): void {
+  if (input.datatype !== expected.datatype) {
+    throw invalid(
+      `${path}.datatype: input '${input.name}' is ${expected.datatype}, got ${input.datatype}`,
+    );
+  }
+  const fits =
+    expected.shape.length === input.shape.length &&
+    expected.shape.every((dim, i) => dim === -1 || dim === input.shape[i]);
+  if (!fits) {
+    throw invalid(
+      `${path}.shape: input '${input.name}' has shape [${expected.shape}], got [${input.shape}]`,
+    );
+  }
+}
+
+function names(tensors: readonly TensorMetadata[]): string {
+  return tensors.map(({ name }) => `'${name}'`).join(', ');
+}
