@@ -61,7 +61,26 @@ describe('storage', function () {
       const service = isvc('bucket', {}, { storageUri: 's3://models/sum', env });
       await apply({ ...service, metadata: { name: 'bucket', annotations } });
       await servesTheModel('bucket');
-      await kubectl('delete', 'secret', 's3-keys');
+
+      // KServe's other way: the Secret and the endpoint belong to the pod's ServiceAccount.
+      const account = {
+        apiVersion: 'v1',
+        kind: 'ServiceAccount',
+        metadata: {
+          name: 'models',
+          annotations: {
+            'serving.kserve.io/s3-endpoint': `${HOST_IP}:${S3_PORT}`,
+            'serving.kserve.io/s3-usehttps': '0',
+          },
+        },
+        secrets: [{ name: 's3-keys' }],
+      };
+      await apply(account);
+      await apply(
+        isvc('account', { serviceAccountName: 'models' }, { storageUri: 's3://models/sum' }),
+      );
+      await servesTheModel('account');
+      await kubectl('delete', 'secret/s3-keys', 'serviceaccount/models');
     } finally {
       server.kill();
       rmSync(root, { recursive: true });

@@ -9,7 +9,8 @@ export type Kind =
   | 'Deployment'
   | 'Service'
   | 'EndpointSlice'
-  | 'Pod';
+  | 'Pod'
+  | 'ServiceAccount';
 
 /** Objects as last seen; reading them costs no request. */
 export interface Lister {

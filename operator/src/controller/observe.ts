@@ -1,7 +1,8 @@
 /** The only reader of a reconcile: caches → PlanInput. What is absent is undefined; nothing is guessed. */
 import type { OperatorConfig } from '../api/config.ts';
 import type { InferenceServiceData, ServingRuntimeData } from '../api/inferenceservice.ts';
-import type { Deployment, EndpointSlice, Pod, Service } from '../api/kube.ts';
+import type { Deployment, EndpointSlice, Pod, Service, ServiceAccount } from '../api/kube.ts';
+import { serviceAccountName } from '../plan/credentials.ts';
 import { hostOwner } from '../plan/hosts.ts';
 import type { PlanInput, RoutingState } from '../plan/input.ts';
 import type { Lister } from './cluster.ts';
@@ -38,6 +39,10 @@ export function observe(
     related: {
       runtimes: lister.list<ServingRuntimeData>('ServingRuntime', namespace),
       clusterRuntimes: lister.list<ServingRuntimeData>('ClusterServingRuntime'),
+      serviceAccount: lister.get<ServiceAccount>(
+        'ServiceAccount',
+        `${namespace}/${serviceAccountName(parent)}`,
+      ),
       routerAddresses: surroundings.routerAddresses(),
       hostOwner: hostOwner(parent, lister.list<InferenceServiceData>('InferenceService'), config),
     },

@@ -153,6 +153,12 @@ export class Operator {
   }
 
   #changed(kind: Kind, object: KubeObject, deleted: boolean): void {
+    if (kind === 'ServiceAccount') {
+      // A service may have waited for it.
+      const { namespace } = object.metadata;
+      this.#enqueue(this.#cluster.list('InferenceService', namespace).map(keyOf));
+      return;
+    }
     const isRuntime = kind === 'ServingRuntime' || kind === 'ClusterServingRuntime';
     // A service that is gone may have kept a host from another.
     if (isRuntime || (kind === 'InferenceService' && deleted)) this.#enqueueAll();

@@ -19,6 +19,7 @@ const WATCHED: Readonly<Record<Kind, string | undefined>> = {
   Service: OWNED,
   EndpointSlice: OWNED,
   Pod: LABELS.revision,
+  ServiceAccount: undefined,
 };
 
 export interface KubeClusterOptions {

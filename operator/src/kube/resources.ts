@@ -18,6 +18,7 @@ const RESOURCES: Readonly<Record<string, Resource>> = {
   Deployment: { apiVersion: 'apps/v1', plural: 'deployments', namespaced: true },
   Service: { apiVersion: 'v1', plural: 'services', namespaced: true },
   Pod: { apiVersion: 'v1', plural: 'pods', namespaced: true },
+  ServiceAccount: { apiVersion: 'v1', plural: 'serviceaccounts', namespaced: true },
   EndpointSlice: {
     apiVersion: 'discovery.k8s.io/v1',
     plural: 'endpointslices',

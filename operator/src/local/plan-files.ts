@@ -10,6 +10,7 @@ import {
   type ServingRuntimeData,
 } from '../api/inferenceservice.ts';
 import { plan } from '../plan/plan.ts';
+import { ANY_ACCOUNT } from './memory-cluster.ts';
 
 const RUNTIME = new URL('../../../charts/wherry/files/runtime.yaml', import.meta.url);
 
@@ -26,7 +27,7 @@ export function planFiles(files: readonly string[], now: string): string {
     return plan({
       parent: { ...parent, metadata },
       children: { deployments: [], services: [], endpointSlices: [], pods: [] },
-      related: { runtimes, clusterRuntimes, routerAddresses: [] },
+      related: { runtimes, clusterRuntimes, routerAddresses: [], serviceAccount: ANY_ACCOUNT },
       routing: {},
       demand: {},
       config: DEFAULT_CONFIG,

@@ -5,7 +5,15 @@ import type {
   InferenceServiceStatus,
   ServingRuntimeData,
 } from '../api/inferenceservice.ts';
-import type { Deployment, EndpointSlice, KubeObject, Observed, Pod, Service } from '../api/kube.ts';
+import type {
+  Deployment,
+  EndpointSlice,
+  KubeObject,
+  Observed,
+  Pod,
+  Service,
+  ServiceAccount,
+} from '../api/kube.ts';
 
 export interface PlanInput {
   readonly parent: InferenceServiceData;
@@ -20,6 +28,8 @@ export interface PlanInput {
     /** ServingRuntimes of the namespace. */
     readonly runtimes: readonly ServingRuntimeData[];
     readonly clusterRuntimes: readonly ServingRuntimeData[];
+    /** The one that the predictor's pods run as; absent on a laptop. */
+    readonly serviceAccount?: Observed<ServiceAccount>;
     /** IP addresses of the routers that take traffic. */
     readonly routerAddresses: readonly string[];
     /** Key of an older service that claims the same external host. */

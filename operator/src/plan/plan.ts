@@ -7,8 +7,17 @@ import type { InferenceServiceStatus } from '../api/inferenceservice.ts';
 import type { Deployment, KubeObject, Observed } from '../api/kube.ts';
 import { revisionName, revisionNumber } from '../api/names.ts';
 import { type Component, component } from './component.ts';
+import { serviceAccountName } from './credentials.ts';
 import { deployment } from './deployment.ts';
-import { ok, type Plan, type PlanEvent, type PlanInput, type Result, type Scale } from './input.ts';
+import {
+  ok,
+  type Plan,
+  type PlanEvent,
+  type PlanInput,
+  problem,
+  type Result,
+  type Scale,
+} from './input.ts';
 import { podTemplate } from './pod.ts';
 import { type Revision, revisions } from './revision.ts';
 import { selectRuntime } from './runtime.ts';
@@ -98,10 +107,19 @@ function newRevision(
   name: string,
   replicas: number,
 ): Result<Observed<Deployment>[]> {
+  const account = serviceAccountName(asked.isvc);
+  // Its pods could not be made, and what lets them into a store is not known yet.
+  if (account !== 'default' && related.serviceAccount === undefined) {
+    return problem(
+      'InvalidPredictorSpec',
+      `serviceAccountName: there is no ServiceAccount "${account}" in this namespace`,
+    );
+  }
   const runtime = asked.model === undefined ? ok(undefined) : selectRuntime(asked.model, related);
   if (!runtime.ok) return runtime;
   const options = { component: asked, runtime: runtime.value, revision: name };
-  const template = podTemplate({ ...options, config });
+  const { serviceAccount } = related;
+  const template = podTemplate({ ...options, config, serviceAccount });
   if (!template.ok) return template;
   return ok([deployment({ ...options, template: template.value, replicas })]);
 }

@@ -1,7 +1,7 @@
 /** The pod of a revision: runtime ⊕ InferenceService, storage, accelerator, defaults. */
 import type { OperatorConfig } from '../api/config.ts';
 import type { ServingRuntimeData } from '../api/inferenceservice.ts';
-import type { Container, PodSpec, PodTemplateSpec } from '../api/kube.ts';
+import type { Container, Observed, PodSpec, PodTemplateSpec, ServiceAccount } from '../api/kube.ts';
 import { DEFAULT_PORT, KSERVE_CONTAINER, LABELS, ownedLabels } from '../api/names.ts';
 import { withAccelerator } from './accelerator.ts';
 import type { Component } from './component.ts';
@@ -41,6 +41,8 @@ export interface PodOptions {
   readonly runtime?: ServingRuntimeData;
   readonly revision: string;
   readonly config: OperatorConfig;
+  /** Whose Secrets may let the download into a store. */
+  readonly serviceAccount?: Observed<ServiceAccount>;
 }
 
 /** The pod template of a new revision, or why there can be none. */
@@ -59,7 +61,7 @@ export function podTemplate(options: PodOptions): Result<PodTemplateSpec> {
   return spec.ok ? ok({ metadata: { labels, annotations }, spec: spec.value }) : spec;
 }
 
-function podSpec({ component, runtime, config }: PodOptions): Result<PodSpec> {
+function podSpec({ component, runtime, config, serviceAccount }: PodOptions): Result<PodSpec> {
   const { metadata } = component.isvc;
   const merged = mergedSpec(component, runtime);
   let pod: PodSpec;
@@ -87,7 +89,8 @@ function podSpec({ component, runtime, config }: PodOptions): Result<PodSpec> {
     const { model } = component;
     if (uri.value !== undefined) {
       const initializerImage = config.storageInitializerImage;
-      pod = withStorage(pod, uri.value, { model, runtime, annotations, initializerImage });
+      const options = { model, runtime, annotations, initializerImage, serviceAccount };
+      pod = withStorage(pod, uri.value, options);
     }
     const imageIsUsers = model.image !== undefined;
     pod = withAccelerator(pod, { annotations, runtime, imageIsUsers });
