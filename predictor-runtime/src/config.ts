@@ -1,8 +1,8 @@
 /** The server's flags: those that KServe's, Triton's and TensorFlow Serving's servers take, and a few of its own. */
-import { availableParallelism, totalmem } from 'node:os';
 import { Command, Option } from 'commander';
 import type { AccessOptions } from './access/gate.ts';
 import type { TlsFiles } from './access/tls.ts';
+import { containerCpus, containerMemory } from './container.ts';
 import {
   count,
   count0,
@@ -214,11 +214,9 @@ function engineFlags(): Option[] {
       .default('auto'),
     option('--allow_model_code', 'run the JavaScript that lies beside models').default(false),
     option('--workers <count>', 'executor processes of a model').default(1).argParser(count),
-    option('--threads <count>', 'threads of one run')
-      .default(availableParallelism())
-      .argParser(count),
+    option('--threads <count>', 'threads of one run').default(containerCpus()).argParser(count),
     option('--concurrency <count>', 'runs that an executor may have under way')
-      .default(availableParallelism())
+      .default(containerCpus())
       .argParser(count),
     option('--max_batch_size <rows>', 'batch requests up to so many rows; 0 is no batching')
       .default(0)
@@ -246,12 +244,6 @@ function engineFlags(): Option[] {
       .default(64 << 20)
       .argParser(count),
   ];
-}
-
-/** The memory this process may have, in bytes: the container's limit or the machine's. */
-export function containerMemory(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 && limit < totalmem() ? limit : totalmem();
 }
 
 /** An option whose key is its flag as written: KServe's flags have underscores. */

@@ -91,9 +91,9 @@ const MODEL_METRICS: readonly ModelMetric[] = [
   },
   {
     name: 'wherry_model_memory_bytes',
-    help: "Resident memory of the model's executors; 0 for one in the server's own process",
+    help: "Resident memory of the model's processes; what was estimated for one in the server's own",
     kind: 'gauge',
-    value: ({ model }) => model?.memoryUsage(),
+    value: ({ model, expectedBytes }) => model?.memoryUsage() || expectedBytes,
   },
   {
     name: 'wherry_model_in_flight_requests',

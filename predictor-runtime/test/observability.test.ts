@@ -45,6 +45,10 @@ describe('metrics', () => {
       ]) {
         expect(await text()).to.contain(line);
       }
+      const memory = /wherry_model_memory_bytes\{model="add",version="1"\} (\d+)/.exec(
+        await text(),
+      );
+      expect(Number(memory?.[1])).to.be.above(1000);
       await call(`${url}/v2/repository/models/add/unload`, {});
       expect(await text()).not.to.contain(`wherry_request_seconds_count${version}`);
       expect(await text()).not.to.contain(`nv_inference_count${version}`);

@@ -207,7 +207,8 @@ export class ModelManager {
     await this.#turnToLoad();
     const started = performance.now();
     try {
-      this.#memory.reserve(id, await loader.estimate());
+      servable.expectedBytes = await loader.estimate();
+      this.#memory.reserve(id, servable.expectedBytes);
       servable.model = await loader.load();
       this.#memory.measured(id, servable.model.memoryUsage());
       servable.loadSeconds = (performance.now() - started) / 1000;

@@ -28,6 +28,8 @@ export interface Servable extends VersionState {
   error?: string;
   model?: Model;
   inFlight: number;
+  /** Memory that it was expected to take, in bytes. */
+  expectedBytes?: number;
   /** How long loading took, in s. */
   loadSeconds?: number;
   /** Wakes an unload that waits for requests. */
