@@ -17,7 +17,6 @@ import {
 import { dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { discard } from './garbage.ts';
 import { type Range, type Store, type StoredFile, StoreError } from './store.ts';
 
 export interface DownloadOptions {
@@ -172,7 +171,6 @@ async function copy(
         }
         await handle.write(chunk, 0, chunk.length, position);
         position += chunk.length;
-        discard(chunk.length);
         onWritten(chunk.length);
         onProgress?.(chunk.length);
       }
