@@ -22,6 +22,7 @@ import {
   ONNX_TYPE,
   toValue,
 } from './ort-value.ts';
+import { Pace } from './pace.ts';
 
 export interface SessionOptions {
   /** Threads of one run. */
@@ -49,31 +50,11 @@ function environmentOf({ arenaBytes }: SessionOptions): Pointer {
   return environment;
 }
 
-/** Runs shorter than this take the calling thread: a hop to another and back takes as long. */
-const SHORT_MS = 0.3;
-
 interface Run {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly string[];
   readonly feeds: BigUint64Array;
   readonly results: BigUint64Array;
-}
-
-/** How long runs take, by those before: an exponential average, and no less for more input. */
-class Pace {
-  #ms = Number.POSITIVE_INFINITY;
-  #bytes = 1;
-
-  /** In ms. */
-  expected(bytes: number): number {
-    return this.#ms * Math.max(1, bytes / this.#bytes);
-  }
-
-  took(ms: number, bytes: number): void {
-    const known = Number.isFinite(this.#ms);
-    this.#ms = known ? this.#ms * 0.8 + ms * 0.2 : ms;
-    this.#bytes = known ? this.#bytes * 0.8 + bytes * 0.2 : Math.max(1, bytes);
-  }
 }
 
 export class OrtSession implements Engine {
@@ -85,7 +66,7 @@ export class OrtSession implements Engine {
   readonly #names = new Map<string, Pointer>();
 
   readonly #mayBlock: boolean;
-  #pace = new Pace();
+  readonly #pace = new Pace();
 
   private constructor(session: Pointer, mayBlock: boolean) {
     this.#session = session;
@@ -144,9 +125,10 @@ export class OrtSession implements Engine {
       });
       const started = performance.now();
       const run = { inputs, outputs, feeds, results };
-      if (this.#mayBlock && this.#pace.expected(bytes) < SHORT_MS) this.#runHere(run);
+      const here = this.#mayBlock && this.#pace.isShort(bytes);
+      if (here) this.#runHere(run);
       else await this.#runElsewhere(run, signal);
-      this.#pace.took(performance.now() - started, bytes);
+      this.#pace.took({ ms: performance.now() - started, bytes, here });
       return outputs
         .map((name, i) => fromValue(name, results[i] as Pointer))
         .filter((tensor) => tensor !== undefined);
