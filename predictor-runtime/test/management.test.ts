@@ -46,6 +46,16 @@ describe('the management API', () => {
       await ok('PUT /models/l?min_worker=1');
       expect((await ok('GET /models/l/1'))[0].workers).to.have.length(1);
 
+      // A model in the server's own process moves out when it is to have several workers.
+      await ok('POST /models?url=v&model_name=small');
+      const workersOf = async (name: string) =>
+        (await ok(`GET /models/${name}/3`))[0].workers.map(({ pid }: { pid: number }) => pid > 0);
+      expect(await workersOf('small')).to.deep.equal([false]);
+      await ok('PUT /models/small?min_worker=2');
+      expect(await workersOf('small')).to.deep.equal([true, true]);
+      expect((await call(`${url}/v2/models/small/infer`, x)).status).to.equal(200);
+      await ok('DELETE /models/small');
+
       await ok('POST /models?url=v&model_name=w');
       expect(
         (await ok('GET /models/w/all')).map(
@@ -71,7 +81,7 @@ describe('the management API', () => {
         message: "version 1 of model 'w' is the default one: set another first",
       });
       await ok('DELETE /models/w');
-      expect((await call(`${url}/v2/models/w/infer`, x)).status).to.equal(503);
+      expect((await call(`${url}/v2/models/w/infer`, x)).status).to.equal(404);
       expect((await ok('GET /debug/profile?seconds=1')).nodes).to.be.an('array');
     });
   });

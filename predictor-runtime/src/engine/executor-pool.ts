@@ -49,6 +49,7 @@ export class ExecutorPool {
   onJoin: () => void = () => undefined;
   readonly #options: PoolOptions;
   readonly #workers: Worker[] = [];
+  #placement: PoolOptions['placement'];
   /** Runs that wait for an executor to come back. */
   readonly #waiting: (() => void)[] = [];
   #rerun: Promise<unknown> = Promise.resolve();
@@ -58,6 +59,7 @@ export class ExecutorPool {
 
   private constructor(options: PoolOptions, first: Executor) {
     this.#options = options;
+    this.#placement = options.placement;
     this.signature = first.signature;
     this.explains = first.explains;
     this.#adopt(this.#newWorker(), first);
@@ -131,24 +133,36 @@ export class ExecutorPool {
     for (const executor of this.#live()) await executor.run(inputs, outputs);
   }
 
-  /** Starts or ends executors until there are `count`. @throws ModelLoadError when one cannot be started. */
+  /**
+   * Starts or ends executors until there are `count`. One in this process makes way for those of their own when there
+   * are to be several.
+   * @throws ModelLoadError when one cannot be started.
+   */
   async scale(count: number): Promise<void> {
-    if (this.#options.placement === 'inline') return;
-    while (this.#workers.length > count) void this.#retire(this.#workers.pop());
+    const leaving = this.#placement === 'inline' && count > 1 ? [...this.#workers] : [];
+    if (leaving.length > 0) this.#placement = 'process';
+    while (this.#workers.length - leaving.length > count) void this.#retire(this.#workers.pop());
     const starting: Promise<void>[] = [];
-    while (this.#workers.length < count) {
-      const worker = this.#newWorker();
-      starting.push(
-        startExecutor(this.#options).then(
-          (executor) => this.#adopt(worker, executor),
-          (error) => {
-            this.#workers.splice(this.#workers.indexOf(worker), 1);
-            throw error;
-          },
-        ),
-      );
-    }
+    while (this.#workers.length - leaving.length < count) starting.push(this.#startWorker());
     await Promise.all(starting);
+    for (const worker of leaving) {
+      this.#workers.splice(this.#workers.indexOf(worker), 1);
+      void this.#retire(worker);
+    }
+  }
+
+  async #startWorker(): Promise<void> {
+    const worker = this.#newWorker();
+    try {
+      this.#adopt(worker, await this.#start());
+    } catch (error) {
+      this.#workers.splice(this.#workers.indexOf(worker), 1);
+      throw error;
+    }
+  }
+
+  #start(): Promise<Executor> {
+    return startExecutor({ ...this.#options, placement: this.#placement });
   }
 
   /** Ends all executors; runs under way fail. */
@@ -236,7 +250,7 @@ export class ExecutorPool {
     await new Promise((resolve) => setTimeout(resolve, delay).unref());
     if (this.#closed || worker.closing) return;
     worker.startedAt = Date.now();
-    await startExecutor(this.#options).then(
+    await this.#start().then(
       (next) => this.#adopt(worker, next),
       (error: Error) => this.#replace(worker, executor, error.message),
     );

@@ -75,6 +75,11 @@ export class ModelManager {
     this.#streams.get(name)?.remove(({ phase }) => phase === 'failed');
   }
 
+  /** Makes a model unknown that has no version left. */
+  forget(name: string): void {
+    if (this.#streams.get(name)?.servables.length === 0) this.#streams.delete(name);
+  }
+
   /** All models that are or were aspired. */
   names(): string[] {
     return [...this.#streams.keys()];

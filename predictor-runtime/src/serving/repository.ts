@@ -189,6 +189,7 @@ export class ModelRepository {
     if (version === undefined) {
       await this.unload(name);
       this.#registered.delete(name);
+      this.#options.manager.forget(name);
       return;
     }
     this.#mustBeExplicit();
