@@ -60,8 +60,7 @@ export class DataPlane {
   /** Undefined when everything can be served, otherwise why not. */
   notReadyReason(): string | undefined {
     if (this.#draining) return 'the server is shutting down';
-    const { manager, repository } = this.#options;
-    return repository.unreadableReason() ?? manager.anyNotReadyReason();
+    return this.#options.repository.notReadyReason();
   }
 
   /** @throws InferenceError NOT_FOUND for an unknown model or version. */

@@ -1,6 +1,6 @@
 /** One server process's life: listen, fetch, load, serve, drain. */
 import { once } from 'node:events';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -90,6 +90,8 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
   await once(server, 'listening');
   const port = portOf(server);
   const grpc = await startGrpc(front, config);
+  const tellHealth = () => grpc?.server.setServing(dataPlane.notReadyReason() === undefined);
+  manager.onSettled = tellHealth;
   const management = await startManagement({ config, manager, repository, log });
   const managementPort = management && portOf(management);
   log.info('listening', { host: config.host, port, grpcPort: grpc?.port, managementPort });
@@ -97,7 +99,7 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
   async function load(): Promise<void> {
     await repository.start();
     if (config.modelName !== undefined) mustServe(config.modelName, { manager, repository });
-    grpc?.server.setServing(dataPlane.notReadyReason() === undefined);
+    tellHealth();
   }
 
   return {
@@ -213,10 +215,13 @@ function modelRepository({ config, env, manager, log, list }: RepositoryParts): 
           `url: '${uri}' is no folder of the repository, and begins with none of --allowed_uri`,
         );
       }
-      const target = await mkdtemp(join(tmpdir(), 'wherry-model-'));
-      return fetchModel(uri, { dir: target, env, log }).catch((error: Error) => {
+      const own = await mkdtemp(join(tmpdir(), 'wherry-model-'));
+      const dir = await fetchModel(uri, { dir: own, env, log }).catch(async (error: Error) => {
+        await rm(own, { recursive: true });
         throw invalid(error.message);
       });
+      if (dir !== own) await rm(own, { recursive: true });
+      return { dir, isOwn: dir === own };
     },
     loader: (version) =>
       version.config.ensemble === undefined

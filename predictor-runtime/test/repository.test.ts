@@ -280,6 +280,13 @@ describe('loading by API', () => {
         { name: 'n', version: '1', state: 'READY', reason: '' },
       ]);
       expect((await call(`${url}/v2/health/ready`)).status).to.equal(200);
+      folder.put('bad/model.onnx', 'not a model');
+      folder.put('odd/config.pbtxt', 'nonsense: 1');
+      for (const name of ['bad', 'odd']) {
+        expect((await call(`${url}/v2/repository/models/${name}/load`, {})).status).to.equal(400);
+        expect((await call(`${url}/v2/models/n/infer`, ADD)).status).to.equal(200);
+        expect((await call(`${url}/v2/health/ready`)).status, 'the others serve').to.equal(200);
+      }
       expect(await call(`${url}/v2/repository/models/x/load`, {})).to.deep.equal({
         status: 400,
         json: { error: "failed to load 'x': no such model in the repository" },

@@ -23,6 +23,8 @@ export class ModelManager {
   /** Called when a version serves, and when it has gone. */
   onLoaded: (servable: Servable) => void = () => undefined;
   onUnloaded: (servable: Servable) => void = () => undefined;
+  /** Called when a model has become what was aspired, as far as it could. */
+  onSettled: () => void = () => undefined;
   readonly #options: ManagerOptions;
   readonly #streams = new Map<string, Stream>();
   readonly #memory: MemoryLedger;
@@ -150,10 +152,12 @@ export class ModelManager {
     }
   }
 
-  /** Why some aspired model cannot serve at all, or undefined. */
-  anyNotReadyReason(): string | undefined {
+  /** Why some aspired model cannot serve at all, or undefined. @param ignoreFailed those that could not be loaded are none */
+  anyNotReadyReason(ignoreFailed = false): string | undefined {
     for (const [name, { servables, isExpected }] of this.#streams) {
-      if (!isExpected && !servables.some(({ aspired }) => aspired)) continue;
+      const counts = ({ aspired, phase }: Servable) =>
+        aspired && !(ignoreFailed && phase === 'failed');
+      if (!isExpected && !servables.some(counts)) continue;
       const reason = this.notReadyReason(name);
       if (reason !== undefined) return reason;
     }
@@ -188,6 +192,7 @@ export class ModelManager {
       if (action === undefined && unloads.size === 0) {
         // At once: a wish that comes now must begin anew.
         stream.settling = undefined;
+        this.onSettled();
         return;
       }
       if (action === undefined) {

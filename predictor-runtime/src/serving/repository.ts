@@ -28,8 +28,8 @@ export interface RepositoryOptions {
   readonly defaults: ModelConfig;
   readonly manager: ModelManager;
   readonly log: Logger;
-  /** Brings the model of a storage URI here, and returns its folder. @throws InferenceError. */
-  fetch(uri: string, name: string): Promise<string>;
+  /** Brings the model of a storage URI here; a folder of its own is the repository's to remove. @throws InferenceError. */
+  fetch(uri: string): Promise<{ readonly dir: string; readonly isOwn: boolean }>;
   /** Makes the loader of a version. */
   loader(version: { name: string; modelDir: string; dir: string; config: ModelConfig }): Loader;
 }
@@ -63,7 +63,7 @@ export class ModelRepository {
   readonly #options: RepositoryOptions;
   /** Models whose folder could not be read: name → why. */
   readonly #unreadable = new Map<string, string>();
-  /** Folders of models that came with a load request. */
+  /** Folders of models that came with a load request, or were fetched: they go with the model. */
   readonly #overrides = new Map<string, string>();
   /** Models that the management API added. */
   readonly #registered = new Map<string, ModelEntry>();
@@ -179,7 +179,9 @@ export class ModelRepository {
       throw new InferenceError('CONFLICT', `model '${name}' is registered already`);
     }
     const listed = (await this.#options.list()).find((model) => model.name === url);
-    const dir = listed?.dir ?? (await fetch(url, name));
+    const found = listed ?? (await fetch(url));
+    const { dir } = found;
+    if ('isOwn' in found && found.isOwn) this.#overrides.set(name, dir);
     this.#registered.set(name, { ...listed, name, dir });
     await this.load(name);
   }
@@ -190,6 +192,9 @@ export class ModelRepository {
       await this.unload(name);
       this.#registered.delete(name);
       this.#options.manager.forget(name);
+      const dir = this.#overrides.get(name);
+      if (dir !== undefined) await rm(dir, { recursive: true, force: true });
+      this.#overrides.delete(name);
       return;
     }
     this.#mustBeExplicit();
@@ -275,6 +280,16 @@ export class ModelRepository {
       return { version, fingerprint: `${fingerprint}${config ?? ''}`, loader };
     });
     await manager.aspire(name, versions, entry.labels ?? folder.config.labels);
+  }
+
+  /**
+   * Why some model that should serve does not; undefined when all do. A load by API that failed was told to its caller:
+   * it is no reason to keep requests from the others.
+   */
+  notReadyReason(): string | undefined {
+    const { manager, mode } = this.#options;
+    if (mode === 'explicit') return manager.anyNotReadyReason(true);
+    return this.unreadableReason() ?? manager.anyNotReadyReason();
   }
 
   /** Why the folder of a model could not be read. */
