@@ -133,6 +133,8 @@ describe('versions', () => {
         transitionPolicy,
       } as const;
       await withServer(config, async (url) => {
+        // Looks that find nothing new must not be the last.
+        await new Promise((resolve) => setTimeout(resolve, 200));
         const answers = new Set<number>();
         let done = false;
         const load = (async () => {

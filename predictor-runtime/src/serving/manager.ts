@@ -53,8 +53,11 @@ export class ModelManager {
   ): Promise<void> {
     const stream = this.#streams.get(name) ?? this.#newStream(name);
     stream.aspire(versions, labels, () => this.#lastId++);
-    stream.settling ??= this.#reconcile(stream);
-    return stream.settling;
+    if (!stream.isSettling) {
+      stream.isSettling = true;
+      stream.settled = this.#reconcile(stream);
+    }
+    return stream.settled;
   }
 
   /**
@@ -191,7 +194,7 @@ export class ModelManager {
       const action = nextAction(stream.servables, this.#options.transition);
       if (action === undefined && unloads.size === 0) {
         // At once: a wish that comes now must begin anew.
-        stream.settling = undefined;
+        stream.isSettling = false;
         this.onSettled();
         return;
       }

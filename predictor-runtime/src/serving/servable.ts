@@ -41,8 +41,10 @@ export class Stream {
   readonly servables: Servable[] = [];
   /** Nothing is known of its versions yet. */
   isExpected = false;
-  /** Settles when there is nothing left to do. */
-  settling?: Promise<void>;
+  /** Something is being done to bring it in line with what is aspired. */
+  isSettling = false;
+  /** Resolves when there is nothing left to do. */
+  settled: Promise<void> = Promise.resolve();
   #labels: Readonly<Record<string, number>> = {};
   #defaultVersion: number | undefined;
   /** Choice → what it means now; emptied with every change. */
