@@ -86,6 +86,15 @@ describe('a model repository', () => {
     });
   });
 
+  it("finds a model and its external data in a folder model.onnx, as Triton's layout has it", async () => {
+    using folder = new RepositoryFolder({ 'cnn/1/model.onnx': { model: 'digits_cnn_external' } });
+    folder.put('cnn/1/readme.txt', "other files are nobody's business");
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      const { status, json } = await call(`${url}/v2/models/cnn/ready`);
+      expect([status, json]).to.deep.equal([200, { name: 'cnn', ready: true }]);
+    });
+  });
+
   it('answers the configuration in full', async () => {
     using folder = new RepositoryFolder({ add: { model: 'add_two' } });
     folder.put(
