@@ -59,6 +59,8 @@ export interface RunningPredictor {
   readonly child: ChildProcess;
   /** Resolves with the URL once the process listens. */
   readonly url: Promise<string>;
+  /** The port of gRPC, likewise; undefined when it is not served. */
+  readonly grpcPort: Promise<number | undefined>;
   /** Resolves with the exit code. */
   readonly exit: Promise<number | null>;
   /** What Kubernetes would show as the container's termination message. */
@@ -80,14 +82,25 @@ export async function withPredictor(
     env: { ...process.env, TERMINATION_MESSAGE_PATH: message },
   });
   const exit = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  const url = new Promise<string>((resolve) => {
+  const listening = new Promise<{ port: number; grpcPort?: number }>((resolve) => {
     child.stdout.on('data', (chunk: Buffer) => {
-      const port = /"listening","port":(\d+)/.exec(chunk.toString())?.[1];
-      if (port !== undefined) resolve(`http://127.0.0.1:${port}`);
+      const line = chunk
+        .toString()
+        .split('\n')
+        .find((text) => text.includes('"listening"'));
+      if (line !== undefined) resolve(JSON.parse(line));
     });
   });
+  const url = listening.then(({ port }) => `http://127.0.0.1:${port}`);
+  const grpcPort = listening.then((ports) => ports.grpcPort);
   try {
-    await run({ child, url, exit, terminationMessage: () => readFileSync(message, 'utf8') });
+    await run({
+      child,
+      url,
+      grpcPort,
+      exit,
+      terminationMessage: () => readFileSync(message, 'utf8'),
+    });
   } finally {
     child.kill('SIGKILL');
     await exit;

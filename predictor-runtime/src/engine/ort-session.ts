@@ -50,11 +50,21 @@ function environmentOf({ arenaBytes }: SessionOptions): Pointer {
   return environment;
 }
 
+/** What ONNX Runtime is given: names as C strings, values by their addresses. */
 interface Run {
-  readonly inputs: readonly Tensor[];
-  readonly outputs: readonly string[];
+  readonly inputNames: BigUint64Array;
   readonly feeds: BigUint64Array;
+  readonly inputCount: number;
+  readonly outputNames: BigUint64Array;
   readonly results: BigUint64Array;
+  readonly outputCount: number;
+}
+
+/** Lists of names that are kept; clients ask for the same few. */
+const MAX_NAME_LISTS = 100;
+
+function sizeOf(data: Tensor['data']): number {
+  return Array.isArray(data) ? data.length : data.byteLength;
 }
 
 export class OrtSession implements Engine {
@@ -66,6 +76,9 @@ export class OrtSession implements Engine {
   readonly #names = new Map<string, Pointer>();
 
   readonly #mayBlock: boolean;
+  readonly #nameLists = new Map<string, BigUint64Array>();
+  readonly #feeds: BigUint64Array;
+  readonly #results: BigUint64Array;
   readonly #pace = new Pace();
 
   private constructor(session: Pointer, mayBlock: boolean) {
@@ -77,6 +90,8 @@ export class OrtSession implements Engine {
     ];
     this.outputs = values(session, 'Output');
     for (const { name } of [...this.inputs, ...this.outputs]) this.#names.set(name, cString(name));
+    this.#feeds = new BigUint64Array(this.inputs.length);
+    this.#results = new BigUint64Array(this.outputs.length);
   }
 
   /** Loads a model file off the event loop. @throws OrtError with ONNX Runtime's reason. */
@@ -113,19 +128,15 @@ export class OrtSession implements Engine {
     outputs: readonly string[],
     { signal }: RunOptions,
   ): Promise<Tensor[]> {
-    const feeds = new BigUint64Array(inputs.length);
-    const results = new BigUint64Array(outputs.length);
-    const bytes = inputs.reduce(
-      (sum, { data }) => sum + ('byteLength' in data ? data.byteLength : data.length),
-      0,
-    );
+    const bytes = inputs.reduce((sum, { data }) => sum + sizeOf(data), 0);
+    const here = this.#mayBlock && this.#pace.isShort(bytes);
+    const run = this.#prepare(inputs, outputs, here);
+    const { feeds, results } = run;
     try {
       inputs.forEach((input, i) => {
         feeds[i] = toValue(input);
       });
       const started = performance.now();
-      const run = { inputs, outputs, feeds, results };
-      const here = this.#mayBlock && this.#pace.isShort(bytes);
       if (here) this.#runHere(run);
       else await this.#runElsewhere(run, signal);
       this.#pace.took({ ms: performance.now() - started, bytes, here });
@@ -133,9 +144,31 @@ export class OrtSession implements Engine {
         .map((name, i) => fromValue(name, results[i] as Pointer))
         .filter((tensor) => tensor !== undefined);
     } finally {
-      for (const value of feeds) release('ReleaseValue', value);
-      for (const value of results) release('ReleaseValue', value);
+      inputs.forEach((_, i) => {
+        release('ReleaseValue', feeds[i] as Pointer);
+      });
+      outputs.forEach((_, i) => {
+        release('ReleaseValue', results[i] as Pointer);
+      });
     }
+  }
+
+  /** A run here is over before another begins: its arrays can be the same each time. */
+  #prepare(inputs: readonly Tensor[], outputs: readonly string[], here: boolean): Run {
+    const run = {
+      inputNames: this.#namesOf(inputs.map(({ name }) => name)),
+      outputNames: this.#namesOf(outputs),
+      inputCount: inputs.length,
+      outputCount: outputs.length,
+    };
+    const fits = inputs.length <= this.#feeds.length && outputs.length <= this.#results.length;
+    if (!here || !fits) {
+      const feeds = new BigUint64Array(inputs.length);
+      return { ...run, feeds, results: new BigUint64Array(outputs.length) };
+    }
+    this.#feeds.fill(0n);
+    this.#results.fill(0n);
+    return { ...run, feeds: this.#feeds, results: this.#results };
   }
 
   #runHere(run: Run): void {
@@ -154,18 +187,16 @@ export class OrtSession implements Engine {
     }
   }
 
-  #arguments({ inputs, outputs, feeds, results }: Run, options: Pointer | null) {
-    const inputNames = this.#namesOf(inputs.map(({ name }) => name));
-    const outputNames = this.#namesOf(outputs);
-    const { length } = feeds;
+  #arguments(run: Run, options: Pointer | null) {
+    const { inputNames, feeds, inputCount, outputNames, results, outputCount } = run;
     return [
       this.#session,
       options,
       inputNames,
       feeds,
-      length,
+      inputCount,
       outputNames,
-      results.length,
+      outputCount,
       results,
     ] as const;
   }
@@ -176,7 +207,12 @@ export class OrtSession implements Engine {
   }
 
   #namesOf(names: readonly string[]): BigUint64Array {
-    return BigUint64Array.from(names, (name) => this.#names.get(name) ?? cString(name));
+    const key = names.join('\0');
+    const known = this.#nameLists.get(key);
+    if (known !== undefined) return known;
+    const list = BigUint64Array.from(names, (name) => this.#names.get(name) ?? cString(name));
+    if (this.#nameLists.size < MAX_NAME_LISTS) this.#nameLists.set(key, list);
+    return list;
   }
 }
 

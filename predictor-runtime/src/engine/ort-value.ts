@@ -28,10 +28,13 @@ export { CPU_MEMORY, DEFAULT_ALLOCATOR };
  * The caller releases it.
  */
 export function toValue({ datatype: type, shape, data }: Tensor): Pointer {
-  const dims = BigInt64Array.from(shape, BigInt);
+  const dims = dimensionScratch(shape.length);
+  shape.forEach((dim, i) => {
+    dims[i] = BigInt(dim);
+  });
   const { onnx } = datatype(type);
   if (Array.isArray(data)) {
-    const value = ortOut('CreateTensorAsOrtValue', DEFAULT_ALLOCATOR, dims, dims.length, onnx);
+    const value = ortOut('CreateTensorAsOrtValue', DEFAULT_ALLOCATOR, dims, shape.length, onnx);
     data.forEach((bytes, i) => {
       const { length } = bytes;
       const buffer = ortOut('GetResizedStringTensorElementBuffer', value, i, length);
@@ -46,7 +49,7 @@ export function toValue({ datatype: type, shape, data }: Tensor): Pointer {
     bytes,
     data.byteLength,
     dims,
-    dims.length,
+    shape.length,
     onnx,
   );
 }
@@ -125,9 +128,17 @@ function fromTensor(name: string, value: Pointer): Tensor {
 
 /** The dimensions of a tensor's info; -1 where the model leaves one open. */
 export function dimensions(info: Pointer): number[] {
-  const dims = new BigInt64Array(Number(ortOut('GetDimensionsCount', info)));
-  if (dims.length > 0) ort('GetDimensions', info, dims, dims.length);
-  return Array.from(dims, (dim) => (dim < 0n ? -1 : Number(dim)));
+  const count = Number(ortOut('GetDimensionsCount', info));
+  const dims = dimensionScratch(count);
+  if (count > 0) ort('GetDimensions', info, dims, count);
+  return Array.from({ length: count }, (_, i) => Math.max(-1, Number(dims[i])));
+}
+
+const DIMENSIONS = new BigInt64Array(32);
+
+/** Room for dimensions until the next call: each array of its own would cost the garbage collector more than the call. */
+function dimensionScratch(count: number): BigInt64Array {
+  return count <= DIMENSIONS.length ? DIMENSIONS : new BigInt64Array(count);
 }
 
 function newArray(type: Datatype, count: number): NumericData {

@@ -5,12 +5,13 @@ import { ModelLoadError } from '../engine/executor.ts';
 import { ExecutorPool, type WorkerStatus } from '../engine/executor-pool.ts';
 import { isHarmless } from '../engine/onnx-graph.ts';
 import type { Logger } from '../log.ts';
+import { checkRequest } from '../v2/check.ts';
 import type { ModelMetadata, Tensor, TensorMetadata } from '../v2/types.ts';
 import type { Loader, Model } from './model.ts';
 import type { DeclaredTensor, ModelConfig } from './model-config.ts';
 import { type Job, Scheduler } from './scheduler.ts';
 import { Statistics } from './statistics.ts';
-import { warmupRequests } from './warmup.ts';
+import { type WarmupRequest, warmupRequests } from './warmup.ts';
 
 /** What holds for every model of this server. */
 export interface EngineOptions {
@@ -91,9 +92,7 @@ export class ModelLoader implements Loader {
       const metadata = { name, platform, inputs, outputs };
       checkDeclared(config, metadata);
       for (const request of await warmupRequests({ modelDir, config, metadata })) {
-        await pool.runOnEach(request.inputs, request.outputs).catch((error: Error) => {
-          throw new ModelLoadError(`warm-up request '${request.name}' failed: ${error.message}`);
-        });
+        await warmUp(pool, request, metadata);
       }
       const labels = await readClassLabels(modelDir, config.outputs);
       return new LoadedModel({ metadata, config, pool, labels });
@@ -108,6 +107,20 @@ export class ModelLoader implements Loader {
     if (isModule(path)) return 'process';
     if (placement !== 'auto') return placement;
     return (await isHarmless(path)) ? 'inline' : 'process';
+  }
+}
+
+/** @throws ModelLoadError that names the request. */
+async function warmUp(
+  pool: ExecutorPool,
+  { name, inputs, outputs }: WarmupRequest,
+  metadata: ModelMetadata,
+): Promise<void> {
+  try {
+    checkRequest({ inputs, outputs: [], binaryOutputs: false }, metadata);
+    await pool.runOnEach(inputs, outputs);
+  } catch (error) {
+    throw new ModelLoadError(`warm-up request '${name}' failed: ${(error as Error).message}`);
   }
 }
 
