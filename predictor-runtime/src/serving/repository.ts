@@ -69,6 +69,8 @@ export class ModelRepository {
   readonly #registered = new Map<string, ModelEntry>();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  /** What is to be loaded at start has been looked at. */
+  #isStarted = false;
 
   constructor(options: RepositoryOptions) {
     this.#options = options;
@@ -87,6 +89,7 @@ export class ModelRepository {
     await Promise.all(
       models.filter(({ name }) => wanted(name)).map((model) => this.#aspire(model)),
     );
+    this.#isStarted = true;
     if (mode === 'poll') this.#schedule();
   }
 
@@ -288,6 +291,7 @@ export class ModelRepository {
    */
   notReadyReason(): string | undefined {
     const { manager, mode } = this.#options;
+    if (!this.#isStarted) return manager.anyNotReadyReason() ?? 'the models are being loaded';
     if (mode === 'explicit') return manager.anyNotReadyReason(true);
     return this.unreadableReason() ?? manager.anyNotReadyReason();
   }

@@ -94,7 +94,8 @@ export class Scheduler {
       throw new InferenceError('OVERLOADED', text);
     }
     const priorityLevel = this.#priority(job.priority);
-    const timeoutMs = job.timeoutMs || queue.defaultTimeoutMs;
+    // What no timer can wait for is no deadline.
+    const timeoutMs = Math.min(job.timeoutMs || queue.defaultTimeoutMs, MAX_TIMER_MS);
     const timer =
       timeoutMs > 0
         ? setTimeout(() => this.#leave(entry, deadlineExceeded(name, timeoutMs)), timeoutMs)
@@ -296,6 +297,9 @@ export class Scheduler {
     return new InferenceError(code, `model '${name}' ${what} ${message}`, { cause: error });
   }
 }
+
+/** Timers of Node wait for no longer. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const REASONS: Partial<Record<InferenceError['code'], FailureReason>> = {
   OVERLOADED: 'REJECTED',
