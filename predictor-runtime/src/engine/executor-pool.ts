@@ -77,11 +77,6 @@ export class ExecutorPool {
     }
   }
 
-  /** Executors wanted. */
-  get size(): number {
-    return this.#workers.length;
-  }
-
   /** Executors that can be given runs now. */
   get live(): number {
     return this.#live().length;
