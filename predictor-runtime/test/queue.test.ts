@@ -243,12 +243,24 @@ describe('the queue', () => {
   });
 });
 
+/** `add_two`'s sum, in runs that are long enough for others to gather meanwhile. */
+const SLOW_ADD = `
+const tensor = (name) => ({ name, datatype: 'INT32', shape: [-1, 4] });
+export const inputs = [tensor('a'), tensor('b')];
+export const outputs = [tensor('sum')];
+export async function infer({ a, b }) {
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return { sum: { ...a, data: a.data.map((value, i) => value + b.data[i]) } };
+}
+`;
+
 describe('the batcher', () => {
   const batching = { maxBatchSize: 8, maxBatchDelayMs: 50, concurrency: 2 };
 
   it('runs requests together and gives each its own rows', async () => {
-    using folder = new RepositoryFolder({ a: { model: 'add_two' } });
-    await withServer({ modelRepository: [folder.dir], ...batching }, async (url) => {
+    using folder = new RepositoryFolder({ 'a/model.mjs': SLOW_ADD });
+    const options = { modelRepository: [folder.dir], ...batching, allowModelCode: true };
+    await withServer(options, async (url) => {
       const answers = await Promise.all(
         Array.from({ length: 40 }, (_, i) => call(`${url}/v2/models/a/infer`, add(1 + (i % 3), i))),
       );
