@@ -1,0 +1,169 @@
+/**
+ * Files of joblib.dump and pickle.dump as values. joblib compresses the whole, and puts the bytes of an array behind the
+ * object that describes it (joblib/numpy_pickle.py).
+ */
+import { gunzipSync, inflateSync } from 'node:zlib';
+import { type Dtype, isNdArray, readDtype, readNdArray } from './numpy.ts';
+import {
+  PickleDict,
+  PickleObject,
+  type PickleReader,
+  PickleSet,
+  type PickleValue,
+  readPickle,
+} from './pickle.ts';
+import { PickleStream } from './pickle-stream.ts';
+
+/** Of a compressed file, in bytes: beyond it, a small file would fill the memory. */
+const MAX_INFLATED = 4 * 2 ** 30 - 1;
+
+/** Modules whose classes may be named, as data: none of them is imported, let alone called. */
+const MODULES = /^(sklearn|numpy\.random)\./;
+const NAMES = new Set([
+  'builtins.set',
+  'builtins.frozenset',
+  'builtins.slice',
+  'builtins.int',
+  'builtins.float',
+  'builtins.str',
+  'builtins.bool',
+  'builtins.object',
+  'builtins.bytearray',
+  'builtins.dict',
+  'builtins.list',
+  'builtins.tuple',
+  '__builtin__.set',
+  '__builtin__.object',
+  '__builtin__.slice',
+  '__builtin__.bytearray',
+  '__builtin__.bytes',
+  'builtins.bytes',
+  '_codecs.encode',
+  'collections.OrderedDict',
+  'collections.defaultdict',
+  'copy_reg._reconstructor',
+  'copyreg._reconstructor',
+  'joblib.numpy_pickle.NumpyArrayWrapper',
+  'numpy.dtype',
+  'numpy.ndarray',
+  'numpy.float64',
+  'numpy.float32',
+  'numpy.int64',
+  'numpy.int32',
+  'numpy.object_',
+  'numpy.str_',
+  'numpy.bool_',
+  'numpy.bool',
+  'numpy.ma.core.MaskedConstant',
+  'numpy.ma.core.MaskedArray',
+  'scipy.sparse._csr.csr_matrix',
+  'scipy.sparse.csr.csr_matrix',
+  'scipy.sparse._dia.dia_matrix',
+]);
+const NUMPY_CORE =
+  /^numpy\.(_core|core)\.(multiarray\.(_reconstruct|scalar)|numeric\._frombuffer)$/;
+
+/** @throws Error when the file holds what is not read here, with its name. */
+export function readJoblib(bytes: Buffer): PickleValue {
+  const stream = new PickleStream(inflated(bytes));
+  return readPickle(stream, READER);
+}
+
+const READER: PickleReader = {
+  allows: (name) => MODULES.test(name) || NAMES.has(name) || NUMPY_CORE.test(name),
+  build,
+};
+
+function inflated(bytes: Buffer): Buffer {
+  const start = bytes.toString('latin1', 0, 6);
+  const options = { maxOutputLength: MAX_INFLATED };
+  if (start.startsWith('\x78')) return inflateSync(bytes, options);
+  if (start.startsWith('\x1f\x8b')) return gunzipSync(bytes, options);
+  for (const [magic, name] of OTHER_COMPRESSIONS) {
+    if (start.startsWith(magic)) {
+      throw new Error(`it is compressed with ${name}: dump it with compress=0, zlib or gzip`);
+    }
+  }
+  return bytes;
+}
+
+const OTHER_COMPRESSIONS = [
+  ['BZh', 'bzip2'],
+  ['\xfd7zXZ', 'xz'],
+  ['\x5d\0\0', 'lzma'],
+  ['\x04\x22\x4d\x18', 'lz4'],
+] as const;
+
+function build(object: PickleObject, stream: PickleStream): PickleValue {
+  const { type, args, state } = object;
+  if (type === 'joblib.numpy_pickle.NumpyArrayWrapper') {
+    return state === null ? object : readWrapped(state as PickleDict, stream);
+  }
+  if (NUMPY_CORE.test(type)) return buildNumpy(object);
+  if (type.endsWith('.OrderedDict') || type.endsWith('.dict'))
+    return new PickleDict(args[0] as never);
+  if (type.endsWith('.set') || type.endsWith('.frozenset')) {
+    return new PickleSet((args[0] ?? []) as readonly PickleValue[]);
+  }
+  if (type === '_codecs.encode') return Buffer.from(String(args[0]), 'latin1');
+  if (/^(__builtin__|builtins)\.(bytes|bytearray)$/.test(type)) {
+    return Buffer.from((args[0] ?? []) as Buffer);
+  }
+  return object;
+}
+
+function dtypeOf(value: PickleValue): Dtype {
+  if (!(value instanceof PickleObject) || value.type !== 'numpy.dtype') {
+    throw new Error('an array has no NumPy type');
+  }
+  const nested = value.state as readonly PickleValue[] | null;
+  const fields = nested?.[4];
+  if (!(fields instanceof PickleDict)) return readDtype(value);
+  const read = new PickleDict();
+  for (const [name, field] of fields) {
+    const [type, offset] = field as [PickleValue, number];
+    read.set(name, [dtypeOf(type), offset]);
+  }
+  const whole = new PickleObject(value.type, value.args);
+  whole.state = (nested as readonly PickleValue[]).map((part, i) => (i === 4 ? read : part));
+  return readDtype(whole);
+}
+
+function buildNumpy(object: PickleObject): PickleValue {
+  const { type, args, state } = object;
+  if (type.endsWith('.scalar')) {
+    const [dtype, content] = args as [PickleValue, Buffer];
+    if (!Buffer.isBuffer(content)) return content;
+    const array = readNdArray({ dtype: dtypeOf(dtype), shape: [], fortran: false, content });
+    return array.data[0] as PickleValue;
+  }
+  if (type.endsWith('._frombuffer')) {
+    const [content, dtype, shape, order] = args as [Buffer, PickleValue, number[], string];
+    return readNdArray({ dtype: dtypeOf(dtype), shape, fortran: order === 'F', content });
+  }
+  if (state === null) return object;
+  const [, shape, dtype, fortran, content] = state as [
+    number,
+    number[],
+    PickleValue,
+    boolean,
+    Buffer,
+  ];
+  const bytes = typeof content === 'string' ? Buffer.from(content, 'latin1') : content;
+  return readNdArray({ dtype: dtypeOf(dtype), shape, fortran, content: bytes });
+}
+
+function readWrapped(state: PickleDict, stream: PickleStream): PickleValue {
+  const shape = state.get('shape') as number[];
+  const fortran = state.get('order') === 'F';
+  const dtype = dtypeOf(state.get('dtype') ?? null);
+  if (dtype.kind === 'O') {
+    const objects = readPickle(stream, READER);
+    return isNdArray(objects)
+      ? objects
+      : readNdArray({ dtype, shape, fortran, content: objects as [] });
+  }
+  if (state.get('numpy_array_alignment_bytes')) stream.bytes(stream.uint8());
+  const count = shape.reduce((product, dim) => product * dim, 1);
+  return readNdArray({ dtype, shape, fortran, content: stream.bytes(count * dtype.size) });
+}

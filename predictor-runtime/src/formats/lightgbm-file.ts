@@ -1,0 +1,130 @@
+/** LightGBM's text model (versions v2 to v4: GBDT::SaveModelToString, Tree::ToString) as values. */
+
+export interface LightgbmFile {
+  readonly features: number;
+  readonly featureNames: readonly string[];
+  /** Trees that each iteration grew: one for each class. */
+  readonly treesPerIteration: number;
+  readonly classes: number;
+  /** With its parameters, as `binary sigmoid:1`; empty when the model has none. */
+  readonly objective: string;
+  /** Random forest: outputs are the average of the iterations. */
+  readonly averages: boolean;
+  readonly trees: readonly LightgbmTree[];
+}
+
+/** Split `i` has children `left[i]` and `right[i]`: another split, or ~(number of a leaf). */
+export interface LightgbmTree {
+  readonly leaves: number;
+  readonly feature: readonly number[];
+  readonly threshold: readonly number[];
+  /** Bit 0: by category; bit 1: missing goes left; bits 2 and 3: what is missing (none, zero, NaN). */
+  readonly decision: readonly number[];
+  readonly left: readonly number[];
+  readonly right: readonly number[];
+  readonly leafValue: readonly number[];
+  readonly categoryBoundaries: readonly number[];
+  readonly categoryBits: readonly number[];
+  /** Of trees with linear models in their leaves. */
+  readonly linear?: readonly LinearLeaf[];
+}
+
+export interface LinearLeaf {
+  readonly constant: number;
+  readonly features: readonly number[];
+  readonly coefficients: readonly number[];
+}
+
+type Lines = ReadonlyMap<string, string>;
+
+/** @throws Error when the text is no such model. */
+export function parseLightgbmFile(text: string): LightgbmFile {
+  const end = text.indexOf('\nend of trees');
+  if (!/^tree\r?\n/.test(text)) throw new Error("it does not begin with 'tree'");
+  if (end < 0) throw new Error("it has no 'end of trees': the file is cut off");
+  const [head = '', ...trees] = text.slice(0, end).split(/^Tree=\d+\r?\n/m);
+  const header = readLines(head);
+  const features = whole(header, 'max_feature_idx') + 1;
+  return {
+    features,
+    featureNames: (header.get('feature_names') ?? '').split(' '),
+    treesPerIteration: whole(header, 'num_tree_per_iteration'),
+    classes: whole(header, 'num_class'),
+    objective: header.get('objective') ?? '',
+    averages: header.has('average_output'),
+    trees: trees.map((tree, i) => {
+      try {
+        return readTree(readLines(tree));
+      } catch (error) {
+        throw new Error(`tree ${i}: ${(error as Error).message}`);
+      }
+    }),
+  };
+}
+
+function readTree(lines: Lines): LightgbmTree {
+  const leaves = whole(lines, 'num_leaves');
+  const splits = leaves - 1;
+  const take = (name: string, count: number) => {
+    const values = numbers(lines, name);
+    if (values.length !== count) {
+      throw new Error(`${name} has ${values.length} values for ${count}`);
+    }
+    return values;
+  };
+  return {
+    leaves,
+    feature: take('split_feature', splits),
+    threshold: take('threshold', splits),
+    decision: take('decision_type', splits),
+    left: take('left_child', splits),
+    right: take('right_child', splits),
+    leafValue: take('leaf_value', leaves),
+    categoryBoundaries: numbers(lines, 'cat_boundaries'),
+    categoryBits: numbers(lines, 'cat_threshold'),
+    linear: lines.get('is_linear') === '1' ? readLinear(lines, leaves) : undefined,
+  };
+}
+
+function readLinear(lines: Lines, leaves: number): LinearLeaf[] {
+  const constants = numbers(lines, 'leaf_const');
+  const counts = numbers(lines, 'num_features');
+  const features = numbers(lines, 'leaf_features');
+  const coefficients = numbers(lines, 'leaf_coeff');
+  let start = 0;
+  return Array.from({ length: leaves }, (_, leaf) => {
+    const end = start + (counts[leaf] ?? 0);
+    const own = {
+      features: features.slice(start, end),
+      coefficients: coefficients.slice(start, end),
+    };
+    start = end;
+    return { constant: constants[leaf] ?? Number.NaN, ...own };
+  });
+}
+
+/** `name=value`, or a name alone. */
+function readLines(text: string): Lines {
+  const pairs = text.split(/\r?\n/).map((line): [string, string] => {
+    const at = line.indexOf('=');
+    return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)];
+  });
+  return new Map(pairs);
+}
+
+function numbers(lines: Lines, name: string): number[] {
+  const words = (lines.get(name) ?? '').split(' ').filter((word) => word !== '');
+  return words.map((word) => {
+    const value = word === 'inf' ? Infinity : word === '-inf' ? -Infinity : Number(word);
+    if (Number.isNaN(value) && !/^-?nan/.test(word)) throw new Error(`${name} holds '${word}'`);
+    return value;
+  });
+}
+
+function whole(lines: Lines, name: string): number {
+  const value = Number(lines.get(name) ?? Number.NaN);
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new Error(`${name} is '${lines.get(name)}'`);
+  }
+  return value;
+}

@@ -1,0 +1,164 @@
+/** NumPy's arrays in a pickle, as values: numbers become doubles, text becomes strings, records become columns. */
+import type { PickleDict, PickleObject, PickleValue } from './pickle.ts';
+
+export interface NdArray {
+  /** `f8`, `i4`, `U12`, `O` …: kind and size, without the byte order. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** In row-major order. */
+  readonly data: Float64Array | readonly PickleValue[];
+  /** The columns of records, whose `data` is empty. */
+  readonly fields?: ReadonlyMap<string, NdArray>;
+}
+
+export interface Dtype {
+  readonly kind: string;
+  readonly size: number;
+  readonly bigEndian: boolean;
+  readonly fields?: readonly { name: string; dtype: Dtype; offset: number }[];
+}
+
+export function isNdArray(value: unknown): value is NdArray {
+  return typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value;
+}
+
+/** `numpy.dtype(code, …)` with its state. @throws Error when it holds what is not read here. */
+export function readDtype({ args, state }: PickleObject): Dtype {
+  const [code] = args;
+  const match = /^[<>|=]?([?a-zA-Z])(\d*)$/.exec(String(code));
+  if (match === null) throw new Error(`NumPy type '${String(code)}' is not read here`);
+  const [, letter = '', digits = ''] = match;
+  const [, order, , names, fields, itemSize] = (state ?? []) as readonly PickleValue[];
+  const size =
+    Number(itemSize ?? -1) > 0 && letter !== 'O' ? Number(itemSize) : Number(digits || 1);
+  const dtype = { kind: letter === '?' ? 'b' : letter, size, bigEndian: order === '>' };
+  if (!Array.isArray(names)) return dtype;
+  return {
+    ...dtype,
+    fields: names.map((name: string) => {
+      const [type, offset] = (fields as PickleDict).get(name) as [Dtype, number];
+      return { name, dtype: type, offset };
+    }),
+  };
+}
+
+export interface RawArray {
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  /** Column-major. */
+  readonly fortran: boolean;
+  /** Bytes; of Python objects, those objects. */
+  readonly content: Buffer | readonly PickleValue[];
+}
+
+/** @throws Error when the bytes do not fit the shape, or are of a type that is not read here. */
+export function readNdArray({ dtype, shape, fortran, content }: RawArray): NdArray {
+  const count = shape.reduce((product, dim) => product * dim, 1);
+  const name = dtype.kind === 'O' ? 'O' : `${dtype.kind}${dtype.size}`;
+  if (!Buffer.isBuffer(content))
+    return { dtype: name, shape, data: ordered(content, shape, fortran) };
+  const stride = dtype.size;
+  if (content.length < count * stride) {
+    throw new Error(`an array of ${count} × ${stride} bytes has ${content.length}`);
+  }
+  if (dtype.fields !== undefined) return readRecords(dtype, shape, count, content);
+  const data = readElements(dtype, { content, count, stride, offset: 0 });
+  return { dtype: name, shape, data: ordered(data, shape, fortran) };
+}
+
+interface Layout {
+  readonly content: Buffer;
+  readonly count: number;
+  readonly stride: number;
+  readonly offset: number;
+}
+
+function readRecords(
+  dtype: Dtype,
+  shape: readonly number[],
+  count: number,
+  content: Buffer,
+): NdArray {
+  const fields = (dtype.fields ?? []).map(({ name, dtype: own, offset }): [string, NdArray] => {
+    const data = readElements(own, { content, count, stride: dtype.size, offset });
+    return [name, { dtype: `${own.kind}${own.size}`, shape, data }];
+  });
+  return { dtype: 'V', shape, data: [], fields: new Map(fields) };
+}
+
+function readElements(dtype: Dtype, layout: Layout): Float64Array | string[] {
+  const { content, count, stride, offset } = layout;
+  if (dtype.kind === 'U' || dtype.kind === 'S') return readText(dtype, layout);
+  const read = elementReader(dtype);
+  const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
+  const data = new Float64Array(count);
+  for (let i = 0; i < count; i++) data[i] = read(view, offset + i * stride, !dtype.bigEndian);
+  return data;
+}
+
+type ElementReader = (view: DataView, at: number, littleEndian: boolean) => number;
+
+const READERS: Readonly<Record<string, ElementReader>> = {
+  b1: (view, at) => view.getUint8(at),
+  i1: (view, at) => view.getInt8(at),
+  u1: (view, at) => view.getUint8(at),
+  i2: (view, at, little) => view.getInt16(at, little),
+  u2: (view, at, little) => view.getUint16(at, little),
+  i4: (view, at, little) => view.getInt32(at, little),
+  u4: (view, at, little) => view.getUint32(at, little),
+  i8: (view, at, little) => exact(view.getBigInt64(at, little)),
+  u8: (view, at, little) => exact(view.getBigUint64(at, little)),
+  f4: (view, at, little) => view.getFloat32(at, little),
+  f8: (view, at, little) => view.getFloat64(at, little),
+};
+
+function elementReader({ kind, size }: Dtype): ElementReader {
+  const reader = READERS[`${kind}${size}`];
+  if (reader === undefined) throw new Error(`NumPy type '${kind}${size}' is not read here`);
+  return reader;
+}
+
+function exact(value: bigint): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new Error(`${value} is too large a number`);
+  return number;
+}
+
+/** Text of fixed length, padded with zeros: `U` has four bytes a character, `S` one. */
+function readText(
+  { kind, size, bigEndian }: Dtype,
+  { content, count, stride, offset }: Layout,
+): string[] {
+  return Array.from({ length: count }, (_, i) => {
+    const start = offset + i * stride;
+    if (kind === 'S') return content.toString('latin1', start, start + size).replace(/\0+$/, '');
+    const codes: number[] = [];
+    for (let at = start; at < start + size; at += 4) {
+      codes.push(bigEndian ? content.readUInt32BE(at) : content.readUInt32LE(at));
+    }
+    return String.fromCodePoint(...codes).replace(/\0+$/, '');
+  });
+}
+
+function ordered<T extends Float64Array | readonly PickleValue[]>(
+  data: T,
+  shape: readonly number[],
+  fortran: boolean,
+): T {
+  if (!fortran || shape.length < 2) return data;
+  const strides = shape.map((_, axis) => shape.slice(0, axis).reduce((a, b) => a * b, 1));
+  const result = (
+    data instanceof Float64Array ? new Float64Array(data.length) : []
+  ) as PickleValue[];
+  for (let i = 0; i < data.length; i++) {
+    let rest = i;
+    let at = 0;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const dim = shape[axis] as number;
+      at += (rest % dim) * (strides[axis] as number);
+      rest = Math.floor(rest / dim);
+    }
+    result[i] = data[at] as PickleValue;
+  }
+  return result as unknown as T;
+}

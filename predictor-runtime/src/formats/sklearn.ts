@@ -1,0 +1,156 @@
+/**
+ * scikit-learn models from joblib or pickle files. Nothing in the file runs: the attributes that fitting left are read,
+ * and what scikit-learn would compute from them is computed here, for the classes that a test holds against it.
+ */
+import type { Datatype, NumericData } from '../v2/datatypes.ts';
+import { readJoblib } from './joblib.ts';
+import type { NdArray } from './numpy.ts';
+import { PickleObject } from './pickle.ts';
+import { COMPOSITION } from './sklearn/composition.ts';
+import { ENCODING } from './sklearn/encoding.ts';
+import type { Estimator, EstimatorReader, Values } from './sklearn/estimator.ts';
+import { Fitted, show } from './sklearn/fitted.ts';
+import { LINEAR } from './sklearn/linear.ts';
+import { NAIVE_BAYES } from './sklearn/naive-bayes.ts';
+import { NEIGHBORS } from './sklearn/neighbors.ts';
+import { NEURAL } from './sklearn/neural.ts';
+import { REDUCTION } from './sklearn/reduction.ts';
+import { SCALING } from './sklearn/scaling.ts';
+import { SVM } from './sklearn/svm.ts';
+import { TEXT } from './sklearn/text.ts';
+import { TREES } from './sklearn/trees.ts';
+import type { Table } from './table.ts';
+import type { TabularModel, TabularOutput } from './tabular-model.ts';
+
+/** Class of scikit-learn → its reader. */
+const ESTIMATORS: ReadonlyMap<string, EstimatorReader> = new Map(
+  [
+    COMPOSITION,
+    ENCODING,
+    LINEAR,
+    NAIVE_BAYES,
+    NEIGHBORS,
+    NEURAL,
+    REDUCTION,
+    SCALING,
+    SVM,
+    TEXT,
+    TREES,
+  ].flatMap((readers) => Object.entries(readers)),
+);
+
+/** @throws Error that names the class that is not read here, and the ways out. */
+export function openSklearn(bytes: Buffer): TabularModel {
+  const value = readJoblib(bytes);
+  const estimator = readEstimator(value);
+  const outputs = outputsOf(estimator);
+  if (outputs.length === 0) throw new Error(`${show(value)} neither predicts nor transforms`);
+  const [features, columns] = featuresOf(value);
+  return {
+    platform: 'sklearn',
+    features: estimator.readsText ? 1 : features,
+    columns,
+    datatype: estimator.readsText ? 'BYTES' : 'FP64',
+    outputs,
+  };
+}
+
+function readEstimator(value: unknown): Estimator {
+  if (!(value instanceof PickleObject)) throw new Error(`it holds ${show(value)}, no estimator`);
+  const fitted = new Fitted(value);
+  const reader = fitted.type.startsWith('sklearn.') ? ESTIMATORS.get(fitted.name) : undefined;
+  if (reader === undefined) throw new Error(`it holds a ${fitted.type}, which is not read here`);
+  return reader(fitted, readEstimator);
+}
+
+/** Of the outermost, or the first in it that says so. */
+function featuresOf(value: unknown): [number, string[] | undefined] {
+  const fitted = new Fitted(value);
+  if (fitted.has('n_features_in_')) {
+    const names = fitted.has('feature_names_in_')
+      ? fitted.list('feature_names_in_').map(String)
+      : undefined;
+    return [fitted.number('n_features_in_'), names];
+  }
+  if (fitted.name !== 'Pipeline') return [-1, undefined];
+  const steps = fitted.list('steps') as readonly [string, unknown][];
+  const first = steps.find(([, step]) => step instanceof PickleObject);
+  return first === undefined ? [-1, undefined] : featuresOf(first[1]);
+}
+
+function outputsOf(estimator: Estimator): TabularOutput[] {
+  const { classes, predict, predictProba, decisionFunction, transform, isClusterer } = estimator;
+  const outputs: TabularOutput[] = [];
+  if (predict !== undefined) {
+    const shape = estimator.targets === undefined ? [-1] : [-1, estimator.targets];
+    const datatype = isClusterer ? 'INT32' : 'FP64';
+    outputs.push(
+      classes === undefined
+        ? numeric({ name: 'predict', datatype, shape }, predict)
+        : labelled(classes, predict),
+    );
+  }
+  const count = classes?.shape[0] ?? -1;
+  if (predictProba !== undefined) {
+    outputs.push(
+      numeric({ name: 'predict_proba', datatype: 'FP64', shape: [-1, count] }, predictProba),
+    );
+  }
+  if (decisionFunction !== undefined) {
+    const shape = count === 2 ? [-1] : [-1, -1];
+    outputs.push(numeric({ name: 'decision_function', datatype: 'FP64', shape }, decisionFunction));
+  }
+  if (transform !== undefined) {
+    const about = { name: 'transform', datatype: 'FP64', shape: [-1, -1] } as const;
+    outputs.push(numeric(about, (table) => valuesOf(transform(table))));
+  }
+  return outputs;
+}
+
+function valuesOf({ width, data }: Table): Values {
+  if (data instanceof Float64Array) return { width, data, isList: true };
+  throw new Error('its transform gives text, which is no output');
+}
+
+function numeric(
+  about: Pick<TabularOutput, 'name' | 'datatype' | 'shape'>,
+  of: (table: Table) => Values,
+): TabularOutput {
+  return {
+    ...about,
+    compute: (table) => {
+      const { width, data, isList = width > 1 } = of(table);
+      const values = about.datatype === 'INT32' ? Int32Array.from(data) : data;
+      return { width: isList ? width : undefined, data: values };
+    },
+  };
+}
+
+/** NumPy's kind of labels → the datatype that KServe's server gives them. */
+const LABELS: Readonly<
+  Record<string, { datatype: Datatype; encode: (labels: number[]) => NumericData }>
+> = {
+  i: { datatype: 'INT64', encode: (labels) => BigInt64Array.from(labels, BigInt) },
+  u: { datatype: 'UINT64', encode: (labels) => BigUint64Array.from(labels, BigInt) },
+  b: { datatype: 'BOOL', encode: (labels) => Uint8Array.from(labels) },
+  f: { datatype: 'FP64', encode: (labels) => Float64Array.from(labels) },
+};
+
+function labelled({ dtype, data }: NdArray, predict: (table: Table) => Values): TabularOutput {
+  const numbers = data instanceof Float64Array ? data : undefined;
+  const texts = numbers ? [] : Array.from(data, (label) => Buffer.from(String(label)));
+  const { datatype, encode } = LABELS[dtype.charAt(0)] ?? { datatype: 'BYTES' as const };
+  return {
+    name: 'predict',
+    datatype,
+    shape: [-1],
+    compute: (table) => {
+      const { width, data: indices } = predict(table);
+      if (width !== 1) throw new Error('it gives several labels a row');
+      if (numbers === undefined || encode === undefined) {
+        return { data: Array.from(indices, (index) => texts[index] as Buffer) };
+      }
+      return { data: encode(Array.from(indices, (index) => numbers[index] as number)) };
+    },
+  };
+}

@@ -1,0 +1,124 @@
+/** Estimators made of others (sklearn.pipeline, sklearn.compose). */
+import { isNdArray } from '../numpy.ts';
+import { PickleObject } from '../pickle.ts';
+import { beside, pick, type Table } from '../table.ts';
+import type { Estimator, EstimatorReader } from './estimator.ts';
+import { Fitted, show } from './fitted.ts';
+
+type Transform = (table: Table) => Table;
+
+/** A transformer, or the words that stand for none. */
+function readTransform(value: unknown, read: (value: unknown) => Estimator): Transform {
+  if (value === null || value === 'passthrough') return (table) => table;
+  const { transform } = read(value);
+  if (transform === undefined) throw new Error(`${show(value)} does not transform`);
+  return transform;
+}
+
+const pipeline: EstimatorReader = (fitted, read) => {
+  const steps = (fitted.list('steps') as readonly [string, unknown][]).filter(
+    ([, step]) => step !== null && step !== 'passthrough',
+  );
+  const members = steps.map(([, step]) => read(step));
+  const last = members.pop();
+  if (last === undefined) return { transform: (table) => table };
+  const transforms = members.map(({ transform }, i) => {
+    if (transform === undefined) throw new Error(`step '${steps[i]?.[0]}' does not transform`);
+    return transform;
+  });
+  const prepare: Transform = (table) => transforms.reduce((next, step) => step(next), table);
+  const after = <T>(of: ((table: Table) => T) | undefined) =>
+    of && ((table: Table) => of(prepare(table)));
+  return {
+    classes: last.classes,
+    isClusterer: last.isClusterer,
+    targets: last.targets,
+    readsText: (members[0] ?? last).readsText,
+    transform: after(last.transform),
+    predict: after(last.predict),
+    predictProba: after(last.predictProba),
+    decisionFunction: after(last.decisionFunction),
+  };
+};
+
+const union: EstimatorReader = (fitted, read) => {
+  if (fitted.has('transformer_weights')) fitted.refuse('transformer_weights');
+  const members = (fitted.list('transformer_list') as readonly [string, unknown][]).filter(
+    ([, member]) => member !== 'drop',
+  );
+  const transforms = members.map(([, member]) => readTransform(member, read));
+  const [first] = members;
+  const readsText = first?.[1] instanceof PickleObject ? read(first[1]).readsText : false;
+  return {
+    readsText,
+    transform: (table) =>
+      beside(
+        table.rows,
+        transforms.map((transform) => transform(table)),
+      ),
+  };
+};
+
+const columnTransformer: EstimatorReader = (fitted, read) => {
+  const names = fitted.has('feature_names_in_') ? fitted.list('feature_names_in_') : [];
+  const count = fitted.number('n_features_in_');
+  const parts = (fitted.list('transformers_') as readonly [string, unknown, unknown][])
+    .filter(([, member]) => member !== 'drop')
+    .map(([, member, columns]) => ({
+      transform: readTransform(member, read),
+      columns: readColumns(columns, { names, count }),
+    }))
+    .filter(({ columns }) => columns.length > 0);
+  return {
+    transform: (table) =>
+      beside(
+        table.rows,
+        parts.map(({ transform, columns }) => transform(pick(table, columns))),
+      ),
+  };
+};
+
+/** Names, numbers (from the end, where negative), flags or a slice. @throws Error when a column is not there. */
+function readColumns(
+  value: unknown,
+  about: { readonly names: readonly unknown[]; readonly count: number },
+): number[] {
+  const { names, count } = about;
+  if (value instanceof PickleObject && value.type.endsWith('.slice')) {
+    const [start, stop, step] = value.args;
+    const end = stop === null ? count : indexOf(stop, names, count);
+    // A slice of names has its end in it.
+    const past = typeof stop === 'string' ? end + 1 : end;
+    const first = start === null ? 0 : indexOf(start, names, count);
+    const by = Number(step ?? 1);
+    return Array.from(
+      { length: Math.max(Math.ceil((past - first) / by), 0) },
+      (_, i) => first + i * by,
+    );
+  }
+  if (value instanceof PickleObject) return readColumns(new Fitted(value).get('data'), about);
+  if (isNdArray(value)) return readColumns(flags(value.dtype, [...value.data]), about);
+  if (!Array.isArray(value)) return [indexOf(value, names, count)];
+  if (value.every((column) => typeof column === 'boolean')) {
+    return value.flatMap((isWanted, i) => (isWanted ? [i] : []));
+  }
+  return value.map((column) => indexOf(column, names, count));
+}
+
+function flags(dtype: string, values: readonly unknown[]): readonly unknown[] {
+  return dtype === 'b1' ? values.map((value) => value === 1) : values;
+}
+
+function indexOf(column: unknown, names: readonly unknown[], count: number): number {
+  const index =
+    typeof column === 'number' ? (column < 0 ? column + count : column) : names.indexOf(column);
+  if (!(index >= 0 && index <= count))
+    throw new Error(`ColumnTransformer has no column ${show(column)}`);
+  return index;
+}
+
+export const COMPOSITION: Readonly<Record<string, EstimatorReader>> = {
+  ColumnTransformer: columnTransformer,
+  FeatureUnion: union,
+  Pipeline: pipeline,
+};

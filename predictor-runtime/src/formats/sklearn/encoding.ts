@@ -1,0 +1,118 @@
+/** Categories into numbers, and what stands in for the missing (sklearn.preprocessing, sklearn.impute). */
+import { isNdArray } from '../numpy.ts';
+import { type Cell, pick } from '../table.ts';
+import type { EstimatorReader } from './estimator.ts';
+import { type Fitted, show } from './fitted.ts';
+
+/** `categories_`: of each column, its values in order. */
+function readCategories(fitted: Fitted): Cell[][] {
+  return fitted.list('categories_').map((values) => {
+    if (!isNdArray(values)) return fitted.refuse('categories that are no array');
+    return Array.from(values.data as ArrayLike<unknown>, (value) => {
+      if (value === null || typeof value === 'number' || typeof value === 'string') return value;
+      return fitted.refuse(`a category ${show(value)}`);
+    });
+  });
+}
+
+/** The index of a cell's category; NaN, and None, are categories like others. */
+function indexer(categories: readonly Cell[]): (cell: Cell) => number | undefined {
+  const indices = new Map(categories.map((category, i) => [category, i]));
+  return (cell) => indices.get(cell);
+}
+
+function unknown(fitted: Fitted, column: number, cell: Cell): never {
+  throw new Error(`${fitted.name}: column ${column}: unknown category ${show(cell)}`);
+}
+
+const oneHot: EstimatorReader = (fitted) => {
+  if (fitted.flag('_infrequent_enabled', false)) fitted.refuse('infrequent categories');
+  const policy = fitted.oneOf('handle_unknown', ['error', 'ignore', 'infrequent_if_exist', 'warn']);
+  const dropped = fitted.has('drop_idx_') ? fitted.list('drop_idx_') : [];
+  const columns = readCategories(fitted).map((categories, column) => {
+    const drop = dropped[column];
+    return {
+      index: indexer(categories),
+      drop: typeof drop === 'number' ? drop : Number.POSITIVE_INFINITY,
+      width: categories.length - (typeof drop === 'number' ? 1 : 0),
+    };
+  });
+  const width = columns.reduce((sum, column) => sum + column.width, 0);
+  return {
+    transform: ({ rows, width: given, data }) => {
+      const result = new Float64Array(rows * width);
+      for (let row = 0; row < rows; row++) {
+        let at = row * width;
+        columns.forEach(({ index, drop, width: own }, column) => {
+          const cell = data[row * given + column] as Cell;
+          const category = index(cell);
+          if (category === undefined && policy === 'error') unknown(fitted, column, cell);
+          if (category !== undefined && category !== drop) {
+            result[at + category - (category > drop ? 1 : 0)] = 1;
+          }
+          at += own;
+        });
+      }
+      return { rows, width, data: result };
+    },
+  };
+};
+
+const ordinal: EstimatorReader = (fitted) => {
+  if (fitted.flag('_infrequent_enabled', false)) fitted.refuse('infrequent categories');
+  const policy = fitted.oneOf('handle_unknown', ['error', 'use_encoded_value']);
+  const stranger = Number(fitted.get('unknown_value') ?? Number.NaN);
+  const missing = Number(fitted.get('encoded_missing_value') ?? Number.NaN);
+  const categories = readCategories(fitted);
+  const indexers = categories.map(indexer);
+  return {
+    transform: ({ rows, width, data }) => {
+      const result = Float64Array.from({ length: rows * width }, (_, i) => {
+        const column = i % width;
+        const cell = data[i] as Cell;
+        const category = indexers[column]?.(cell);
+        if (category === undefined) {
+          return policy === 'error' ? unknown(fitted, column, cell) : stranger;
+        }
+        const found = categories[column]?.[category];
+        return found === null || Number.isNaN(found) ? missing : category;
+      });
+      return { rows, width, data: result };
+    },
+  };
+};
+
+/** Columns that were all missing when fitted are left out, unless they were to be kept. */
+const simpleImputer: EstimatorReader = (fitted) => {
+  if (fitted.has('indicator_')) fitted.refuse('add_indicator=true');
+  const statistics = fitted.list('statistics_') as readonly Cell[];
+  const marker = fitted.get('missing_values') as Cell | undefined;
+  const isMissing = (cell: Cell) =>
+    marker === undefined || Number.isNaN(marker)
+      ? cell === null || Number.isNaN(cell)
+      : cell === marker;
+  const kept = statistics.flatMap((value, i) => (Number.isNaN(value) ? [] : [i]));
+  const keepsAll =
+    fitted.flag('keep_empty_features', false) || fitted.string('strategy') === 'constant';
+  return {
+    transform: (table) => {
+      const columns = keepsAll ? [...statistics.keys()] : kept;
+      const { data, ...rest } = pick(table, columns);
+      const fill = (cell: Cell, i: number): Cell => {
+        if (!isMissing(cell)) return cell;
+        return statistics[columns[i % columns.length] as number] as Cell;
+      };
+      const filled =
+        data instanceof Float64Array
+          ? data.map((cell, i) => Number(fill(cell, i)))
+          : data.map(fill);
+      return { ...rest, data: filled };
+    },
+  };
+};
+
+export const ENCODING: Readonly<Record<string, EstimatorReader>> = {
+  OneHotEncoder: oneHot,
+  OrdinalEncoder: ordinal,
+  SimpleImputer: simpleImputer,
+};

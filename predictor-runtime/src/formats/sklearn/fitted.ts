@@ -1,0 +1,102 @@
+/** The attributes of a pickled scikit-learn object, with clear errors for what is missing or of another kind. */
+import { isNdArray, type NdArray } from '../numpy.ts';
+import { PickleDict, PickleGlobal, PickleObject } from '../pickle.ts';
+
+export class Fitted {
+  /** `sklearn.linear_model._ridge.Ridge` */
+  readonly type: string;
+  readonly #state: ReadonlyMap<unknown, unknown>;
+
+  /** @throws Error when the value is no object of a class. */
+  constructor(value: unknown) {
+    if (!(value instanceof PickleObject))
+      throw new Error(`expected an estimator, found ${show(value)}`);
+    this.type = value.type;
+    this.#state = value.state instanceof PickleDict ? value.state : new PickleDict();
+  }
+
+  /** `Ridge` */
+  get name(): string {
+    return this.type.slice(this.type.lastIndexOf('.') + 1);
+  }
+
+  has(name: string): boolean {
+    return this.#state.has(name) && this.#state.get(name) !== null;
+  }
+
+  get(name: string): unknown {
+    return this.#state.get(name) ?? undefined;
+  }
+
+  /** True when the version of scikit-learn that fitted it was this one or a later one. */
+  isSince(major: number, minor: number): boolean {
+    const [ownMajor = 0, ownMinor = 0] = this.string('_sklearn_version').split('.').map(Number);
+    return ownMajor > major || (ownMajor === major && ownMinor >= minor);
+  }
+
+  string(name: string, fallback?: string): string {
+    const value = this.get(name) ?? fallback;
+    return typeof value === 'string' ? value : this.#wrong(name, 'text', value);
+  }
+
+  number(name: string, fallback?: number): number {
+    const value = this.get(name) ?? fallback;
+    return typeof value === 'number' ? value : this.#wrong(name, 'a number', value);
+  }
+
+  flag(name: string, fallback?: boolean): boolean {
+    const value = this.get(name) ?? fallback;
+    return value === true || value === 1
+      ? true
+      : value === false || value === 0
+        ? false
+        : this.#wrong(name, 'true or false', value);
+  }
+
+  array(name: string): NdArray {
+    const value = this.get(name);
+    return isNdArray(value) ? value : this.#wrong(name, 'an array', value);
+  }
+
+  numbers(name: string): Float64Array {
+    const value = this.get(name);
+    if (typeof value === 'number') return Float64Array.of(value);
+    const { data } = this.array(name);
+    return data instanceof Float64Array ? data : this.#wrong(name, 'numbers', value);
+  }
+
+  list(name: string): readonly unknown[] {
+    const value = this.get(name);
+    if (isNdArray(value)) return [...value.data];
+    return Array.isArray(value) ? value : this.#wrong(name, 'a list', value);
+  }
+
+  /** A parameter that may have one of these values only. @throws Error that names them. */
+  oneOf<T>(name: string, known: readonly T[], fallback?: T): T {
+    const value = (this.get(name) ?? fallback) as T;
+    if (known.includes(value)) return value;
+    return this.refuse(`${name}=${show(value)} (read: ${known.map(show).join(', ')})`);
+  }
+
+  /** @throws Error always: the object is read but for this. */
+  refuse(what: string): never {
+    throw new Error(`${this.name} with ${what}`);
+  }
+
+  #wrong(name: string, expected: string, value: unknown): never {
+    throw new Error(
+      value === undefined
+        ? `${this.name} has no ${name}: it was not fitted, or by a version of scikit-learn that is not read here`
+        : `${this.name}.${name}: expected ${expected}, found ${show(value)}`,
+    );
+  }
+}
+
+export function show(value: unknown): string {
+  if (value instanceof PickleObject) return value.type;
+  if (value instanceof PickleGlobal) return value.name;
+  if (value instanceof PickleDict) return 'a dict';
+  if (isNdArray(value)) return `an array of ${value.dtype}`;
+  if (Array.isArray(value)) return 'a list';
+  return JSON.stringify(value) ?? 'None';
+}

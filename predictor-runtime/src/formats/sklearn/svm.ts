@@ -1,0 +1,196 @@
+/** Support vector machines as libsvm decides (sklearn.svm: SVC, NuSVC, SVR, NuSVR). */
+import type { Matrix } from '../forest.ts';
+import { numbersOf, type Table } from '../table.ts';
+import type { EstimatorReader, Values } from './estimator.ts';
+import type { Fitted } from './fitted.ts';
+
+type Kernel = (a: Float64Array, b: Float64Array) => number;
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
+  return sum;
+}
+
+function squaredDistance(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) {
+    const difference = (a[i] as number) - (b[i] as number);
+    sum += difference * difference;
+  }
+  return sum;
+}
+
+function readKernel(fitted: Fitted): Kernel {
+  const kernel = fitted.oneOf('kernel', ['linear', 'rbf', 'poly', 'sigmoid']);
+  const gamma = fitted.number('_gamma');
+  const coef0 = fitted.number('coef0');
+  const degree = fitted.number('degree');
+  return {
+    linear: dot,
+    rbf: (a: Float64Array, b: Float64Array) => Math.exp(-gamma * squaredDistance(a, b)),
+    poly: (a: Float64Array, b: Float64Array) => (gamma * dot(a, b) + coef0) ** degree,
+    sigmoid: (a: Float64Array, b: Float64Array) => Math.tanh(gamma * dot(a, b) + coef0),
+  }[kernel];
+}
+
+interface Machine {
+  /** Of each row, the kernel's value with every support vector. */
+  readonly similarities: (matrix: Matrix, row: number) => Float64Array;
+  readonly vectors: number;
+  /** `[classes - 1, vectors]` */
+  readonly coefficients: Float64Array;
+  readonly intercepts: Float64Array;
+}
+
+function readMachine(fitted: Fitted): Machine {
+  if (fitted.flag('_sparse', false)) fitted.refuse('sparse support vectors');
+  const { shape } = fitted.array('support_vectors_');
+  const [vectors = 0, features = 0] = shape;
+  const data = fitted.numbers('support_vectors_');
+  const kernel = readKernel(fitted);
+  const rows = Array.from({ length: vectors }, (_, i) =>
+    data.subarray(i * features, (i + 1) * features),
+  );
+  return {
+    vectors,
+    coefficients: fitted.numbers('_dual_coef_'),
+    intercepts: fitted.numbers('_intercept_'),
+    similarities: ({ data: values, width }, row) => {
+      const own = values.subarray(row * width, (row + 1) * width);
+      return Float64Array.from(rows, (vector) => kernel(own, vector));
+    },
+  };
+}
+
+const regressor: EstimatorReader = (fitted) => {
+  const { similarities, coefficients, intercepts } = readMachine(fitted);
+  return {
+    predict: (table) => {
+      const matrix = numbersOf(table);
+      const data = Float64Array.from(
+        { length: matrix.rows },
+        (_, row) => dot(similarities(matrix, row), coefficients) + (intercepts[0] as number),
+      );
+      return { width: 1, data };
+    },
+  };
+};
+
+/** One decision for each pair of classes, and the class with most votes; the first of those with as many. */
+const classifier: EstimatorReader = (fitted) => {
+  if (fitted.flag('break_ties', false)) fitted.refuse('break_ties=true');
+  const machine = readMachine(fitted);
+  const classes = fitted.array('classes_');
+  const count = classes.shape[0] as number;
+  const starts = classStarts(fitted.numbers('_n_support'));
+  const isOneVsRest = fitted.oneOf('decision_function_shape', ['ovr', 'ovo'], 'ovr') === 'ovr';
+
+  function decisions(table: Table): Values {
+    const matrix = numbersOf(table);
+    const width = (count * (count - 1)) / 2;
+    const data = new Float64Array(matrix.rows * width);
+    for (let row = 0; row < matrix.rows; row++) {
+      pairs(machine, { similarities: machine.similarities(matrix, row), starts, count }).forEach(
+        (decision, pair) => {
+          data[row * width + pair] = decision;
+        },
+      );
+    }
+    return { width, data };
+  }
+
+  return {
+    classes,
+    predict: (table) => vote(decisions(table), count),
+    decisionFunction: (table) => {
+      const values = decisions(table);
+      // libsvm's first class is positive, scikit-learn's is negative.
+      if (count === 2) return { width: 1, data: values.data.map((decision) => -decision) };
+      return isOneVsRest ? oneVsRest(values, count) : values;
+    },
+  };
+};
+
+/** Where the support vectors of each class begin; one more for the end. */
+function classStarts(counts: Float64Array): number[] {
+  const starts = [0];
+  for (const count of counts) starts.push((starts[starts.length - 1] as number) + count);
+  return starts;
+}
+
+/** The vectors of each of two classes, by their weights against the other. */
+function pairs(
+  { coefficients, intercepts, vectors }: Machine,
+  {
+    similarities,
+    starts,
+    count,
+  }: { similarities: Float64Array; starts: readonly number[]; count: number },
+): number[] {
+  const partial = (of: number, against: number) => {
+    const line = against > of ? against - 1 : against;
+    let sum = 0;
+    for (let i = starts[of] as number; i < (starts[of + 1] as number); i++) {
+      sum += (coefficients[line * vectors + i] as number) * (similarities[i] as number);
+    }
+    return sum;
+  };
+  const decisions: number[] = [];
+  for (let a = 0; a < count; a++) {
+    for (let b = a + 1; b < count; b++) {
+      const intercept = intercepts[decisions.length] as number;
+      decisions.push(partial(a, b) + partial(b, a) + intercept);
+    }
+  }
+  return decisions;
+}
+
+function vote({ width, data }: Values, count: number): Values {
+  const winners = Float64Array.from({ length: data.length / width }, (_, row) => {
+    const votes = new Array<number>(count).fill(0);
+    let pair = row * width;
+    for (let a = 0; a < count; a++) {
+      for (let b = a + 1; b < count; b++) {
+        const winner = (data[pair++] as number) > 0 ? a : b;
+        votes[winner] = (votes[winner] as number) + 1;
+      }
+    }
+    return votes.indexOf(Math.max(...votes));
+  });
+  return { width: 1, data: winners };
+}
+
+/** Votes, and the sum of decisions within (-1/3, 1/3) to tell equal ones apart (_ovr_decision_function). */
+function oneVsRest({ width, data }: Values, count: number): Values {
+  const rows = data.length / width;
+  const scores = new Float64Array(rows * count);
+  for (let row = 0; row < rows; row++) {
+    const votes = new Float64Array(count);
+    const sums = new Float64Array(count);
+    const add = (to: Float64Array, at: number, value: number) => {
+      to[at] = (to[at] as number) + value;
+    };
+    let pair = row * width;
+    for (let a = 0; a < count; a++) {
+      for (let b = a + 1; b < count; b++) {
+        const confidence = -(data[pair] as number);
+        add(sums, a, -confidence);
+        add(sums, b, confidence);
+        add(votes, (data[pair++] as number) < 0 ? b : a, 1);
+      }
+    }
+    for (let i = 0; i < count; i++) {
+      const sum = sums[i] as number;
+      scores[row * count + i] = (votes[i] as number) + sum / (3 * (Math.abs(sum) + 1));
+    }
+  }
+  return { width: count, data: scores };
+}
+
+export const SVM: Readonly<Record<string, EstimatorReader>> = {
+  NuSVC: classifier,
+  NuSVR: regressor,
+  SVC: classifier,
+  SVR: regressor,
+};
