@@ -1,7 +1,15 @@
 /**
- * Decision trees as flat arrays, whoever grew them. A split sends a row right when its value is not below the threshold,
+ * Decision trees in flat memory, whoever grew them. A split sends a row right when its value is not below the threshold,
  * in double precision; the readers of XGBoost, LightGBM and scikit-learn put their own rules into these terms.
  */
+import {
+  COLUMN_AT,
+  type ForestKernel,
+  forestKernel,
+  LANES,
+  LEFT_AT,
+  NODE_BYTES,
+} from './forest-kernel.ts';
 
 /** Row-major: `data[row * width + column]`; a missing value is NaN. */
 export interface Matrix {
@@ -24,10 +32,8 @@ export const Split = {
 
 export type SplitKind = (typeof Split)[keyof typeof Split];
 
-/** One tree as its reader found it; children are node numbers, and a leaf has none. */
-export interface Tree {
-  readonly nodes: readonly TreeNode[];
-}
+/** One tree as its reader found it: the first node is the root; children are node numbers, and a leaf has none. */
+export type Tree = readonly TreeNode[];
 
 export interface TreeNode {
   readonly leaf?: number;
@@ -39,173 +45,209 @@ export interface TreeNode {
   readonly right?: number;
 }
 
-/** No category beyond: XGBoost's own limit, 2^24, as float32 counts no further. */
-export const MAX_CATEGORY = 2 ** 24;
+/** Rows that go through the trees together, and the leaf of each. */
+export interface Block {
+  readonly start: number;
+  readonly end: number;
+  readonly leaves: Int32Array;
+}
+
+/** What a tree adds to the rows that came to its leaves. */
+export interface LeafValues {
+  /** `size` of each leaf, by its number. */
+  readonly values: Float32Array | Float64Array;
+  readonly size: number;
+  /** Sums that a row has, and the first of them that the tree adds to. */
+  readonly width: number;
+  readonly at: number;
+}
+
+/** Rounds as `sums` does. */
+export function addLeaves(
+  sums: Float32Array | Float64Array,
+  { start, end, leaves }: Block,
+  { values, size, width, at }: LeafValues,
+): void {
+  const rows = end - start;
+  for (let i = 0; i < size; i++) {
+    let to = start * width + at + i;
+    for (let row = 0; row < rows; row++, to += width) {
+      const from = (leaves[row] as number) * size + i;
+      sums[to] = (sums[to] as number) + (values[from] as number);
+    }
+  }
+}
+
+/** No category beyond: XGBoost's own limit, as float32 counts no further. */
+const MAX_CATEGORY = 2 ** 24;
+/** Few enough rows to stay in the first-level cache while tree after tree goes over them. */
+const BLOCK_ROWS = 64;
+/** Fewer go one by one. */
+const KERNEL_ROWS = 4;
+/** The upper half of the NaN that a leaf has for a threshold: no value is above it. The lower half is its number. */
+const LEAF = 0x7ff80000;
 
 export class Forest {
   readonly trees: number;
-  /** The first node of each tree. */
+  readonly #features: number;
+  /** Addresses of the first nodes. */
   readonly #roots: Int32Array;
-  /** Of a split: its column. Of a leaf: ~(the leaf's number, as its tree gave it). */
-  readonly #feature: Int32Array;
-  readonly #threshold: Float64Array;
-  /** The right child comes after the left one. */
-  readonly #left: Int32Array;
-  readonly #kind: Uint8Array;
-  /** The sets of category splits, by node. */
+  /** Levels of splits of each tree. */
+  readonly #depths: Int32Array;
+  readonly #kernel: ForestKernel;
+  /** Views of the memory: nodes, a block of rows, their leaves. */
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
+  readonly #blockAt: number;
+  readonly #leaves: Int32Array;
+  /** By node. */
+  readonly #kinds: Uint8Array;
   readonly #categories = new Map<number, Uint32Array>();
   /** No split but by thresholds. */
   readonly #isPlain: boolean;
 
   /** @throws Error when a tree is none: a child that is missing, out of range or has two parents. */
   constructor(trees: readonly Tree[], features: number) {
-    const size = trees.reduce((sum, { nodes }) => sum + nodes.length, 0);
+    const size = trees.reduce((sum, nodes) => sum + nodes.length, 0);
     this.trees = trees.length;
+    this.#features = features;
     this.#roots = new Int32Array(trees.length);
-    this.#feature = new Int32Array(size);
-    this.#threshold = new Float64Array(size);
-    this.#left = new Int32Array(size);
-    this.#kind = new Uint8Array(size);
+    this.#depths = new Int32Array(trees.length);
+    this.#kinds = new Uint8Array(size);
+    this.#blockAt = size * NODE_BYTES;
+    const leavesAt = this.#blockAt + (BLOCK_ROWS + LANES) * features * 8;
+    const { kernel, memory } = forestKernel(leavesAt + (BLOCK_ROWS + LANES) * 4);
+    this.#kernel = kernel;
+    this.#words = new Int32Array(memory);
+    this.#doubles = new Float64Array(memory);
+    this.#leaves = new Int32Array(memory, leavesAt, BLOCK_ROWS + LANES);
     let next = 0;
     for (const [i, tree] of trees.entries()) {
-      this.#roots[i] = next;
+      this.#roots[i] = next * NODE_BYTES;
       try {
-        next = this.#place(tree, next, features);
+        next = this.#place(i, tree, next);
       } catch (error) {
         throw new Error(`tree ${i}: ${(error as Error).message}`);
       }
     }
-    this.#isPlain = this.#kind.every((kind) => kind <= Split.NanRight);
+    this.#isPlain = this.#kinds.every((kind) => kind <= Split.NanRight);
   }
 
   /** Breadth first, so that siblings are neighbours and the upper levels share cache lines. */
-  #place({ nodes }: Tree, start: number, features: number): number {
+  #place(tree: number, nodes: Tree, start: number): number {
     const places = new Map<number, number>([[0, start]]);
-    const order = [0];
+    let level = [0];
     let next = start + 1;
-    for (const number of order) {
-      const node = nodes[number];
-      const place = places.get(number) as number;
-      if (node === undefined) throw new Error(`there is no node ${number}`);
-      if (node.leaf !== undefined) {
-        this.#feature[place] = ~node.leaf;
-        continue;
+    for (let depth = 0; level.length > 0; depth++) {
+      const below: number[] = [];
+      this.#depths[tree] = depth;
+      for (const number of level) {
+        const node = nodes[number];
+        const place = places.get(number) as number;
+        if (node === undefined) throw new Error(`there is no node ${number}`);
+        if (node.leaf !== undefined) {
+          this.#putLeaf(place, node.leaf);
+          continue;
+        }
+        const { left = -1, right = -1 } = node;
+        if (places.has(left) || places.has(right) || left === right) {
+          throw new Error(`node ${number} shares a child with another`);
+        }
+        this.#putSplit(place, node, next);
+        places.set(left, next++);
+        places.set(right, next++);
+        below.push(left, right);
       }
-      const { left = -1, right = -1, feature = -1 } = node;
-      if (!(feature >= 0 && feature < features)) {
-        throw new Error(`node ${number} splits feature ${feature} of ${features}`);
-      }
-      if (places.has(left) || places.has(right) || left === right) {
-        throw new Error(`node ${number} shares a child with another`);
-      }
-      this.#putSplit(place, node);
-      this.#left[place] = next;
-      places.set(left, next++);
-      places.set(right, next++);
-      order.push(left, right);
+      level = below;
     }
     return next;
   }
 
-  #putSplit(place: number, { feature = 0, threshold = 0, kind = 0, categories }: TreeNode): void {
-    this.#feature[place] = feature;
-    this.#threshold[place] = threshold;
-    this.#kind[place] = kind;
+  /** Its left child is itself: it leads nowhere else, however many steps are taken. */
+  #putLeaf(place: number, leaf: number): void {
+    const at = (place * NODE_BYTES) / 4;
+    this.#words[at] = leaf;
+    this.#words[at + 1] = LEAF;
+    this.#words[at + LEFT_AT / 4] = place * NODE_BYTES;
+  }
+
+  #putSplit(place: number, node: TreeNode, left: number): void {
+    const { feature = -1, threshold = 0, kind = 0, categories } = node;
+    if (!(feature >= 0 && feature < this.#features)) {
+      throw new Error(`it splits feature ${feature} of ${this.#features}`);
+    }
+    const at = (place * NODE_BYTES) / 4;
+    this.#doubles[at / 2] = threshold;
+    this.#words[at + COLUMN_AT / 4] = feature * 8;
+    this.#words[at + LEFT_AT / 4] = left * NODE_BYTES;
+    this.#kinds[place] = kind;
     if (categories !== undefined) this.#categories.set(place, bitset(categories));
   }
 
-  /** The number of the leaf of `tree` that each row of the block comes to, in `leaves`. */
-  descend(tree: number, { data, width }: Matrix, { start, end, plain, leaves }: Block): void {
-    const root = this.#roots[tree] as number;
-    if (plain && this.#isPlain) this.#descendPlain(root, data, width, start, end, leaves);
-    else {
-      for (let row = start; row < end; row++) {
-        leaves[row - start] = this.#descendRow(root, data, row * width);
+  /** Takes the rows through all trees in order; `visit` gets each tree's leaves, that of row `start` first. */
+  descend(matrix: Matrix, visit: (tree: number, block: Block) => void): void {
+    const { rows, width, data } = matrix;
+    for (let start = 0; start < rows; start += BLOCK_ROWS) {
+      const end = Math.min(start + BLOCK_ROWS, rows);
+      const block = { start, end, leaves: this.#leaves };
+      const values = data.subarray(start * width, end * width);
+      const isFast = this.#isPlain && end - start >= KERNEL_ROWS && isComplete(values);
+      if (isFast) this.#doubles.set(values, this.#blockAt / 8);
+      for (let tree = 0; tree < this.trees; tree++) {
+        if (isFast) this.#descendBlock(tree, end - start, width);
+        else this.#descendRows(tree, values, width);
+        visit(tree, block);
       }
     }
   }
 
-  /** Two rows at a time: one's loads go on while the other's are awaited. */
-  #descendPlain(
-    root: number,
-    data: Float64Array,
-    width: number,
-    start: number,
-    end: number,
-    leaves: Int32Array,
-  ): void {
-    const features = this.#feature;
-    const thresholds = this.#threshold;
-    const lefts = this.#left;
-    for (let row = start; row < end; row++) {
-      const base = row * width;
-      let node = root;
-      let feature = features[node] as number;
-      while (feature >= 0) {
-        const isRight = (data[base + feature] as number) >= (thresholds[node] as number);
-        node = (lefts[node] as number) + (isRight ? 1 : 0);
-        feature = features[node] as number;
-      }
-      leaves[row - start] = ~feature;
+  #descendBlock(tree: number, rows: number, width: number): void {
+    const root = this.#roots[tree] as number;
+    const depth = this.#depths[tree] as number;
+    if (depth === 0) {
+      this.#leaves.fill(this.#words[root / 4] as number);
+      return;
+    }
+    const stride = width * 8;
+    const { byteOffset } = this.#leaves;
+    const end = this.#blockAt + rows * stride;
+    this.#kernel.descend(root, depth, this.#blockAt, stride, end, byteOffset);
+  }
+
+  #descendRows(tree: number, data: Float64Array, width: number): void {
+    const root = this.#roots[tree] as number;
+    for (let row = 0; row * width < data.length; row++) {
+      this.#leaves[row] = this.#descendRow(root, data, row * width);
     }
   }
 
   #descendRow(root: number, data: Float64Array, base: number): number {
+    const words = this.#words;
     let node = root;
-    let feature = this.#feature[node] as number;
-    while (feature >= 0) {
-      const value = data[base + feature] as number;
-      node = (this.#left[node] as number) + (this.#goesRight(node, value) ? 1 : 0);
-      feature = this.#feature[node] as number;
+    let next = words[(node + LEFT_AT) >> 2] as number;
+    while (next !== node) {
+      const value = data[base + ((words[(node + COLUMN_AT) >> 2] as number) >> 3)] as number;
+      node = next + (this.#goesRight(node, value) ? NODE_BYTES : 0);
+      next = words[(node + LEFT_AT) >> 2] as number;
     }
-    return ~feature;
+    return words[node >> 2] as number;
   }
 
   #goesRight(node: number, value: number): boolean {
-    const kind = this.#kind[node] as number;
-    const isMissing =
-      Number.isNaN(value) || (value === 0 && kind >= Split.ZeroLeft && kind <= Split.ZeroRight);
-    if (isMissing) return (kind & 1) === 1;
-    if (kind < Split.CategoryNanLeft) return value >= (this.#threshold[node] as number);
-    return isIn(this.#categories.get(node) as Uint32Array, value);
+    const kind = this.#kinds[node >> 4] as number;
+    const isZeroMissing = kind === Split.ZeroLeft || kind === Split.ZeroRight;
+    if (Number.isNaN(value) || (isZeroMissing && value === 0)) return (kind & 1) === 1;
+    if (kind < Split.CategoryNanLeft) return value >= (this.#doubles[node >> 3] as number);
+    return isIn(this.#categories.get(node >> 4) as Uint32Array, value);
   }
 }
 
-/** Rows that go through the trees together. */
-export interface Block {
-  readonly start: number;
-  readonly end: number;
-  /** None of them has a missing value. */
-  readonly plain: boolean;
-  readonly leaves: Int32Array;
-}
-
-/** Few enough rows to stay in the first-level cache while tree after tree goes over them. */
-const BLOCK_ROWS = 64;
-const leaves = new Int32Array(BLOCK_ROWS);
-
-/** Takes the rows through all trees in order; `visit` gets each tree's leaves, those of row `start` first. */
-export function descendAll(
-  forest: Forest,
-  matrix: Matrix,
-  visit: (tree: number, block: Block) => void,
-): void {
-  for (let start = 0; start < matrix.rows; start += BLOCK_ROWS) {
-    const end = Math.min(start + BLOCK_ROWS, matrix.rows);
-    const block = { start, end, plain: isComplete(matrix, start, end), leaves };
-    for (let tree = 0; tree < forest.trees; tree++) {
-      forest.descend(tree, matrix, block);
-      visit(tree, block);
-    }
-  }
-}
-
-function isComplete({ data, width }: Matrix, start: number, end: number): boolean {
-  for (let i = start * width; i < end * width; i++) if (Number.isNaN(data[i])) return false;
+function isComplete(values: Float64Array): boolean {
+  for (let i = 0; i < values.length; i++) if (Number.isNaN(values[i])) return false;
   return true;
 }
 
-/** `value <= threshold` is `value < nextUp(threshold)`, for every double. */
+/** `value <= threshold` is `value < nextUp(threshold)`, for every finite double. */
 export function nextUp(value: number): number {
   if (value === 0) return Number.MIN_VALUE;
   if (!Number.isFinite(value)) return value;
@@ -219,10 +261,11 @@ const BITS = new BigInt64Array(DOUBLE.buffer);
 
 function bitset(categories: Iterable<number>): Uint32Array {
   const members = [...categories];
-  const bits = new Uint32Array((members.reduce((max, one) => Math.max(max, one), 0) >>> 5) + 1);
+  const outlier = members.find((member) => !(member >= 0 && member < MAX_CATEGORY));
+  if (outlier !== undefined) throw new Error(`category ${outlier} is out of range`);
+  const largest = members.reduce((max, member) => Math.max(max, member), 0);
+  const bits = new Uint32Array((largest >>> 5) + 1);
   for (const member of members) {
-    if (!(member >= 0 && member < MAX_CATEGORY))
-      throw new Error(`category ${member} is out of range`);
     bits[member >>> 5] = (bits[member >>> 5] as number) | (1 << (member & 31));
   }
   return bits;
@@ -230,6 +273,6 @@ function bitset(categories: Iterable<number>): Uint32Array {
 
 function isIn(bits: Uint32Array, value: number): boolean {
   const category = Math.trunc(value);
-  if (!(category >= 0 && value >= 0 && category < bits.length * 32)) return false;
+  if (!(value >= 0 && category < bits.length * 32)) return false;
   return (((bits[category >>> 5] as number) >>> (category & 31)) & 1) === 1;
 }

@@ -1,7 +1,9 @@
 /** LightGBM models, in double precision as LightGBM computes them (include/LightGBM/tree.h, src/boosting/gbdt_prediction.cpp). */
 import {
-  descendAll,
+  addLeaves,
+  type Block,
   Forest,
+  type LeafValues,
   type Matrix,
   nextUp,
   Split,
@@ -34,24 +36,22 @@ export function openLightgbm(text: string): TabularModel {
     throw new Error(`it has ${trees.length} trees, but grew ${groups} at a time`);
   }
   const forest = new Forest(trees.map(readTree), features);
+  const values = trees.map(({ leafValue }) => Float64Array.from(leafValue));
   const categorical = categoricalFeatures(file);
 
   function raw(matrix: Matrix): Float64Array {
     const scores = new Float64Array(matrix.rows * groups);
     const ready = { ...matrix, data: prepared(matrix, categorical) };
-    descendAll(forest, ready, (tree, { start, end, leaves }) => {
-      const { leafValue, linear } = trees[tree] as LightgbmTree;
-      const group = tree % groups;
-      for (let row = start; row < end; row++) {
-        const leaf = leaves[row - start] as number;
-        const value = leafValue[leaf] as number;
-        const at = row * groups + group;
-        scores[at] =
-          (scores[at] as number) +
-          (linear === undefined
-            ? value
-            : linearValue(linear[leaf] as LinearLeaf, value, ready, row));
-      }
+    forest.descend(ready, (tree, block) => {
+      const { linear } = trees[tree] as LightgbmTree;
+      const added = {
+        values: values[tree] as Float64Array,
+        size: 1,
+        width: groups,
+        at: tree % groups,
+      };
+      if (linear === undefined) addLeaves(scores, block, added);
+      else addLinearLeaves(scores, block, { ...added, linear, matrix: ready });
     });
     return scores;
   }
@@ -79,17 +79,33 @@ export function openLightgbm(text: string): TabularModel {
   };
 }
 
-/** A leaf's linear model, or its plain value when a feature that it needs is missing. */
+interface LinearLeaves extends LeafValues {
+  readonly linear: readonly LinearLeaf[];
+  readonly matrix: Matrix;
+}
+
+/** Each leaf has a linear model of its own; its value stands in where a feature that it needs is missing. */
+function addLinearLeaves(
+  sums: Float64Array,
+  { start, end, leaves }: Block,
+  { values, width, at, linear, matrix }: LinearLeaves,
+): void {
+  for (let row = start; row < end; row++) {
+    const leaf = leaves[row - start] as number;
+    const value = linearValue(linear[leaf] as LinearLeaf, matrix, row) ?? (values[leaf] as number);
+    sums[row * width + at] = (sums[row * width + at] as number) + value;
+  }
+}
+
 function linearValue(
   { constant, features, coefficients }: LinearLeaf,
-  fallback: number,
   { data, width }: Matrix,
   row: number,
-): number {
+): number | undefined {
   let sum = constant;
   for (let i = 0; i < features.length; i++) {
     const value = data[row * width + (features[i] as number)] as number;
-    if (!Number.isFinite(value)) return fallback;
+    if (!Number.isFinite(value)) return undefined;
     sum += (coefficients[i] as number) * value;
   }
   return sum;
@@ -131,7 +147,7 @@ function readTree(tree: LightgbmTree): Tree {
     nodes.push(readSplit(tree, i, numberOf(left[i] as number), numberOf(right[i] as number)));
   }
   for (let leaf = 0; leaf < leaves; leaf++) nodes.push({ leaf });
-  return { nodes };
+  return nodes;
 }
 
 function readSplit(tree: LightgbmTree, split: number, left: number, right: number): TreeNode {

@@ -3,8 +3,9 @@
  * rounded to single precision (src/predictor/cpu_predictor.cc, src/gbm/gblinear.cc).
  */
 import {
-  descendAll,
+  addLeaves,
   Forest,
+  type LeafValues,
   type Matrix,
   Split,
   type SplitKind,
@@ -128,19 +129,12 @@ function gbtree(
   if (groupOf.length !== trees.length || groupOf.some((group) => !(group >= 0 && group < groups))) {
     throw new Error('its tree_info does not fit its trees');
   }
+  const added = values.map((own, tree) => {
+    const size = sizes[tree] as number;
+    return { values: own, size, width: groups, at: size === 1 ? (groupOf[tree] as number) : 0 };
+  });
   return (matrix, margins) => {
-    descendAll(forest, matrix, (tree, { start, end, leaves }) => {
-      const weights = values[tree] as Float32Array;
-      const size = sizes[tree] as number;
-      const group = size === 1 ? (groupOf[tree] as number) : 0;
-      for (let row = start; row < end; row++) {
-        const leaf = (leaves[row - start] as number) * size;
-        const at = row * groups + group;
-        for (let i = 0; i < size; i++) {
-          margins[at + i] = (margins[at + i] as number) + (weights[leaf + i] as number);
-        }
-      }
-    });
+    forest.descend(matrix, (tree, block) => addLeaves(margins, block, added[tree] as LeafValues));
   };
 }
 
@@ -180,7 +174,7 @@ function readTree(tree: XgboostTree): Tree {
       categories: isCategory ? (categories ?? []) : undefined,
     });
   }
-  return { nodes };
+  return nodes;
 }
 
 /** Node → the categories that go right. */

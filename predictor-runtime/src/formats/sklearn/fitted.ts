@@ -72,7 +72,7 @@ export class Fitted {
   }
 
   /** A parameter that may have one of these values only. @throws Error that names them. */
-  oneOf<T>(name: string, known: readonly T[], fallback?: T): T {
+  oneOf<T extends string | undefined>(name: string, known: readonly T[], fallback?: T): T {
     const value = (this.get(name) ?? fallback) as T;
     if (known.includes(value)) return value;
     return this.refuse(`${name}=${show(value)} (read: ${known.map(show).join(', ')})`);

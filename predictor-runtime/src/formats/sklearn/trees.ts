@@ -1,7 +1,8 @@
 /** Trees, forests and boosted trees (sklearn.tree, sklearn.ensemble). */
 import {
-  descendAll,
+  addLeaves,
   Forest,
+  type LeafValues,
   type Matrix,
   nextUp,
   Split,
@@ -59,7 +60,7 @@ function readGrown(fitted: Fitted): Grown {
   );
   const { shape } = grown.array('values');
   const [, outputs = 1, width = 1] = shape;
-  return { tree: { nodes }, values: grown.numbers('values'), width, outputs };
+  return { tree: nodes, values: grown.numbers('values'), width, outputs };
 }
 
 /** Trees split on float32. */
@@ -73,30 +74,36 @@ function readMembers(fitted: Fitted): Grown[] {
     : [readGrown(fitted)];
 }
 
-/** The average of the trees' values, `width` a row. */
-function average(members: readonly Grown[], features: number): (table: Table) => Values {
-  const [first] = members as [Grown];
-  const size = first.width * first.outputs;
+/** Adds the trees' values to a row's sums: `width` of them at once, or one from each tree in turn. */
+function adder(
+  members: readonly Grown[],
+  { features, width, rate = 1 }: { features: number; width: number; rate?: number },
+): (matrix: Matrix, sums: Float64Array) => void {
   const forest = new Forest(
     members.map(({ tree }) => tree),
     features,
   );
+  const added = members.map((grown, tree) => {
+    const size = grown.width * grown.outputs;
+    const at = size === width ? 0 : tree % width;
+    return { values: grown.values.map((value) => rate * value), size, width, at };
+  });
+  return (matrix, sums) => {
+    forest.descend(matrix, (tree, block) => addLeaves(sums, block, added[tree] as LeafValues));
+  };
+}
+
+/** The average of the trees' values. */
+function average(members: readonly Grown[], features: number): (table: Table) => Values {
+  const [first] = members as [Grown];
+  const width = first.width * first.outputs;
+  const add = adder(members, { features, width });
   return (table) => {
     const matrix = rounded(numbersOf(table));
-    const sums = new Float64Array(matrix.rows * size);
-    descendAll(forest, matrix, (tree, { start, end, leaves }) => {
-      const { values } = members[tree] as Grown;
-      for (let row = start; row < end; row++) {
-        const leaf = (leaves[row - start] as number) * size;
-        for (let i = 0; i < size; i++) {
-          sums[row * size + i] = (sums[row * size + i] as number) + (values[leaf + i] as number);
-        }
-      }
-    });
-    if (members.length > 1) {
-      for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) / members.length;
-    }
-    return { width: size, data: sums };
+    const data = new Float64Array(matrix.rows * width);
+    add(matrix, data);
+    for (let i = 0; i < data.length; i++) data[i] = (data[i] as number) / members.length;
+    return { width, data };
   };
 }
 
@@ -132,39 +139,20 @@ function withShares(grown: Grown): Grown {
   return { ...grown, values };
 }
 
-/** From what boosting begins with, tree after tree, `rate` of each. */
-function boosted(
-  stages: readonly (readonly Grown[])[],
-  { features, rate, start }: { features: number; rate: number; start: (table: Table) => Values },
+/** Stage after stage, each with a tree for each score, from what boosting begins with. */
+function boosting(
+  fitted: Fitted,
+  { start, width }: { start: (table: Table) => Values; width: number },
 ): (table: Table) => Values {
-  const members = stages.flat();
-  const forest = new Forest(
-    members.map(({ tree }) => tree),
-    features,
-  );
+  const members = fitted.list('estimators_').map((tree) => readGrown(new Fitted(tree)));
+  const rate = fitted.number('learning_rate');
+  const add = adder(members, { features: fitted.number('n_features_in_'), width, rate });
   return (table) => {
     const matrix = rounded(numbersOf(table));
-    const { width, data } = start(matrix);
-    descendAll(forest, matrix, (tree, { start: first, end, leaves }) => {
-      const { values } = members[tree] as Grown;
-      const at = tree % width;
-      for (let row = first; row < end; row++) {
-        const value = values[leaves[row - first] as number] as number;
-        data[row * width + at] = (data[row * width + at] as number) + rate * value;
-      }
-    });
+    const { data } = start(matrix);
+    add(matrix, data);
     return { width, data };
   };
-}
-
-function boosting(fitted: Fitted, start: (table: Table) => Values): (table: Table) => Values {
-  const { shape, data } = fitted.array('estimators_');
-  const [count = 0, width = 1] = shape;
-  const stages = Array.from({ length: count }, (_, i) =>
-    [...data].slice(i * width, (i + 1) * width).map((tree) => readGrown(new Fitted(tree))),
-  );
-  const features = fitted.number('n_features_in_');
-  return boosted(stages, { features, rate: fitted.number('learning_rate'), start });
 }
 
 const constant =
@@ -180,7 +168,7 @@ const constant =
 const boostingRegressor: EstimatorReader = (fitted, read) => {
   const start =
     fitted.get('init') === 'zero' ? constant([0]) : startOfRegressor(read(initOf(fitted)));
-  return { predict: boosting(fitted, start) };
+  return { predict: boosting(fitted, { start, width: 1 }) };
 };
 
 /** scikit-learn's own beginnings; another estimator would have been fitted, and computes, in single precision. */
@@ -211,7 +199,7 @@ const boostingClassifier: EstimatorReader = (fitted, read) => {
           isExponential: loss === 'exponential',
           isRecent: fitted.isSince(1, 4),
         });
-  const decisionFunction = boosting(fitted, start);
+  const decisionFunction = boosting(fitted, { start, width });
   const steepness = loss === 'exponential' ? 2 : 1;
   return {
     classes,
@@ -305,7 +293,7 @@ function readHistogramTree(value: unknown, fitted: Fitted): Grown {
             kind: missingLeft[i] ? Split.NanLeft : Split.NanRight,
           },
   );
-  return { tree: { nodes: splits }, values: column('value'), width: 1, outputs: 1 };
+  return { tree: splits, values: column('value'), width: 1, outputs: 1 };
 }
 
 function histogramScores(fitted: Fitted): (table: Table) => Values {
@@ -316,21 +304,11 @@ function histogramScores(fitted: Fitted): (table: Table) => Values {
     .map((tree) => readHistogramTree(tree, fitted));
   const base = fitted.numbers('_baseline_prediction');
   const width = base.length;
-  const forest = new Forest(
-    members.map(({ tree }) => tree),
-    fitted.number('n_features_in_'),
-  );
+  const add = adder(members, { features: fitted.number('n_features_in_'), width });
+  const start = constant([...base]);
   return (table) => {
-    const matrix = numbersOf(table);
-    const { data } = constant([...base])(table);
-    descendAll(forest, matrix, (tree, { start, end, leaves }) => {
-      const { values } = members[tree] as Grown;
-      const at = tree % width;
-      for (let row = start; row < end; row++) {
-        const value = values[leaves[row - start] as number] as number;
-        data[row * width + at] = (data[row * width + at] as number) + value;
-      }
-    });
+    const { data } = start(table);
+    add(numbersOf(table), data);
     return { width, data };
   };
 }
