@@ -1,11 +1,7 @@
-/** What runs in an executor: ONNX Runtime, a model written in JavaScript, or a plugin around either. */
-import type { Tensor, TensorMetadata } from '../v2/types.ts';
+/** What runs in an executor: ONNX Runtime, an evaluator of another format, a model in JavaScript, or a plugin around one. */
+import type { Signature, Tensor } from '../v2/types.ts';
 
-/** Inputs and outputs, as V2 metadata describes them. */
-export interface Signature {
-  readonly inputs: readonly TensorMetadata[];
-  readonly outputs: readonly TensorMetadata[];
-}
+export type { Signature };
 
 /** `explain` is V1's: what it gives is the model's own business. */
 export type Method = 'infer' | 'explain';

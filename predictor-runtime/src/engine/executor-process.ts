@@ -15,8 +15,9 @@ async function load(options: Parameters<typeof InlineExecutor.start>[0]): Promis
   try {
     // This loop must hear of cancellations.
     executor = await InlineExecutor.start(options, false);
-    const { inputs, outputs } = executor.signature;
-    send({ kind: 'loaded', signature: { inputs, outputs }, explains: executor.explains });
+    const { platform, inputs, outputs, tabular } = executor.signature;
+    const signature = { platform, inputs, outputs, tabular };
+    send({ kind: 'loaded', signature, explains: executor.explains });
   } catch (error) {
     send({ kind: 'not loaded', message: (error as Error).message });
   }

@@ -1,4 +1,5 @@
 /** A model in this process: the shortest way, for graphs that cannot run away (onnx-graph.ts decides). */
+import { type Format, formatOf } from '../formats/format.ts';
 import type { Tensor } from '../v2/types.ts';
 import type { Engine, RunOptions, Signature } from './engine.ts';
 import { type Executor, ExecutorError, type ExecutorOptions, ModelLoadError } from './executor.ts';
@@ -77,14 +78,29 @@ async function openEngine(options: EngineOptions): Promise<Engine> {
 
 async function openModel(options: EngineOptions): Promise<Engine> {
   const { path } = options;
-  const isModule = path.endsWith('.mjs');
+  const format = formatOf(path);
   try {
-    if (isModule) return await (await import('./module-engine.ts')).openModelModule(options);
-    return await (await import('./ort-session.ts')).OrtSession.open(path, options);
+    switch (format) {
+      case 'javascript':
+        return await (await import('./module-engine.ts')).openModelModule(options);
+      case 'onnx':
+        return await (await import('./ort-session.ts')).OrtSession.open(path, options);
+      default:
+        return await (await import('./tabular-engine.ts')).openTabularModel(options);
+    }
   } catch (error) {
-    const who = isModule ? 'Node' : 'ONNX Runtime';
-    throw new ModelLoadError(`${who} cannot load ${path}: ${(error as Error).message}`, {
+    const { message } = error as Error;
+    throw new ModelLoadError(`${READERS[format]} cannot load ${path}: ${message}`, {
       cause: error,
     });
   }
 }
+
+/** Who says so when a model cannot be loaded. */
+const READERS: Readonly<Record<Format, string>> = {
+  javascript: 'Node',
+  onnx: 'ONNX Runtime',
+  xgboost: 'the reader of XGBoost models',
+  lightgbm: 'the reader of LightGBM models',
+  sklearn: 'the reader of scikit-learn models',
+};

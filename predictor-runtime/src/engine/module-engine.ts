@@ -29,6 +29,7 @@ export async function openModelModule(options: ModuleOptions): Promise<Engine> {
   }
   const contextOf = await load(module, options);
   return {
+    platform: 'javascript',
     inputs,
     outputs,
     explains: explain !== undefined,
@@ -73,8 +74,10 @@ export async function openPlugin(engine: Engine, options: ModuleOptions): Promis
   }
 
   return {
+    platform: engine.platform,
     inputs,
     outputs,
+    tabular: module.inputs === undefined ? engine.tabular : undefined,
     explains: explain !== undefined,
     async run(tensors, names, call) {
       const given = toModule(tensors);

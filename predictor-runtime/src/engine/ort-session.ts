@@ -69,6 +69,7 @@ function sizeOf(data: Tensor['data']): number {
 
 export class OrtSession implements Engine {
   readonly explains = false;
+  readonly platform = 'onnxruntime_onnx';
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
   readonly #session: Pointer;

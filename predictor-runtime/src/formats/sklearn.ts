@@ -45,12 +45,14 @@ export function openSklearn(bytes: Buffer): TabularModel {
   const estimator = readEstimator(value);
   const outputs = outputsOf(estimator);
   if (outputs.length === 0) throw new Error(`${show(value)} neither predicts nor transforms`);
+  const { textColumns } = estimator;
   const [features, columns] = featuresOf(value);
   return {
     platform: 'sklearn',
-    features: estimator.readsText ? 1 : features,
+    features: features === -1 && textColumns !== undefined ? textColumns.length : features,
     columns,
-    datatype: estimator.readsText ? 'BYTES' : 'FP64',
+    datatype: 'FP64',
+    textColumns,
     outputs,
   };
 }

@@ -11,7 +11,9 @@ export interface TabularModel {
   /** Their names, where the model knows them. */
   readonly columns?: readonly string[];
   /** Of the features, as the framework computes with them. Others are converted. */
-  readonly datatype: 'FP32' | 'FP64' | 'BYTES';
+  readonly datatype: 'FP32' | 'FP64';
+  /** Columns that are text. */
+  readonly textColumns?: readonly number[];
   /** What can be asked for; the first is what `predict` of the framework gives. */
   readonly outputs: readonly TabularOutput[];
 }

@@ -17,9 +17,14 @@ const choiceOf = ({ params }: Exchange): VersionChoice => parseVersionChoice(par
 const nameOf = ({ params }: Exchange): string => params.name ?? '';
 
 const metadata: Handler = (exchange, { dataPlane }) => {
-  const { inputs, outputs, ...about } = dataPlane.metadata(nameOf(exchange), choiceOf(exchange));
+  const { name, versions, platform, inputs, outputs } = dataPlane.metadata(
+    nameOf(exchange),
+    choiceOf(exchange),
+  );
   return json({
-    ...about,
+    name,
+    versions,
+    platform,
     inputs: inputs.map(tensorMetadata),
     outputs: outputs.map(tensorMetadata),
   });

@@ -1,9 +1,10 @@
-/** From the folder of a version to executors with a queue before them: ONNX models, and models in JavaScript. */
+/** From the folder of a version to executors with a queue before them, whatever the model's format. */
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { ModelLoadError } from '../engine/executor.ts';
 import { ExecutorPool, type WorkerStatus } from '../engine/executor-pool.ts';
 import { isHarmless } from '../engine/onnx-graph.ts';
+import { formatOf, isModelFile, MODEL_EXTENSIONS } from '../formats/format.ts';
 import type { Logger } from '../log.ts';
 import { checkRequest } from '../v2/check.ts';
 import type { ModelMetadata, Tensor, TensorMetadata } from '../v2/types.ts';
@@ -42,6 +43,9 @@ const FILE_TO_MEMORY = 1.2;
 /** A process with the engine in it, before it loads anything. */
 const PROCESS_BYTES = 64 << 20;
 
+/** Larger ones take longer to read than the calling thread may be held up. */
+const MAX_INLINE_TABULAR_BYTES = 256 << 10;
+
 export class ModelLoader implements Loader {
   readonly #options: ModelLoaderOptions;
 
@@ -66,7 +70,7 @@ export class ModelLoader implements Loader {
     const { name, modelDir, dir, config, engine } = this.#options;
     const path = await findModelFile(dir, config.file);
     const plugin = await findPlugin(dir, modelDir);
-    if ((plugin !== undefined || isModule(path)) && !engine.allowModelCode) {
+    if ((plugin !== undefined || formatOf(path) === 'javascript') && !engine.allowModelCode) {
       throw new ModelLoadError(
         `the model brings code, ${plugin ?? path}: start the server with --allow_model_code to let it run`,
       );
@@ -87,9 +91,8 @@ export class ModelLoader implements Loader {
       log: engine.log,
     });
     try {
-      const { inputs, outputs } = pool.signature;
-      const platform = isModule(path) ? 'javascript' : 'onnxruntime_onnx';
-      const metadata = { name, platform, inputs, outputs };
+      const { platform, inputs, outputs, tabular } = pool.signature;
+      const metadata = { name, platform, inputs, outputs, tabular };
       checkDeclared(config, metadata);
       for (const request of await warmupRequests({ modelDir, config, metadata })) {
         await warmUp(pool, request, metadata);
@@ -104,9 +107,11 @@ export class ModelLoader implements Loader {
 
   async #placement(path: string): Promise<'inline' | 'process'> {
     const { placement } = this.#options.config;
-    if (isModule(path)) return 'process';
+    const format = formatOf(path);
+    if (format === 'javascript') return 'process';
     if (placement !== 'auto') return placement;
-    return (await isHarmless(path)) ? 'inline' : 'process';
+    if (format === 'onnx') return (await isHarmless(path)) ? 'inline' : 'process';
+    return (await stat(path)).size <= MAX_INLINE_TABULAR_BYTES ? 'inline' : 'process';
   }
 }
 
@@ -145,7 +150,9 @@ class LoadedModel implements Model {
     this.config = config;
     this.#pool = pool;
     this.#labels = labels;
-    this.#outputNames = metadata.outputs.map(({ name }) => name);
+    this.#outputNames = metadata.outputs
+      .filter(({ onRequest }) => !onRequest)
+      .map(({ name }) => name);
     const { queue, batch } = config;
     const { statistics } = this;
     this.#scheduler = new Scheduler({ name: metadata.name, pool, queue, batch, statistics });
@@ -185,13 +192,8 @@ class LoadedModel implements Model {
   }
 }
 
-/** A model in JavaScript, and one that goes around the model beside it. */
-const MODULE = 'model.mjs';
+/** A module that goes around the model beside it. */
 const PLUGIN = 'plugin.mjs';
-
-function isModule(path: string): boolean {
-  return path.endsWith('.mjs');
-}
 
 /** The plugin of a version, or that of all versions. */
 async function findPlugin(...dirs: readonly string[]): Promise<string | undefined> {
@@ -203,22 +205,25 @@ async function findPlugin(...dirs: readonly string[]): Promise<string | undefine
 }
 
 /**
- * The model's file in a version's folder: the one that the configuration names, `model.onnx`, or the only one.
+ * The model's file in a version's folder: the one that the configuration names, `model.*`, or the only one.
  * It may be a folder that holds it and its external data (Triton).
  */
 async function findModelFile(dir: string, wanted?: string): Promise<string> {
   const entries = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
     throw new ModelLoadError(`model folder ${dir} cannot be read: ${error.message}`);
   });
-  const candidates = entries.filter((name) => name.endsWith('.onnx') || name === MODULE).sort();
-  const file = wanted ?? (candidates.includes('model.onnx') ? 'model.onnx' : candidates[0]);
+  const candidates = entries.filter((name) => isModelFile(join(dir, name), name)).sort();
+  const preferred = candidates.filter((name) => name.startsWith('model.'));
+  const file = wanted ?? preferred[0] ?? candidates[0];
   if (file === undefined || (wanted !== undefined && !entries.includes(wanted))) {
     const found = entries.length === 0 ? 'it is empty' : `it holds ${entries.slice(0, 10)}`;
-    throw new ModelLoadError(`no ${wanted ?? '.onnx file'} in ${dir}: ${found}`);
+    const what = wanted ?? `model file (${MODEL_EXTENSIONS.join(' ')})`;
+    throw new ModelLoadError(`no ${what} in ${dir}: ${found}`);
   }
-  if (wanted === undefined && file !== 'model.onnx' && candidates.length > 1) {
+  const rivals = preferred.length > 0 ? preferred : candidates;
+  if (wanted === undefined && rivals.length > 1) {
     throw new ModelLoadError(
-      `${candidates.length} .onnx files in ${dir} (${candidates}): name one of them model.onnx`,
+      `${rivals.length} model files in ${dir} (${rivals}): keep one, or name one of them model${extname(file)}`,
     );
   }
   const path = join(dir, file);

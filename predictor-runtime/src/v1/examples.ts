@@ -17,7 +17,7 @@ export function decodeExamples(text: string, model: ModelMetadata): InferRequest
     ...shared,
     ...object(example, `examples[${i}]`),
   }));
-  const inputs = rowInputs(rows, model.inputs).map((input) => withRankOf(input, model));
+  const inputs = rowInputs(rows, model).map((input) => withRankOf(input, model));
   return { inputs, outputs: [{ name: scoresOf(model) }], binaryOutputs: false };
 }
 

@@ -5,6 +5,7 @@
 import { invalid } from '../errors.ts';
 import { fill, flatten, MAX_DIMENSIONS } from '../v2/elements.ts';
 import { array, base64, elementTexts, object, parse } from '../v2/json.ts';
+import { acceptedInputs } from '../v2/tabular.ts';
 import type {
   InferRequest,
   InferResponse,
@@ -28,8 +29,8 @@ export function decodePredict(text: string, model: ModelMetadata): PredictReques
   const form = body.instances === undefined ? 'columns' : 'rows';
   const inputs =
     form === 'rows'
-      ? rowInputs(array(body.instances, 'instances'), model.inputs)
-      : columnInputs(body.inputs, model.inputs);
+      ? rowInputs(array(body.instances, 'instances'), model)
+      : columnInputs(body.inputs, model);
   return { request: { inputs, outputs: [], binaryOutputs: false }, form };
 }
 
@@ -44,10 +45,10 @@ export function signed(text: string): Record<string, unknown> {
 }
 
 /** Each row is an object by input name, or the value itself when the model has one input. */
-export function rowInputs(rows: unknown[], inputs: readonly TensorMetadata[]): Tensor[] {
+export function rowInputs(rows: unknown[], model: ModelMetadata): Tensor[] {
   if (rows.length === 0) throw invalid('instances: expected at least one');
   if (!isNamed(rows[0])) {
-    const [only] = single(inputs, 'instances');
+    const [only] = single(model.inputs, 'instances');
     return [tensor(only, rows, 'instances')];
   }
   const objects = rows.map((row, i) => object(row, `instances[${i}]`));
@@ -57,18 +58,18 @@ export function rowInputs(rows: unknown[], inputs: readonly TensorMetadata[]): T
       if (!(name in row)) throw invalid(`instances[${i}]: has no '${name}', as instances[0] has`);
       return row[name];
     });
-    return tensor(inputNamed(inputs, name, 'instances[0]'), values, `instances[].${name}`);
+    return tensor(inputNamed(model, name, 'instances[0]'), values, `instances[].${name}`);
   });
 }
 
 /** A map from input name to tensor, or the tensor itself when the model has one input. */
-function columnInputs(value: unknown, inputs: readonly TensorMetadata[]): Tensor[] {
+function columnInputs(value: unknown, model: ModelMetadata): Tensor[] {
   if (!isNamed(value)) {
-    const [only] = single(inputs, 'inputs');
+    const [only] = single(model.inputs, 'inputs');
     return [tensor(only, value, 'inputs')];
   }
   return Object.entries(value).map(([name, item]) =>
-    tensor(inputNamed(inputs, name, 'inputs'), item, `inputs.${name}`),
+    tensor(inputNamed(model, name, 'inputs'), item, `inputs.${name}`),
   );
 }
 
@@ -92,7 +93,8 @@ function single(inputs: readonly TensorMetadata[], path: string): [TensorMetadat
   return [only];
 }
 
-function inputNamed(inputs: readonly TensorMetadata[], name: string, path: string): TensorMetadata {
+function inputNamed(model: ModelMetadata, name: string, path: string): TensorMetadata {
+  const inputs = acceptedInputs(model);
   const found = inputs.find((input) => input.name === name);
   if (found === undefined) {
     const names = inputs.map((input) => `'${input.name}'`).join(', ');

@@ -1,5 +1,6 @@
 /** A request against the signature of the model it is for. */
 import { invalid } from '../errors.ts';
+import { checkTabular } from './tabular.ts';
 import type { InferRequest, ModelMetadata, Tensor, TensorMetadata } from './types.ts';
 
 /**
@@ -7,6 +8,12 @@ import type { InferRequest, ModelMetadata, Tensor, TensorMetadata } from './type
  * @throws InferenceError INVALID_ARGUMENT with the path of the field.
  */
 export function checkRequest(request: InferRequest, model: ModelMetadata): void {
+  if (model.tabular === undefined) checkInputs(request, model);
+  else checkTabular(request, model);
+  checkOutputs(request, model);
+}
+
+function checkInputs(request: InferRequest, model: ModelMetadata): void {
   const given = new Map<string, Tensor>();
   for (const [i, input] of request.inputs.entries()) {
     if (given.has(input.name)) throw invalid(`inputs[${i}].name: '${input.name}' is given twice`);
@@ -23,6 +30,9 @@ export function checkRequest(request: InferRequest, model: ModelMetadata): void 
   if (missing.length > 0) {
     throw invalid(`inputs: model '${model.name}' also needs ${names(missing)}`);
   }
+}
+
+function checkOutputs(request: InferRequest, model: ModelMetadata): void {
   const asked = request.outputs.map((output) => output.name);
   for (const [i, output] of asked.entries()) {
     if (!model.outputs.some(({ name }) => name === output)) {

@@ -1,5 +1,6 @@
 /** The values that cross the data plane: independent of transport and of engine. */
 import type { Datatype, TensorData } from './datatypes.ts';
+import type { TabularSignature } from './tabular.ts';
 
 /** A dense tensor in row-major order; `data.length` equals the product of `shape`. */
 export interface Tensor {
@@ -48,14 +49,22 @@ export interface TensorMetadata {
   readonly shape: readonly number[];
   /** An input that may be left out: the model has a value of its own for it. */
   readonly optional?: boolean;
+  /** An output that is left out unless a request asks for it by name. */
+  readonly onRequest?: boolean;
 }
 
-/** What a model says of itself. */
-export interface ModelMetadata {
-  readonly name: string;
+/** What an engine says of a model: V2's metadata but for its name. */
+export interface Signature {
   readonly platform: string;
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
+  /** Of models of rows and columns, whose inputs may come in other ways than `inputs` has them. */
+  readonly tabular?: TabularSignature;
+}
+
+/** What a model says of itself. */
+export interface ModelMetadata extends Signature {
+  readonly name: string;
 }
 
 /** Number of elements of a concrete shape; [] is a scalar and has one. */

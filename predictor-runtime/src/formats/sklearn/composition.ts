@@ -7,12 +7,17 @@ import { Fitted, show } from './fitted.ts';
 
 type Transform = (table: Table) => Table;
 
+interface Transformer {
+  readonly transform: Transform;
+  readonly textColumns?: readonly number[];
+}
+
 /** A transformer, or the words that stand for none. */
-function readTransform(value: unknown, read: (value: unknown) => Estimator): Transform {
-  if (value === null || value === 'passthrough') return (table) => table;
-  const { transform } = read(value);
+function readTransformer(value: unknown, read: (value: unknown) => Estimator): Transformer {
+  if (value === null || value === 'passthrough') return { transform: (table) => table };
+  const { transform, textColumns } = read(value);
   if (transform === undefined) throw new Error(`${show(value)} does not transform`);
-  return transform;
+  return { transform, textColumns };
 }
 
 const pipeline: EstimatorReader = (fitted, read) => {
@@ -33,7 +38,7 @@ const pipeline: EstimatorReader = (fitted, read) => {
     classes: last.classes,
     isClusterer: last.isClusterer,
     targets: last.targets,
-    readsText: (members[0] ?? last).readsText,
+    textColumns: (members[0] ?? last).textColumns,
     transform: after(last.transform),
     predict: after(last.predict),
     predictProba: after(last.predictProba),
@@ -43,18 +48,15 @@ const pipeline: EstimatorReader = (fitted, read) => {
 
 const union: EstimatorReader = (fitted, read) => {
   if (fitted.has('transformer_weights')) fitted.refuse('transformer_weights');
-  const members = (fitted.list('transformer_list') as readonly [string, unknown][]).filter(
-    ([, member]) => member !== 'drop',
-  );
-  const transforms = members.map(([, member]) => readTransform(member, read));
-  const [first] = members;
-  const readsText = first?.[1] instanceof PickleObject ? read(first[1]).readsText : false;
+  const members = (fitted.list('transformer_list') as readonly [string, unknown][])
+    .filter(([, member]) => member !== 'drop')
+    .map(([, member]) => readTransformer(member, read));
   return {
-    readsText,
+    textColumns: members.find(({ textColumns }) => textColumns)?.textColumns,
     transform: (table) =>
       beside(
         table.rows,
-        transforms.map((transform) => transform(table)),
+        members.map(({ transform }) => transform(table)),
       ),
   };
 };
@@ -62,18 +64,22 @@ const union: EstimatorReader = (fitted, read) => {
 const columnTransformer: EstimatorReader = (fitted, read) => {
   const names = fitted.has('feature_names_in_') ? fitted.list('feature_names_in_') : [];
   const count = fitted.number('n_features_in_');
-  const parts = (fitted.list('transformers_') as readonly [string, unknown, unknown][])
+  const members = (fitted.list('transformers_') as readonly [string, unknown, unknown][])
     .filter(([, member]) => member !== 'drop')
     .map(([, member, columns]) => ({
-      transform: readTransform(member, read),
+      ...readTransformer(member, read),
       columns: readColumns(columns, { names, count }),
     }))
     .filter(({ columns }) => columns.length > 0);
+  const textColumns = members.flatMap(({ textColumns: own = [], columns }) =>
+    own.map((column) => columns[column] as number),
+  );
   return {
+    textColumns: textColumns.length > 0 ? textColumns : undefined,
     transform: (table) =>
       beside(
         table.rows,
-        parts.map(({ transform, columns }) => transform(pick(table, columns))),
+        members.map(({ transform, columns }) => transform(pick(table, columns))),
       ),
   };
 };

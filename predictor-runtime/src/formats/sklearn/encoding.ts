@@ -15,6 +15,12 @@ function readCategories(fitted: Fitted): Cell[][] {
   });
 }
 
+function textColumnsOf(columns: readonly (readonly Cell[])[]): number[] | undefined {
+  const isText = (cells: readonly Cell[]) => cells.some((cell) => typeof cell === 'string');
+  const found = columns.flatMap((cells, column) => (isText(cells) ? [column] : []));
+  return found.length > 0 ? found : undefined;
+}
+
 /** The index of a cell's category; NaN, and None, are categories like others. */
 function indexer(categories: readonly Cell[]): (cell: Cell) => number | undefined {
   const indices = new Map(categories.map((category, i) => [category, i]));
@@ -29,7 +35,8 @@ const oneHot: EstimatorReader = (fitted) => {
   if (fitted.flag('_infrequent_enabled', false)) fitted.refuse('infrequent categories');
   const policy = fitted.oneOf('handle_unknown', ['error', 'ignore', 'infrequent_if_exist', 'warn']);
   const dropped = fitted.has('drop_idx_') ? fitted.list('drop_idx_') : [];
-  const columns = readCategories(fitted).map((categories, column) => {
+  const all = readCategories(fitted);
+  const columns = all.map((categories, column) => {
     const drop = dropped[column];
     return {
       index: indexer(categories),
@@ -39,6 +46,7 @@ const oneHot: EstimatorReader = (fitted) => {
   });
   const width = columns.reduce((sum, column) => sum + column.width, 0);
   return {
+    textColumns: textColumnsOf(all),
     transform: ({ rows, width: given, data }) => {
       const result = new Float64Array(rows * width);
       for (let row = 0; row < rows; row++) {
@@ -66,6 +74,7 @@ const ordinal: EstimatorReader = (fitted) => {
   const categories = readCategories(fitted);
   const indexers = categories.map(indexer);
   return {
+    textColumns: textColumnsOf(categories),
     transform: ({ rows, width, data }) => {
       const result = Float64Array.from({ length: rows * width }, (_, i) => {
         const column = i % width;
@@ -95,6 +104,7 @@ const simpleImputer: EstimatorReader = (fitted) => {
   const keepsAll =
     fitted.flag('keep_empty_features', false) || fitted.string('strategy') === 'constant';
   return {
+    textColumns: textColumnsOf(statistics.map((value) => [value])),
     transform: (table) => {
       const columns = keepsAll ? [...statistics.keys()] : kept;
       const { data, ...rest } = pick(table, columns);

@@ -22,8 +22,8 @@ export interface Estimator {
   readonly isClusterer?: boolean;
   /** Values that a regressor predicts for a row; undefined where it is a single one, in no list. */
   readonly targets?: number;
-  /** It reads text, one a row. */
-  readonly readsText?: boolean;
+  /** Columns that it reads as text. */
+  readonly textColumns?: readonly number[];
 }
 
 /** Reads the object of a class. `read` does so for the objects within it. @throws Error when it cannot be answered for. */

@@ -119,7 +119,7 @@ const counter: EstimatorReader = (fitted) => {
   const isBinary = fitted.flag('binary');
   const width = vocabulary.size;
   return {
-    readsText: true,
+    textColumns: [0],
     transform: ({ rows, width: given, data }) => {
       const counts = new Float64Array(rows * width);
       for (let row = 0; row < rows; row++) {
@@ -168,7 +168,7 @@ const tfidfVectorizer: EstimatorReader = (fitted, read) => {
   const { transform: count } = counter(fitted, read);
   const { transform: weigh } = tfidf(new Fitted(fitted.get('_tfidf')), read);
   return {
-    readsText: true,
+    textColumns: [0],
     transform: (table) => (weigh as (t: Table) => Table)((count as (t: Table) => Table)(table)),
   };
 };

@@ -1,0 +1,156 @@
+/** Models of rows and columns as an engine: XGBoost's, LightGBM's and scikit-learn's, read and evaluated here. */
+import { setImmediate as breathe } from 'node:timers/promises';
+import { beside, type Cell, type Table } from '../formats/table.ts';
+import { openTabularFile } from '../formats/tabular-file.ts';
+import type { TabularModel, TabularOutput, TabularValues } from '../formats/tabular-model.ts';
+import { allocate, type Datatype, type TensorData } from '../v2/datatypes.ts';
+import { numbers } from '../v2/elements.ts';
+import type { TabularSignature } from '../v2/tabular.ts';
+import type { Tensor, TensorMetadata } from '../v2/types.ts';
+import type { Engine, RunOptions } from './engine.ts';
+
+/** As KServe's servers name it. */
+const DEFAULT_OUTPUT = 'output-0';
+const DEFAULT_INPUT = 'input-0';
+/** After so long, in ms, the calling thread does something else first. */
+const SLICE_MS = 5;
+const FIRST_SLICE_ROWS = 16;
+
+export interface TabularOptions {
+  readonly path: string;
+  /** `output`: what is answered when a request names no output; `predict` if not given. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** @throws Error when the file cannot be read, or has no output of the name that `parameters` give. */
+export async function openTabularModel({ path, parameters }: TabularOptions): Promise<Engine> {
+  return new TabularEngine(await openTabularFile(path), parameters.output);
+}
+
+class TabularEngine implements Engine {
+  readonly explains = false;
+  readonly platform: string;
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+  readonly tabular: TabularSignature;
+  readonly #outputs: ReadonlyMap<string, TabularOutput>;
+
+  constructor(model: TabularModel, wanted: string | undefined) {
+    const { platform, features, columns, textColumns = [], outputs } = model;
+    const chosen = outputs.find(({ name }) => name === wanted) ?? outputs[0];
+    if (chosen === undefined || (wanted !== undefined && chosen.name !== wanted)) {
+      const known = outputs.map(({ name }) => name).join(', ');
+      throw new Error(`it has no output '${wanted}' (it has ${known})`);
+    }
+    this.platform = platform;
+    this.tabular = { features, columns, readsText: textColumns.length > 0 };
+    this.inputs = inputsOf(model);
+    this.#outputs = new Map([
+      [DEFAULT_OUTPUT, chosen],
+      ...outputs.map((output): [string, TabularOutput] => [output.name, output]),
+    ]);
+    this.outputs = [...this.#outputs].map(([name, { datatype, shape }]) => ({
+      name,
+      datatype,
+      shape,
+      ...(name !== DEFAULT_OUTPUT && { onRequest: true }),
+    }));
+  }
+
+  /** Rows in slices, each short, so that a large request holds up nobody. */
+  async run(
+    inputs: readonly Tensor[],
+    names: readonly string[],
+    { signal }: RunOptions,
+  ): Promise<Tensor[]> {
+    const table = tableOf(inputs, this.tabular);
+    const wanted = names.map((name) => this.#outputs.get(name) as TabularOutput);
+    const parts: TabularValues[][] = [];
+    let size = FIRST_SLICE_ROWS;
+    let start = 0;
+    do {
+      if (start > 0) {
+        await breathe();
+        signal?.throwIfAborted();
+      }
+      const end = Math.min(start + size, table.rows);
+      const began = performance.now();
+      const slice = rowsOf(table, start, end);
+      parts.push(wanted.map((output) => output.compute(slice)));
+      const took = Math.max(performance.now() - began, Number.EPSILON);
+      size = Math.max(1, Math.floor(((end - start) * SLICE_MS) / took));
+      start = end;
+    } while (start < table.rows);
+    return wanted.map((output, i) => {
+      const own = parts.map((part) => part[i] as TabularValues);
+      const width = own[0]?.width;
+      const shape = width === undefined ? [table.rows] : [table.rows, width];
+      const data = joined(output.datatype, own);
+      return { name: names[i] as string, datatype: output.datatype, shape, data };
+    });
+  }
+
+  close(): void {
+    // What JavaScript holds is freed with the last reference.
+  }
+}
+
+/** One tensor of all columns; where some are text, and have names, one for each. */
+function inputsOf(model: TabularModel): TensorMetadata[] {
+  const { features, columns, datatype, textColumns = [] } = model;
+  if (textColumns.length === 0 || textColumns.length === features || columns === undefined) {
+    const type = textColumns.length > 0 ? 'BYTES' : datatype;
+    return [{ name: DEFAULT_INPUT, datatype: type, shape: [-1, features] }];
+  }
+  return columns.map((name, i) => ({
+    name,
+    datatype: textColumns.includes(i) ? 'BYTES' : datatype,
+    shape: [-1, 1],
+  }));
+}
+
+/** The request's rows: of one tensor, or with a tensor for each column. The request was checked. */
+function tableOf(inputs: readonly Tensor[], { features, columns }: TabularSignature): Table {
+  const [first] = inputs as [Tensor];
+  const rows = first.shape[0] as number;
+  const isWhole = inputs.length === 1 && !(features > 1 && columns?.includes(first.name));
+  if (isWhole) return { rows, width: first.shape[1] ?? 1, data: cellsOf(first) };
+  const cells = (columns ?? []).map((column) =>
+    cellsOf(inputs.find(({ name }) => name === column) as Tensor),
+  );
+  return beside(
+    rows,
+    cells.map((data) => ({ rows, width: 1, data })),
+  );
+}
+
+function cellsOf(tensor: Tensor): Float64Array | readonly Cell[] {
+  if (Array.isArray(tensor.data)) return tensor.data.map((bytes) => bytes.toString());
+  return Float64Array.from(numbers(tensor));
+}
+
+/** Rows `start` to `end`, as a view where they are numbers. */
+function rowsOf({ rows, width, data }: Table, start: number, end: number): Table {
+  if (start === 0 && end === rows) return { rows, width, data };
+  const part =
+    data instanceof Float64Array
+      ? data.subarray(start * width, end * width)
+      : data.slice(start * width, end * width);
+  return { rows: end - start, width, data: part };
+}
+
+function joined(type: Datatype, parts: readonly TabularValues[]): TensorData {
+  const [first] = parts as [TabularValues];
+  if (parts.length === 1) return first.data;
+  if (Array.isArray(first.data)) return parts.flatMap(({ data }) => data as Buffer[]);
+  const whole = allocate(
+    type,
+    parts.reduce((sum, { data }) => sum + data.length, 0),
+  );
+  let offset = 0;
+  for (const { data } of parts) {
+    (whole as Float64Array).set(data as Float64Array, offset);
+    offset += data.length;
+  }
+  return whole;
+}
