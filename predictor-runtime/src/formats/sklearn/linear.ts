@@ -117,7 +117,7 @@ function modifiedHuber(score: number): number {
   return (Math.min(Math.max(score, -1), 1) + 1) / 2;
 }
 
-/** Each row divided by its sum; all alike where that is zero. */
+/** Each row divided by its sum; all alike where that is zero (as scikit-learn has it since 1.8). */
 function shares({ width, data }: Values): Values {
   for (let start = 0; start < data.length; start += width) {
     const row = data.subarray(start, start + width);
