@@ -32,6 +32,26 @@ describe('install and first service', function () {
     expect(wrong).to.contain('replica');
   });
 
+  it('brings the runtimes of other servers, with what they can serve', async () => {
+    const columns =
+      'custom-columns=NAME:.metadata.name,FORMATS:.spec.supportedModelFormats[*].name';
+    const table = await kubectl('get', 'clusterservingruntimes', '--no-headers', '-o', columns);
+    const names = table
+      .trim()
+      .split('\n')
+      .map((line) => line.split(/\s+/)[0]);
+    expect(names).to.include.members([
+      'wherry-predictor',
+      'kserve-tensorflow-serving',
+      'kserve-torchserve',
+      'kserve-tritonserver',
+      'kserve-mlserver',
+      'kserve-sklearnserver',
+      'kserve-huggingfaceserver',
+    ]);
+    expect(table).to.match(/wherry-predictor\s+onnx,xgboost,.*lightgbm,.*sklearn/);
+  });
+
   it('kubectl get isvc shows URL and READY, and no split', async () => {
     const table = (await kubectl('get', 'isvc', 'iris')).trim().split('\n');
     expect(table[0]?.split(/\s{2,}|\s+/)).to.deep.equal([
@@ -100,7 +120,7 @@ describe('install and first service', function () {
       observedGeneration: 1,
       url: 'http://iris-default.example.com',
       address: { url: 'http://iris-predictor.default.svc.cluster.local' },
-      clusterServingRuntimeName: 'wherry-onnx',
+      clusterServingRuntimeName: 'wherry-predictor',
       deploymentMode: 'Standard',
     });
     expect(status).to.have.nested.property('modelStatus.transitionStatus', 'UpToDate');

@@ -444,6 +444,23 @@ describe("KServe's rules for rows and columns", () => {
     });
   });
 
+  it("probabilities are the answer with KServe's PREDICT_PROBA, where there are any", async () => {
+    using folder = new RepositoryFolder({
+      forest: { model: 'sklearn_iris_rf' },
+      booster: { model: 'xgb_iris_sklearn_wrapper' },
+    });
+    const answers = async (url: string, name: string) =>
+      (await call(`${url}/v1/models/${name}:predict`, { instances: [flower] })).json.predictions;
+    await withServer(
+      { modelRepository: [folder.dir] },
+      async (url) => {
+        expect(await answers(url, 'forest')).to.deep.equal([[1, 0, 0]]);
+        expect((await answers(url, 'booster'))[0]).to.have.length(3);
+      },
+      { PREDICT_PROBA: 'true' },
+    );
+  });
+
   it('a model may answer with probabilities by its configuration', async () => {
     using folder = new RepositoryFolder({ forest: { model: 'sklearn_iris_rf' } });
     const settings = { name: 'forest', parameters: { extra: { output: 'predict_proba' } } };

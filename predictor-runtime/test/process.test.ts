@@ -17,7 +17,7 @@ describe('predictor process', () => {
     [
       'a folder without a model',
       model('sequence_input/..'),
-      /^no \.onnx file in .*: it holds abuse_alloc_by_input,/,
+      /^no model file \(\.onnx .*\) in .*: it holds abuse_alloc_by_input,/,
     ],
     [
       'a corrupt model',

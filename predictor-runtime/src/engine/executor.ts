@@ -11,6 +11,8 @@ export interface ExecutorOptions {
   readonly dir: string;
   /** Free values of the model's configuration, for modules. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** Where the model has probabilities, they are its answer (KServe's PREDICT_PROBA). */
+  readonly predictProba: boolean;
   /** Threads of one run. */
   readonly threads: number;
   /** Ceiling of the memory that runs may take, in bytes; 0 is none. A run that wants more fails. */

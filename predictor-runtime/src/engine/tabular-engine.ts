@@ -12,6 +12,7 @@ import type { Engine, RunOptions } from './engine.ts';
 /** As KServe's servers name it. */
 const DEFAULT_OUTPUT = 'output-0';
 const DEFAULT_INPUT = 'input-0';
+const PROBABILITIES = 'predict_proba';
 /** After so long, in ms, the calling thread does something else first. */
 const SLICE_MS = 5;
 const FIRST_SLICE_ROWS = 16;
@@ -20,11 +21,17 @@ export interface TabularOptions {
   readonly path: string;
   /** `output`: what is answered when a request names no output; `predict` if not given. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** Probabilities instead, where there are any. */
+  readonly predictProba: boolean;
 }
 
 /** @throws Error when the file cannot be read, or has no output of the name that `parameters` give. */
-export async function openTabularModel({ path, parameters }: TabularOptions): Promise<Engine> {
-  return new TabularEngine(await openTabularFile(path), parameters.output);
+export async function openTabularModel(options: TabularOptions): Promise<Engine> {
+  const { path, parameters, predictProba } = options;
+  const model = await openTabularFile(path);
+  const hasProbabilities = model.outputs.some(({ name }) => name === PROBABILITIES);
+  const preferred = predictProba && hasProbabilities ? PROBABILITIES : undefined;
+  return new TabularEngine(model, parameters.output ?? preferred);
 }
 
 class TabularEngine implements Engine {

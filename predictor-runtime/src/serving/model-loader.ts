@@ -24,6 +24,8 @@ export interface EngineOptions {
   readonly arenaBytes: number;
   /** Resident memory, in bytes, beyond which an executor's process is replaced; 0 is none. */
   readonly executorMemoryBytes: number;
+  /** Where a model has probabilities, they are its answer (KServe's PREDICT_PROBA). */
+  readonly predictProba: boolean;
   /** Modules beside a model may run: they are code of whoever wrote the model. */
   readonly allowModelCode: boolean;
   readonly log: Logger;
@@ -83,6 +85,7 @@ export class ModelLoader implements Loader {
         parameters: config.parameters,
         threads: config.threads ?? engine.threads,
         arenaBytes: engine.arenaBytes,
+        predictProba: engine.predictProba,
         memoryBytes: engine.executorMemoryBytes,
       },
       concurrency: engine.concurrency,
