@@ -4,7 +4,7 @@ import type { ModelManager } from './serving/manager.ts';
 import type { Model } from './serving/model.ts';
 import type { ModelRepository } from './serving/repository.ts';
 import { cacheKey, type ResponseCache } from './serving/response-cache.ts';
-import type { Job } from './serving/scheduler.ts';
+import type { Caller, Job } from './serving/scheduler.ts';
 import type { Servable, VersionChoice } from './serving/servable.ts';
 import type { VersionStatistics } from './serving/statistics.ts';
 import { toTriton } from './serving/triton-config.ts';
@@ -28,8 +28,7 @@ export interface VersionedMetadata extends ModelMetadata {
 
 /** What comes with a request besides its body. */
 export interface Call {
-  /** Aborted when the caller has left. */
-  readonly signal?: AbortSignal;
+  readonly caller?: Caller;
   /** How long the caller waits, in ms. */
   readonly timeoutMs?: number;
   /** The caller's place in its trace (W3C Trace Context). */
@@ -123,19 +122,29 @@ export class DataPlane {
    * @throws InferenceError NOT_FOUND, MODEL_NOT_READY, INVALID_ARGUMENT, OVERLOADED, DEADLINE_EXCEEDED, CANCELLED,
    *   MODEL_FAILED.
    */
-  async infer(
+  infer(
     name: string,
     choice: VersionChoice,
     request: InferRequest,
     call: Call = {},
-  ): Promise<InferResponse> {
+  ): InferResponse | Promise<InferResponse> {
     const trace = this.#options.tracer?.start(name, call.traceparent);
+    if (trace === undefined) return this.#infer({ name, choice }, request, call);
+    return this.#inferTraced(trace, { name, choice }, request, call);
+  }
+
+  async #inferTraced(
+    trace: RequestTrace,
+    target: { name: string; choice: VersionChoice },
+    request: InferRequest,
+    call: Call,
+  ): Promise<InferResponse> {
     try {
-      const response = await this.#infer({ name, choice, trace }, request, call);
-      trace?.end();
+      const response = await this.#infer({ ...target, trace }, request, call);
+      trace.end();
       return response;
     } catch (error) {
-      trace?.end(error as Error);
+      trace.end(error as Error);
       throw error;
     }
   }
@@ -144,14 +153,19 @@ export class DataPlane {
     { name, choice, trace }: { name: string; choice: VersionChoice; trace?: RequestTrace },
     request: InferRequest,
     call: Call,
-  ): Promise<InferResponse> {
-    return this.#options.manager.use(name, choice, async (model, version) => {
+  ): InferResponse | Promise<InferResponse> {
+    return this.#options.manager.use(name, choice, (model, version) => {
       checkRequest(request, model.metadata);
       const names = request.outputs.map((output) => output.name);
       const job = { inputs: request.inputs, outputs: names, trace, ...jobOptions(request, call) };
-      const tensors = await this.#outputs(model, version, job);
-      const outputs = tensors.map((tensor) => classified(tensor, request, model));
-      return { modelName: name, modelVersion: String(version), id: request.id, outputs };
+      const respond = (tensors: readonly Tensor[]): InferResponse => ({
+        modelName: name,
+        modelVersion: String(version),
+        id: request.id,
+        outputs: tensors.map((tensor) => classified(tensor, request, model)),
+      });
+      const tensors = this.#outputs(model, version, job);
+      return tensors instanceof Promise ? tensors.then(respond) : respond(tensors);
     });
   }
 
@@ -164,7 +178,7 @@ export class DataPlane {
     choice: VersionChoice,
     request: InferRequest,
     call: Call = {},
-  ): Promise<InferResponse> {
+  ): InferResponse | Promise<InferResponse> {
     return this.#options.manager.use(name, choice, async (model, version) => {
       if (!model.explains) {
         throw new InferenceError('UNIMPLEMENTED', `model '${name}' has no explainer`);
@@ -176,13 +190,16 @@ export class DataPlane {
     });
   }
 
-  async #outputs(model: Model, version: number, job: Job): Promise<Tensor[]> {
-    if (!model.config.responseCache) return model.infer(job);
+  #outputs(model: Model, version: number, job: Job): Tensor[] | Promise<Tensor[]> {
+    return model.config.responseCache ? this.#cached(model, version, job) : model.infer(job);
+  }
+
+  async #cached(model: Model, version: number, job: Job): Promise<Tensor[]> {
     const started = performance.now();
     const key = cacheKey(`${model.metadata.name}/${version}`, job.inputs, job.outputs);
     // The run may serve other callers too: this one's leaving must not stop it.
-    const shared = { ...job, signal: undefined };
-    const { outputs, hit } = await this.#options.cache.get(key, () => model.infer(shared));
+    const shared = { ...job, caller: undefined };
+    const { outputs, hit } = await this.#options.cache.get(key, async () => model.infer(shared));
     const took = performance.now() - started;
     model.statistics.add(hit ? 'cache_hit' : 'cache_miss', took);
     if (hit) model.statistics.add('success', took);
@@ -190,18 +207,25 @@ export class DataPlane {
   }
 }
 
+const NONE: Parameters = {};
+
 /** The reserved parameters of a request: Triton's schedule policy extension. */
-function jobOptions({ parameters = {} }: InferRequest, { signal, timeoutMs }: Call): Partial<Job> {
+function jobOptions(
+  { parameters = NONE }: InferRequest,
+  { caller, timeoutMs }: Call,
+): Partial<Job> {
   const priority = wholeNumber(parameters, 'priority');
   const timeoutUs = wholeNumber(parameters, 'timeout');
-  const timeouts = [timeoutUs && timeoutUs / 1000, timeoutMs].filter(
-    (ms) => ms !== undefined && ms > 0,
-  );
   return {
-    signal,
+    caller,
     priority,
-    timeoutMs: timeouts.length > 0 ? Math.min(...(timeouts as number[])) : undefined,
+    timeoutMs: shorter(timeoutUs && timeoutUs / 1000, timeoutMs),
   };
+}
+
+/** 0 is none. */
+function shorter(a: number | undefined, b: number | undefined): number | undefined {
+  return a && b ? Math.min(a, b) : a || b || undefined;
 }
 
 function wholeNumber(parameters: Parameters, name: string): number | undefined {

@@ -1,5 +1,6 @@
 /** Prometheus metrics of one server process: of requests as they end, of models as they are when it is asked. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Histogram, type HistogramSeries } from './histogram.ts';
 import type { ModelManager } from './serving/manager.ts';
 import type { Servable } from './serving/servable.ts';
 import type { DurationName, FailureReason } from './serving/statistics.ts';
@@ -112,19 +113,17 @@ export class Metrics {
     registers: [this.registry],
   });
   // KServe's name for the same thing, so that its dashboards work.
-  readonly #predictSeconds = new Histogram({
-    name: 'request_predict_seconds',
-    help: 'Time of an inference from the last byte of the request to the first of the response',
-    labelNames: ['model_name'],
-    buckets: LATENCY_BUCKETS,
-    registers: [this.registry],
-  });
+  readonly #predictSeconds = this.#histogram(
+    'request_predict_seconds',
+    'Time of an inference from the last byte of the request to the first of the response',
+    LATENCY_BUCKETS,
+  );
+  readonly #predictSeries = new Map<string, HistogramSeries>();
 
   /** Of a model and a status: finding them by their labels costs more than counting. */
-  readonly #bound = new Map<
-    string,
-    { requests: Counter.Internal; seconds: Histogram.Internal<'model_name'> }
-  >();
+  readonly #bound = new Map<string, { requests: Counter.Internal; seconds: HistogramSeries }>();
+  /** What is to be forgotten with a version. */
+  readonly #removals = new Map<string, (() => void)[]>();
   readonly #stages = Object.entries(STAGES).map(([stage, [name, help]]) => ({
     stage: stage as DurationName,
     histogram: this.#histogram(name, help, LATENCY_BUCKETS),
@@ -134,10 +133,9 @@ export class Metrics {
 
   constructor(manager: ModelManager) {
     manager.onLoaded = (servable) => this.#observe(servable);
-    manager.onUnloaded = ({ name: model, version }) => {
-      const labels = { model, version };
-      for (const { histogram } of this.#stages) histogram.remove(labels);
-      this.#batch.remove(labels);
+    manager.onUnloaded = ({ name, version }) => {
+      for (const remove of this.#removals.get(`${name}/${version}`) ?? []) remove();
+      this.#removals.delete(`${name}/${version}`);
     };
     // Among them the event loop's delay (nodejs_eventloop_lag_*).
     collectDefaultMetrics({ register: this.registry });
@@ -151,7 +149,7 @@ export class Metrics {
     if (bound === undefined) {
       bound = {
         requests: this.#requests.labels({ model, code }),
-        seconds: this.#predictSeconds.labels({ model_name: model }),
+        seconds: this.#predictSeriesOf(model),
       };
       this.#bound.set(key, bound);
     }
@@ -159,20 +157,35 @@ export class Metrics {
     bound.seconds.observe(seconds);
   }
 
-  #histogram(name: string, help: string, buckets: number[]): Histogram<'model' | 'version'> {
-    const registers = [this.registry];
-    return new Histogram({ name, help, buckets, labelNames: ['model', 'version'], registers });
+  #predictSeriesOf(model: string): HistogramSeries {
+    const known = this.#predictSeries.get(model);
+    const series = known ?? this.#predictSeconds.series({ model_name: model });
+    this.#predictSeries.set(model, series);
+    return series;
   }
 
-  #observe({ name: model, version, model: served, loadSeconds = 0 }: Servable): void {
-    const labels = { model, version };
-    this.#load.observe(labels, loadSeconds);
-    const rows = this.#batch.labels(labels);
+  #histogram(name: string, help: string, buckets: readonly number[]): Histogram {
+    return new Histogram({ name, help, buckets, registry: this.registry });
+  }
+
+  /** A series of a version, until that is unloaded. */
+  #seriesOf({ name: model, version }: Servable, histogram: Histogram): HistogramSeries {
+    const series = histogram.series({ model, version });
+    const key = `${model}/${version}`;
+    const removals = this.#removals.get(key) ?? [];
+    this.#removals.set(key, [...removals, () => histogram.remove(series)]);
+    return series;
+  }
+
+  #observe(servable: Servable): void {
+    const { model, loadSeconds = 0 } = servable;
+    this.#seriesOf(servable, this.#load).observe(loadSeconds);
+    if (model === undefined) return;
+    const rows = this.#seriesOf(servable, this.#batch);
     const stages = new Map(
-      this.#stages.map(({ stage, histogram }) => [stage, histogram.labels(labels)]),
+      this.#stages.map(({ stage, histogram }) => [stage, this.#seriesOf(servable, histogram)]),
     );
-    if (served === undefined) return;
-    served.statistics.listener = {
+    model.statistics.listener = {
       duration: (stage, ms) => stages.get(stage)?.observe(ms / MS_PER_S),
       batch: (count) => rows.observe(count),
     };

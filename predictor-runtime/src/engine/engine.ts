@@ -21,6 +21,11 @@ export interface Engine extends Signature {
     outputs: readonly string[],
     options: RunOptions,
   ): Promise<Tensor[]>;
+  /**
+   * The same at once, on the calling thread, where the run is so short that this holds up nobody; otherwise undefined.
+   * @throws Error.
+   */
+  runNow?(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined;
   /** Frees the model. No run may be under way. */
   close(): void;
 }

@@ -79,7 +79,9 @@ export class ExecutorPool {
 
   /** Executors that can be given runs now. */
   get live(): number {
-    return this.#live().length;
+    let count = 0;
+    for (const { executor } of this.#workers) if (executor !== undefined) count++;
+    return count;
   }
 
   /** Runs that these may have under way. */
@@ -121,6 +123,12 @@ export class ExecutorPool {
     );
     this.#rerun = turn.catch(() => undefined);
     return turn;
+  }
+
+  /** At once, where the model is in this process and the run is short; otherwise undefined. @throws ExecutorError. */
+  runNow(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined {
+    if (this.#placement !== 'inline') return undefined;
+    return this.#workers[0]?.executor?.runNow?.(inputs, outputs);
   }
 
   /** Runs the same on every executor, one after the other. @throws ExecutorError. */

@@ -35,6 +35,8 @@ export interface Executor {
     outputs: readonly string[],
     options?: RunOptions,
   ): Promise<Tensor[]>;
+  /** At once, where the engine can and the run is short; otherwise undefined. @throws ExecutorError. */
+  runNow?(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined;
   /** Frees the model: a process's runs under way fail, those in this process are waited for. */
   close(): Promise<void>;
 }

@@ -42,13 +42,23 @@ export class InlineExecutor implements Executor {
   ): Promise<Tensor[]> {
     this.#inFlight++;
     try {
-      return await this.#engine.run(inputs, outputs, options);
+      const results =
+        options.method === 'explain' ? undefined : this.#engine.runNow?.(inputs, outputs);
+      return results ?? (await this.#engine.run(inputs, outputs, options));
     } catch (error) {
       const failure = options.signal?.aborted ? 'cancelled' : 'failed';
       throw new ExecutorError(failure, (error as Error).message, { cause: error });
     } finally {
       this.#inFlight--;
       if (this.#inFlight === 0) this.#onIdle?.();
+    }
+  }
+
+  runNow(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined {
+    try {
+      return this.#engine.runNow?.(inputs, outputs);
+    } catch (error) {
+      throw new ExecutorError('failed', (error as Error).message, { cause: error });
     }
   }
 

@@ -1,6 +1,7 @@
 /** A loaded ONNX model in this process: its signature, and runs that can be stopped. */
 import { datatypeOfOnnx } from '../v2/datatypes.ts';
 import type { Tensor, TensorMetadata } from '../v2/types.ts';
+import { BoundRun } from './bound-run.ts';
 import type { Engine, RunOptions } from './engine.ts';
 import {
   cString,
@@ -63,8 +64,13 @@ interface Run {
 /** Lists of names that are kept; clients ask for the same few. */
 const MAX_NAME_LISTS = 100;
 
-function sizeOf(data: Tensor['data']): number {
-  return Array.isArray(data) ? data.length : data.byteLength;
+/** Shapes of requests whose tensors have a fixed place. */
+const MAX_BOUND_RUNS = 8;
+
+function sizeOf(tensors: readonly Tensor[]): number {
+  let size = 0;
+  for (const { data } of tensors) size += Array.isArray(data) ? data.length : data.byteLength;
+  return size;
 }
 
 export class OrtSession implements Engine {
@@ -78,8 +84,9 @@ export class OrtSession implements Engine {
 
   readonly #mayBlock: boolean;
   readonly #nameLists = new Map<string, BigUint64Array>();
-  readonly #feeds: BigUint64Array;
-  readonly #results: BigUint64Array;
+  readonly #bound: BoundRun[] = [];
+  /** How many more there may be. */
+  #boundLeft = MAX_BOUND_RUNS;
   readonly #pace = new Pace();
 
   private constructor(session: Pointer, mayBlock: boolean) {
@@ -91,8 +98,6 @@ export class OrtSession implements Engine {
     ];
     this.outputs = values(session, 'Output');
     for (const { name } of [...this.inputs, ...this.outputs]) this.#names.set(name, cString(name));
-    this.#feeds = new BigUint64Array(this.inputs.length);
-    this.#results = new BigUint64Array(this.outputs.length);
   }
 
   /** Loads a model file off the event loop. @throws OrtError with ONNX Runtime's reason. */
@@ -120,6 +125,54 @@ export class OrtSession implements Engine {
     }
   }
 
+  /** Runs the model on the calling thread; undefined where that would hold it up, or might. @throws OrtError. */
+  runNow(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined {
+    const bytes = sizeOf(inputs);
+    if (!this.#mayBlock || !this.#pace.isShort(bytes)) return undefined;
+    const started = performance.now();
+    const bound = this.#bound.find((run) => run.fits(inputs, outputs));
+    const results = (bound && this.#runBound(bound, inputs)) ?? this.#runHere(inputs, outputs);
+    this.#pace.took({ ms: performance.now() - started, bytes, here: true });
+    return results;
+  }
+
+  /** Undefined when the outputs have other shapes this time: such tensors have no fixed place. */
+  #runBound(run: BoundRun, inputs: readonly Tensor[]): Tensor[] | undefined {
+    run.fill(inputs);
+    const { inputNames, feeds, outputNames, results } = run;
+    const counts = [inputNames, feeds, feeds.length, outputNames, results.length, results] as const;
+    try {
+      ort('Run', this.#session, null, ...counts);
+      return run.read();
+    } catch {
+      this.#bound.splice(this.#bound.indexOf(run), 1);
+      this.#boundLeft = 0;
+      run.close();
+      return undefined;
+    }
+  }
+
+  #runHere(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] {
+    const run = this.#prepare(inputs, outputs);
+    try {
+      ort('Run', ...this.#arguments(run, null));
+      const tensors = this.#results(run, outputs);
+      this.#bind(run, inputs, tensors);
+      return tensors;
+    } finally {
+      this.#release(run);
+    }
+  }
+
+  /** Gives the tensors of runs like this one a fixed place, where all outputs had a value. */
+  #bind(run: Run, inputs: readonly Tensor[], outputs: readonly Tensor[]): void {
+    if (this.#boundLeft === 0 || outputs.length !== run.outputCount) return;
+    const bound = BoundRun.like(inputs, outputs, run);
+    if (bound === undefined) return;
+    this.#boundLeft--;
+    this.#bound.push(bound);
+  }
+
   /**
    * Runs the model off the event loop. An output that has no value is left out.
    * @throws OrtError, also when `signal` stopped it: ONNX Runtime looks between two nodes.
@@ -129,51 +182,36 @@ export class OrtSession implements Engine {
     outputs: readonly string[],
     { signal }: RunOptions,
   ): Promise<Tensor[]> {
-    const bytes = inputs.reduce((sum, { data }) => sum + sizeOf(data), 0);
-    const here = this.#mayBlock && this.#pace.isShort(bytes);
-    const run = this.#prepare(inputs, outputs, here);
-    const { feeds, results } = run;
+    const run = this.#prepare(inputs, outputs);
     try {
-      inputs.forEach((input, i) => {
-        feeds[i] = toValue(input);
-      });
       const started = performance.now();
-      if (here) this.#runHere(run);
-      else await this.#runElsewhere(run, signal);
-      this.#pace.took({ ms: performance.now() - started, bytes, here });
-      return outputs
-        .map((name, i) => fromValue(name, results[i] as Pointer))
-        .filter((tensor) => tensor !== undefined);
+      await this.#runElsewhere(run, signal);
+      this.#pace.took({ ms: performance.now() - started, bytes: sizeOf(inputs), here: false });
+      return this.#results(run, outputs);
     } finally {
-      inputs.forEach((_, i) => {
-        release('ReleaseValue', feeds[i] as Pointer);
-      });
-      outputs.forEach((_, i) => {
-        release('ReleaseValue', results[i] as Pointer);
-      });
+      this.#release(run);
     }
   }
 
-  /** A run here is over before another begins: its arrays can be the same each time. */
-  #prepare(inputs: readonly Tensor[], outputs: readonly string[], here: boolean): Run {
-    const run = {
+  #prepare(inputs: readonly Tensor[], outputs: readonly string[]): Run {
+    return {
       inputNames: this.#namesOf(inputs.map(({ name }) => name)),
       outputNames: this.#namesOf(outputs),
       inputCount: inputs.length,
       outputCount: outputs.length,
+      feeds: BigUint64Array.from(inputs, toValue),
+      results: new BigUint64Array(outputs.length),
     };
-    const fits = inputs.length <= this.#feeds.length && outputs.length <= this.#results.length;
-    if (!here || !fits) {
-      const feeds = new BigUint64Array(inputs.length);
-      return { ...run, feeds, results: new BigUint64Array(outputs.length) };
-    }
-    this.#feeds.fill(0n);
-    this.#results.fill(0n);
-    return { ...run, feeds: this.#feeds, results: this.#results };
   }
 
-  #runHere(run: Run): void {
-    ort('Run', ...this.#arguments(run, null));
+  #results({ results }: Run, names: readonly string[]): Tensor[] {
+    return names
+      .map((name, i) => fromValue(name, results[i] as Pointer))
+      .filter((tensor) => tensor !== undefined);
+  }
+
+  #release({ feeds, results }: Run): void {
+    for (const value of [...feeds, ...results]) release('ReleaseValue', value as Pointer);
   }
 
   async #runElsewhere(run: Run, signal: AbortSignal | undefined): Promise<void> {
@@ -204,6 +242,7 @@ export class OrtSession implements Engine {
 
   /** Frees the model. No run may be under way. */
   close(): void {
+    for (const run of this.#bound) run.close();
     release('ReleaseSession', this.#session);
   }
 

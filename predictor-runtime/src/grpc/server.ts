@@ -177,11 +177,10 @@ export class GrpcServer {
     let code = 200;
     try {
       const request = decodeInferMessage(message);
-      const { signal } = controller;
       const timeoutMs = millisecondsLeft(call);
       const traceparent = call.metadata.get('traceparent')[0] as string | undefined;
       const response = await dataPlane.infer(name, choice, request, {
-        signal,
+        caller: controller,
         timeoutMs,
         traceparent,
       });

@@ -1,5 +1,6 @@
 /** What every inference over REST has in common: reading the body, deadlines, and measuring answers and errors. */
 import type { IncomingMessage } from 'node:http';
+import { Cohort } from '../cohort.ts';
 import type { Call } from '../dataplane.ts';
 import { InferenceError, invalid } from '../errors.ts';
 import type { VersionChoice } from '../serving/servable.ts';
@@ -18,10 +19,12 @@ export interface Target {
   readonly choice: VersionChoice;
 }
 
+const decoding = new Cohort();
+
 /** Reads the body, answers it, and measures both the answer and the error. */
 export async function inference(
   { name, choice }: Target,
-  { req, signal }: Exchange,
+  { req, caller }: Exchange,
   options: RestOptions,
   answerTo: (body: Buffer, call: Call) => Promise<Reply>,
 ): Promise<Reply> {
@@ -32,9 +35,10 @@ export async function inference(
   let reply: Reply;
   try {
     const body = await readBody(req, maxBodyBytes);
+    await decoding.join();
     start = performance.now();
     const traceparent = req.headers.traceparent as string | undefined;
-    reply = await answerTo(body, { signal, timeoutMs: timeoutOf(req), traceparent });
+    reply = await answerTo(body, { caller, timeoutMs: timeoutOf(req), traceparent });
   } catch (error) {
     reply = errorReply(error, options);
   }
@@ -45,14 +49,17 @@ export async function inference(
 }
 
 function timeoutOf(req: IncomingMessage): number | undefined {
-  const given = TIMEOUT_HEADERS.flatMap((header) => {
+  let shortest: number | undefined;
+  for (const header of TIMEOUT_HEADERS) {
     const text = req.headers[header];
-    if (text === undefined) return [];
+    if (text === undefined) continue;
     const ms = Number(text);
-    if (Number.isFinite(ms) && ms >= 0) return ms > 0 ? [ms] : [];
-    throw invalid(`${header}: expected a number of milliseconds, got '${text}'`);
-  });
-  return given.length > 0 ? Math.min(...given) : undefined;
+    if (!Number.isFinite(ms) || ms < 0) {
+      throw invalid(`${header}: expected a number of milliseconds, got '${text}'`);
+    }
+    if (ms > 0 && (shortest === undefined || ms < shortest)) shortest = ms;
+  }
+  return shortest;
 }
 
 /** The bytes of the JSON at the start of a body; without the header all of it is JSON. */

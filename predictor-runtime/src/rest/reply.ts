@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { ServerPlugin } from '../access/server-plugin.ts';
 import { ERROR_TABLE, InferenceError } from '../errors.ts';
 import type { FrontOptions } from '../front.ts';
+import type { Caller } from '../serving/scheduler.ts';
 
 export interface RestOptions extends FrontOptions {
   /** In place of 429: Triton's clients know 503. */
@@ -27,8 +28,7 @@ export interface Exchange {
   readonly params: Readonly<Record<string, string>>;
   /** What follows the path's question mark. */
   readonly query: string;
-  /** Aborted when the client has left. */
-  readonly signal: AbortSignal;
+  readonly caller: Caller;
 }
 
 export type Handler = (exchange: Exchange, options: RestOptions) => Reply | Promise<Reply>;

@@ -1,6 +1,7 @@
 /** HTTP/1.1 on bare node:http: route, delegate, and write the answer or the error. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
+import type { Caller } from '../serving/scheduler.ts';
 import { answerEncoding, compress } from './body.ts';
 import { allowOrigin } from './cors.ts';
 import { JSON_LENGTH } from './inference.ts';
@@ -45,24 +46,41 @@ async function answer(
   res: ServerResponse,
   options: RestOptions & { router: Router },
 ) {
-  const controller = new AbortController();
-  res.once('close', () => {
-    if (!res.writableFinished) controller.abort();
-  });
   let reply: Reply;
   try {
     reply = allowOrigin(req, res, options.corsOrigins)
       ? { status: 204, body: '' }
-      : await handle(req, controller.signal, options);
+      : await handle(req, new RestCaller(res), options);
   } catch (error) {
     reply = errorReply(error, options);
   }
   await write(req, res, reply, options);
 }
 
+class RestCaller implements Caller {
+  readonly #res: ServerResponse;
+  #controller: AbortController | undefined;
+
+  constructor(res: ServerResponse) {
+    this.#res = res;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller !== undefined) return this.#controller.signal;
+    const controller = new AbortController();
+    this.#controller = controller;
+    const left = () => {
+      if (!this.#res.writableFinished) controller.abort();
+    };
+    if (this.#res.closed) left();
+    else this.#res.once('close', left);
+    return controller.signal;
+  }
+}
+
 async function handle(
   req: IncomingMessage,
-  signal: AbortSignal,
+  caller: Caller,
   options: RestOptions & { router: Router },
 ): Promise<Reply> {
   const [path = '/', query = ''] = (req.url ?? '/').split('?', 2);
@@ -72,7 +90,7 @@ async function handle(
     const headers = req.headers as Record<string, string>;
     await options.gate.admit({ transport: 'http', method, path, headers, model: params.name });
   }
-  return handler({ req, params, query, signal }, options);
+  return handler({ req, params, query, caller }, options);
 }
 
 async function write(

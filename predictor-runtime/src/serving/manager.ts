@@ -113,21 +113,27 @@ export class ModelManager {
   }
 
   /**
-   * Lends a loaded version for as long as `use` takes: until then it is not unloaded.
+   * Lends a loaded version for as long as `use` takes: until then it is not unloaded. What it gives at once is given at
+   * once.
    * @throws InferenceError NOT_FOUND, MODEL_NOT_READY; what `use` throws.
    */
-  async use<T>(
+  use<T>(
     name: string,
     choice: VersionChoice,
-    use: (model: Model, version: number) => Promise<T>,
-  ): Promise<T> {
+    use: (model: Model, version: number) => T | Promise<T>,
+  ): T | Promise<T> {
     const servable = this.#stream(name).choose(choice);
-    servable.inFlight++;
-    try {
-      return await use(servable.model as Model, servable.version);
-    } finally {
+    const giveBack = () => {
       servable.inFlight--;
       if (servable.inFlight === 0) servable.onIdle?.();
+    };
+    servable.inFlight++;
+    let result: T | Promise<T> | undefined;
+    try {
+      result = use(servable.model as Model, servable.version);
+      return result instanceof Promise ? result.finally(giveBack) : result;
+    } finally {
+      if (!(result instanceof Promise)) giveBack();
     }
   }
 

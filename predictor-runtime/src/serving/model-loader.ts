@@ -185,7 +185,7 @@ class LoadedModel implements Model {
     return this.#pool.explains;
   }
 
-  infer(job: Job): Promise<Tensor[]> {
+  infer(job: Job): Tensor[] | Promise<Tensor[]> {
     const outputs = job.outputs.length > 0 ? job.outputs : this.#outputNames;
     return this.#scheduler.submit({ ...job, outputs });
   }

@@ -20,8 +20,8 @@ export interface Model {
   workers(): readonly WorkerStatus[];
   /** @throws ModelLoadError when an executor cannot be started. */
   scale(workers: number): Promise<void>;
-  /** Gives the wanted outputs in the order asked; all when none is named. @throws InferenceError. */
-  infer(job: Job): Promise<Tensor[]>;
+  /** Gives the wanted outputs in the order asked; all when none is named; at once where it can. @throws InferenceError. */
+  infer(job: Job): Tensor[] | Promise<Tensor[]>;
   /** Frees the model's memory; no request may be under way. */
   close(): Promise<void>;
 }

@@ -12,14 +12,19 @@ import { type BatchPolicy, concat, decide, rowsOf, signatureOf, slice, split } f
 import { type Queued, type QueuePolicy, RequestQueue } from './request-queue.ts';
 import type { FailureReason, RunTimes, Statistics } from './statistics.ts';
 
+/** Who waits for an answer. */
+export interface Caller {
+  /** Aborted when the caller has left. Made when it is first asked for: most requests are over before anybody does. */
+  readonly signal: AbortSignal;
+}
+
 /** One request, already checked against the model. */
 export interface Job {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly string[];
   readonly priority?: number;
   readonly timeoutMs?: number;
-  /** Aborted when the caller has left. */
-  readonly signal?: AbortSignal;
+  readonly caller?: Caller;
   readonly method?: Method;
   readonly trace?: RequestTrace;
 }
@@ -72,7 +77,36 @@ export class Scheduler {
   }
 
   /** @throws InferenceError OVERLOADED, DEADLINE_EXCEEDED, CANCELLED, MODEL_FAILED, INVALID_ARGUMENT. */
-  submit(job: Job): Promise<Tensor[]> {
+  submit(job: Job): Tensor[] | Promise<Tensor[]> {
+    return this.#runNow(job) ?? this.#wait(job);
+  }
+
+  /** What a short run gives at once, when nothing waits and an executor is idle: such a request needs no place in a queue. */
+  #runNow(job: Job): Tensor[] | undefined {
+    const { pool, batch, statistics } = this.#options;
+    const rows = batch === undefined ? 1 : (rowsOf(job.inputs) ?? 1);
+    const isAlone = this.#queue.length === 0 && this.#running < pool.capacity;
+    const fits = batch === undefined || rows <= batch.maxRows;
+    if (!isAlone || !fits || job.method === 'explain' || job.priority !== undefined) {
+      return undefined;
+    }
+    const started = performance.now();
+    try {
+      const outputs = pool.runNow(job.inputs, job.outputs);
+      if (outputs === undefined) return undefined;
+      const ended = performance.now();
+      job.trace?.stage('compute', started, ended);
+      statistics.add('queue', 0);
+      statistics.ran(rows, 1, { input: 0, infer: ended - started, output: 0 });
+      statistics.add('success', ended - started);
+      return outputs;
+    } catch (error) {
+      statistics.failed('BACKEND', performance.now() - started);
+      throw this.#failure(error);
+    }
+  }
+
+  #wait(job: Job): Promise<Tensor[]> {
     const { promise, resolve, reject } = Promise.withResolvers<Tensor[]>();
     this.#enqueue(job, resolve, reject);
     this.#dispatch();
@@ -104,7 +138,7 @@ export class Scheduler {
     const settle = () => {
       entry.answered = true;
       clearTimeout(timer);
-      job.signal?.removeEventListener('abort', onAbort);
+      job.caller?.signal.removeEventListener('abort', onAbort);
     };
     const entry: Entry = {
       ...job,
@@ -128,11 +162,11 @@ export class Scheduler {
         reject(error);
       },
     };
-    if (job.signal?.aborted) {
+    if (job.caller?.signal.aborted) {
       onAbort();
       return;
     }
-    job.signal?.addEventListener('abort', onAbort, { once: true });
+    job.caller?.signal.addEventListener('abort', onAbort, { once: true });
     this.#queue.add(entry);
   }
 
@@ -219,7 +253,7 @@ export class Scheduler {
     const run: Run = { members: new Set(entries), controller };
     for (const entry of entries) entry.run = run;
     try {
-      const outputs = await this.#execute(entries, controller?.signal ?? first.signal);
+      const outputs = await this.#execute(entries, controller?.signal ?? first.caller?.signal);
       if (outputs !== undefined) {
         entries.forEach((entry, i) => {
           entry.resolve(outputs[i] as Tensor[]);

@@ -94,6 +94,13 @@ export function allocate(name: Datatype, length: number): TensorData {
   return View === undefined ? new Array<Buffer>(length).fill(Buffer.alloc(0)) : new View(length);
 }
 
+/** The same of numbers, in memory that the garbage collector does not move: small arrays live on its heap otherwise. */
+export function allocateNative(name: Datatype, length: number): NumericData {
+  const { View, bytes } = datatype(name);
+  if (View === undefined || bytes === undefined) throw new TypeError(`${name} is no number`);
+  return new View(new ArrayBuffer(length * bytes), 0, length);
+}
+
 const BY_ONNX = new Map<number, Datatype>(
   Object.entries(DATATYPES).map(([name, row]) => [row.onnx, name as Datatype]),
 );

@@ -78,6 +78,7 @@ function collect({ value, shape, depth, path, into }: Nesting): void {
 export function fill(type: Datatype, values: unknown[], path: string): TensorData {
   const row = datatype(type);
   const data = allocate(type, values.length) as (number | bigint | Buffer)[];
+  if (row.kind === 'float' && fillFloats(data as number[], values)) return data as TensorData;
   const convert = CONVERTERS[row.kind];
   for (let i = 0; i < values.length; i++) {
     const element = convert(values[i], row.min, row.max);
@@ -87,6 +88,16 @@ export function fill(type: Datatype, values: unknown[], path: string): TensorDat
     data[i] = element;
   }
   return data as TensorData;
+}
+
+/** The usual case, where each value is a number; false when one is not. */
+function fillFloats(data: number[], values: readonly unknown[]): boolean {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (typeof value !== 'number') return false;
+    data[i] = value;
+  }
+  return true;
 }
 
 type Element = number | bigint | Buffer | undefined;

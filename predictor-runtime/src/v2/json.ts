@@ -7,6 +7,7 @@ import { invalid } from '../errors.ts';
 import { BinaryReader, decodeElements, encodeElements } from './binary.ts';
 import { datatype, type NumericData } from './datatypes.ts';
 import { checkDatatype, decodeShape, fill, flatten, numbers, show } from './elements.ts';
+import { float32sText, shortest } from './number-text.ts';
 import type { InferRequest, InferResponse, Parameters, RequestedOutput, Tensor } from './types.ts';
 
 /** Digits that may not survive a trip through a double (2^53 has 16). */
@@ -49,17 +50,19 @@ export function encodeInferResponse(
   { outputs: asked, binaryOutputs }: Pick<InferRequest, 'outputs' | 'binaryOutputs'>,
 ): EncodedResponse {
   const { modelName, modelVersion, id, parameters } = response;
-  const fields = { id, model_name: modelName, model_version: modelVersion, parameters };
-  const head = JSON.stringify(fields).slice(0, -1);
+  const head = [
+    id === undefined ? '{' : `{"id":${JSON.stringify(id)},`,
+    `"model_name":${quoted(modelName)}`,
+    modelVersion === undefined ? '' : `,"model_version":"${modelVersion}"`,
+    parameters === undefined ? '' : `,"parameters":${JSON.stringify(parameters)}`,
+  ].join('');
   const binary: Buffer[] = [];
   const outputs = response.outputs.map((tensor) => {
     const wish = asked.find(({ name }) => name === tensor.name);
     if (!(wish?.binary ?? binaryOutputs)) return encodeTensor(tensor, wish?.contentType);
     const bytes = encodeElements(tensor);
     binary.push(bytes);
-    const { name, datatype: type, shape } = tensor;
-    const size = { binary_data_size: bytes.length };
-    return JSON.stringify({ name, datatype: type, shape, parameters: size });
+    return `${encodeHead(tensor)},"parameters":{"binary_data_size":${bytes.length}}}`;
   });
   return { json: `${head},"outputs":[${outputs.join(',')}]}`, binary };
 }
@@ -179,32 +182,49 @@ export function base64(value: unknown, path: string): Buffer {
  * base64 where asked for or where an element is no text: `parameters.content_type` says so.
  */
 function encodeTensor(tensor: Tensor, wanted?: 'base64'): string {
-  const { name, datatype: type, shape, data } = tensor;
-  const isBytes = Array.isArray(data);
-  const asBase64 = isBytes && (wanted === 'base64' || !data.every(isUtf8));
-  const parameters = asBase64 ? { content_type: 'base64' } : undefined;
-  const head = JSON.stringify({ name, datatype: type, shape, parameters }).slice(0, -1);
-  const text = isBytes
-    ? JSON.stringify(data.map((bytes) => bytes.toString(asBase64 ? 'base64' : 'utf8')))
-    : encodeNumbers(tensor);
-  return `${head},"data":${text}}`;
+  const { data } = tensor;
+  if (!Array.isArray(data)) return `${encodeHead(tensor)},"data":${encodeNumbers(tensor)}}`;
+  const asBase64 = wanted === 'base64' || !data.every(isUtf8);
+  const parameters = asBase64 ? ',"parameters":{"content_type":"base64"}' : '';
+  const text = data.map((bytes) => bytes.toString(asBase64 ? 'base64' : 'utf8'));
+  return `${encodeHead(tensor)}${parameters},"data":${JSON.stringify(text)}}`;
+}
+
+/** A tensor up to what it holds. */
+function encodeHead({ name, datatype: type, shape }: Tensor): string {
+  return `{"name":${quoted(name)},"datatype":"${type}","shape":[${shape.join(',')}]`;
+}
+
+/** Names as JSON has them; they are always the same few. */
+const QUOTED = new Map<string, string>();
+const MAX_QUOTED = 1000;
+
+function quoted(name: string): string {
+  const known = QUOTED.get(name);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(name);
+  if (QUOTED.size < MAX_QUOTED) QUOTED.set(name, text);
+  return text;
 }
 
 function encodeNumbers(tensor: Tensor): string {
   const data = tensor.data as NumericData;
+  if (data instanceof Float32Array) return float32sText(data) ?? texts(tensor);
   switch (datatype(tensor.datatype).kind) {
     case 'int':
     case 'bigint':
       return `[${data.join(',')}]`;
     case 'bool':
-      return `[${Array.from(data as Uint8Array, (bit) => bit !== 0).join(',')}]`;
+      return texts(tensor);
     default: {
       const values = Array.from(numbers(tensor));
-      return values.every(Number.isFinite)
-        ? JSON.stringify(values)
-        : `[${values.map(floatText).join(',')}]`;
+      return values.every(Number.isFinite) ? JSON.stringify(values) : texts(tensor);
     }
   }
+}
+
+function texts(tensor: Tensor): string {
+  return `[${elementTexts(tensor).join(',')}]`;
 }
 
 function floatText(value: number): string {
@@ -222,8 +242,10 @@ export function elementTexts(tensor: Tensor): string[] {
       return Array.from<number | bigint, string>(data as Int32Array, String);
     case 'bool':
       return Array.from(data as Uint8Array, (bit) => String(bit !== 0));
-    default:
-      return Array.from(numbers(tensor), floatText);
+    default: {
+      const isSingle = data instanceof Float32Array;
+      return Array.from(numbers(tensor), (value) => floatText(isSingle ? shortest(value) : value));
+    }
   }
 }
 

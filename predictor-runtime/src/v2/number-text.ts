@@ -1,0 +1,110 @@
+/**
+ * float32 as JSON text: the digits that tell it from its neighbours, and no more. Exact: the text reads back as the same
+ * float (test/number-text.test.ts). V8's JSON.parse is faster than anything written here for the way back.
+ */
+
+/** 10^0 … 10^22, all exact. */
+const POWERS = Array.from({ length: 23 }, (_, i) => Number(`1e${i}`));
+const power = (exponent: number) => POWERS[exponent] as number;
+
+/**
+ * The double with the shortest text that is this float32 when it is rounded: digits that the float has not would only
+ * make the text longer. Not finite is returned as it is.
+ */
+export function shortest(float: number): number {
+  const size = Math.abs(float);
+  if (!(size >= 1e-5 && size < 1e7)) return shortestByText(float);
+  const whole = wholeDigits(size);
+  for (let digits = 6; digits <= 9; digits++) {
+    const scale = power(digits - whole);
+    const double = Math.round(size * scale) / scale;
+    if (Math.fround(double) === size) return float < 0 ? -double : double;
+  }
+  return float;
+}
+
+/** 9 digits tell every float32 from its neighbours. */
+function shortestByText(float: number): number {
+  if (float === 0 || !Number.isFinite(float)) return float;
+  for (let digits = 1; digits < 9; digits++) {
+    const double = Number(float.toPrecision(digits));
+    if (Math.fround(double) === float) return double;
+  }
+  return Number(float.toPrecision(9));
+}
+
+/** Digits before the point; 0 and less where zeros follow it. Of 1e-5 to 1e7. */
+function wholeDigits(size: number): number {
+  if (size >= 1) {
+    let digits = 1;
+    while (size >= power(digits)) digits++;
+    return digits;
+  }
+  let zeros = 0;
+  while (size * power(zeros + 1) < 1) zeros++;
+  return -zeros;
+}
+
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const POINT = 0x2e;
+const ZERO = 0x30;
+const OPEN = 0x5b;
+const CLOSE = 0x5d;
+/** Longest text of a number, and the comma before it. */
+const MAX_TEXT = 18;
+
+/** `[1,2.5,…]`; undefined when a value is not finite. */
+export function float32sText(data: Float32Array): string | undefined {
+  const bytes = Buffer.allocUnsafe(data.length * MAX_TEXT + 2);
+  let at = 0;
+  bytes[at++] = OPEN;
+  for (let i = 0; i < data.length; i++) {
+    const float = data[i] as number;
+    if (!Number.isFinite(float)) return undefined;
+    if (i > 0) bytes[at++] = COMMA;
+    at = writeFloat(bytes, at, float);
+  }
+  bytes[at++] = CLOSE;
+  return bytes.toString('latin1', 0, at);
+}
+
+function writeFloat(bytes: Buffer, start: number, float: number): number {
+  const size = Math.abs(float);
+  if (!(size >= 1e-5 && size < 1e7)) {
+    return start + bytes.write(String(shortest(float)), start, 'latin1');
+  }
+  const whole = wholeDigits(size);
+  for (let digits = 6; digits <= 9; digits++) {
+    const decimals = digits - whole;
+    const scale = power(decimals);
+    const scaled = Math.round(size * scale);
+    if (Math.fround(scaled / scale) !== size) continue;
+    if (float < 0) bytes[start] = MINUS;
+    return writeDecimal(bytes, float < 0 ? start + 1 : start, scaled | 0, decimals);
+  }
+  return start + bytes.write(String(float), start, 'latin1');
+}
+
+/** `scaled / 10^decimals`, without zeros at its end; `scaled` has 10 digits at the most. */
+function writeDecimal(bytes: Buffer, start: number, scaled: number, decimals: number): number {
+  let rest = scaled;
+  let places = decimals;
+  while (places > 0) {
+    const next = (rest / 10) | 0;
+    if (next * 10 !== rest) break;
+    rest = next;
+    places--;
+  }
+  let length = places + 1;
+  while (length < 10 && rest >= power(length)) length++;
+  const end = places > 0 ? start + length + 1 : start + length;
+  let at = end - 1;
+  for (let place = 0; place < length; place++) {
+    if (place === places && places > 0) bytes[at--] = POINT;
+    const next = (rest / 10) | 0;
+    bytes[at--] = ZERO + rest - next * 10;
+    rest = next;
+  }
+  return end;
+}
