@@ -104,6 +104,11 @@ const MODEL_METRICS: readonly ModelMetric[] = [
   },
 ];
 
+interface Bound {
+  readonly requests: Counter.Internal;
+  readonly seconds: HistogramSeries;
+}
+
 export class Metrics {
   readonly registry = new Registry();
   readonly #requests = new Counter({
@@ -121,7 +126,7 @@ export class Metrics {
   readonly #predictSeries = new Map<string, HistogramSeries>();
 
   /** Of a model and a status: finding them by their labels costs more than counting. */
-  readonly #bound = new Map<string, { requests: Counter.Internal; seconds: HistogramSeries }>();
+  readonly #bound = new Map<string, Map<number, Bound>>();
   /** What is to be forgotten with a version. */
   readonly #removals = new Map<string, (() => void)[]>();
   readonly #stages = Object.entries(STAGES).map(([stage, [name, help]]) => ({
@@ -144,14 +149,15 @@ export class Metrics {
   }
 
   inference(model: string, code: number, seconds: number): void {
-    const key = `${code} ${model}`;
-    let bound = this.#bound.get(key);
+    const codes = this.#bound.get(model) ?? new Map<number, Bound>();
+    let bound = codes.get(code);
     if (bound === undefined) {
       bound = {
         requests: this.#requests.labels({ model, code }),
         seconds: this.#predictSeriesOf(model),
       };
-      this.#bound.set(key, bound);
+      codes.set(code, bound);
+      this.#bound.set(model, codes);
     }
     bound.requests.inc();
     bound.seconds.observe(seconds);

@@ -32,6 +32,15 @@ describe('the pace of a model', () => {
     expect(runs(pace, 3)).to.be.below(8);
   });
 
+  it('one that something else held up is forgiven', () => {
+    const pace = new Pace();
+    for (let i = 0; i < 7; i++) pace.took({ ms: 0.2, bytes: 16, here: pace.isShort(16) });
+    pace.took({ ms: 50, bytes: 16, here: true });
+    expect(pace.isShort(16)).to.equal(false);
+    pace.took({ ms: 0.2, bytes: 16, here: false });
+    expect(pace.isShort(16)).to.equal(true);
+  });
+
   it('much more input than before is not believed to be short', () => {
     const pace = new Pace();
     runs(pace, 0.02);

@@ -4,7 +4,7 @@
  */
 import { allocateNative, type NumericData } from '../v2/datatypes.ts';
 import { elementCount, type Tensor } from '../v2/types.ts';
-import { type Pointer, release } from './ort-api.ts';
+import { ortRun, type Pointer, release } from './ort-api.ts';
 import { toValue } from './ort-value.ts';
 
 /** In bytes, of all inputs and outputs together. */
@@ -72,6 +72,12 @@ export class BoundRun {
     for (let i = 0; i < inputs.length; i++) {
       (this.#inputs[i] as Slot).data.set((inputs[i] as Tensor).data as never);
     }
+  }
+
+  /** @throws OrtError, among others when an output has another shape. */
+  call(session: Pointer): void {
+    const { inputNames, feeds, outputNames, results } = this;
+    ortRun(session, inputNames, feeds, outputNames, results);
   }
 
   /** Copies: the next run writes to the same place. */

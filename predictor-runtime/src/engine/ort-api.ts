@@ -104,10 +104,22 @@ koffi.config({ sync_stack_size: 8 << 20, async_stack_size: 8 << 20 });
 const library = koffi.load(libraryPath());
 const memcpy = koffi.load(null).func('void *memcpy(void *target, void *source, size_t size)');
 const functions = bind();
+const run = functions.Run;
 
 /** Calls a function that returns a status. @throws OrtError. */
 export function ort(name: OrtFunction, ...args: Argument[]): void {
   check(functions[name](...args));
+}
+
+/** `Run` with values that are all there: the one call that is worth its own way. @throws OrtError. */
+export function ortRun(
+  session: Pointer,
+  inputNames: BigUint64Array,
+  feeds: BigUint64Array,
+  outputNames: BigUint64Array,
+  results: BigUint64Array,
+): void {
+  check(run(session, null, inputNames, feeds, feeds.length, outputNames, results.length, results));
 }
 
 /** The same on another thread. Every argument's memory must be kept until it settles. */

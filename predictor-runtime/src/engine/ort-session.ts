@@ -139,10 +139,8 @@ export class OrtSession implements Engine {
   /** Undefined when the outputs have other shapes this time: such tensors have no fixed place. */
   #runBound(run: BoundRun, inputs: readonly Tensor[]): Tensor[] | undefined {
     run.fill(inputs);
-    const { inputNames, feeds, outputNames, results } = run;
-    const counts = [inputNames, feeds, feeds.length, outputNames, results.length, results] as const;
     try {
-      ort('Run', this.#session, null, ...counts);
+      run.call(this.#session);
       return run.read();
     } catch {
       this.#bound.splice(this.#bound.indexOf(run), 1);

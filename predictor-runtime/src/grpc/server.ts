@@ -13,6 +13,7 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
+import { Cohort } from '../cohort.ts';
 import { parseVersionChoice } from '../dataplane.ts';
 import { ERROR_TABLE, InferenceError } from '../errors.ts';
 import type { FrontOptions } from '../front.ts';
@@ -51,6 +52,7 @@ interface Cancellable {
 }
 
 export class GrpcServer {
+  readonly #decoding = new Cohort();
   readonly #options: FrontOptions;
   readonly #server: Server;
   readonly #health = new HealthImplementation({ '': 'NOT_SERVING', [SERVICE]: 'NOT_SERVING' });
@@ -176,6 +178,7 @@ export class GrpcServer {
     const start = performance.now();
     let code = 200;
     try {
+      await this.#decoding.join();
       const request = decodeInferMessage(message);
       const timeoutMs = millisecondsLeft(call);
       const traceparent = call.metadata.get('traceparent')[0] as string | undefined;

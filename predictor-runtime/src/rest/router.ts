@@ -18,7 +18,8 @@ const MAX_KNOWN = 1000;
 
 export class Router {
   readonly #root = node();
-  readonly #known = new Map<string, Match>();
+  /** Method → path → what was found for it. */
+  readonly #known = new Map<string, Map<string, Match>>();
 
   constructor(...tables: readonly Routes[]) {
     for (const [route, handler] of tables.flatMap((table) => Object.entries(table))) {
@@ -41,11 +42,13 @@ export class Router {
 
   /** @throws InferenceError NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_ARGUMENT. */
   find(method: string, path: string): Match {
-    const key = `${method} ${path}`;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const match = this.#find(method, path);
-    if (this.#known.size < MAX_KNOWN) this.#known.set(key, match);
+    let known = this.#known.get(method);
+    if (known === undefined) {
+      known = new Map();
+      this.#known.set(method, known);
+    }
+    const match = known.get(path) ?? this.#find(method, path);
+    if (known.size < MAX_KNOWN) known.set(path, match);
     return match;
   }
 

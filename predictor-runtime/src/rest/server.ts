@@ -1,5 +1,11 @@
 /** HTTP/1.1 on bare node:http: route, delegate, and write the answer or the error. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { Caller } from '../serving/scheduler.ts';
 import { answerEncoding, compress } from './body.ts';
@@ -7,7 +13,7 @@ import { allowOrigin } from './cors.ts';
 import { JSON_LENGTH } from './inference.ts';
 import { OPENAPI_ROUTES } from './openapi.ts';
 import { pluginRoutes } from './plugin-routes.ts';
-import { errorReply, type Reply, type RestOptions } from './reply.ts';
+import { type Exchange, errorReply, type Handler, type Reply, type RestOptions } from './reply.ts';
 import { REPOSITORY_ROUTES } from './repository.ts';
 import { Router } from './router.ts';
 import { SERVER_ROUTES } from './server-routes.ts';
@@ -78,19 +84,32 @@ class RestCaller implements Caller {
   }
 }
 
-async function handle(
+function handle(
   req: IncomingMessage,
   caller: Caller,
   options: RestOptions & { router: Router },
+): Reply | Promise<Reply> {
+  const url = req.url ?? '/';
+  const mark = url.indexOf('?');
+  const path = mark < 0 ? url : url.slice(0, mark);
+  const query = mark < 0 ? '' : url.slice(mark + 1);
+  const { handler, params } = options.router.find(req.method ?? 'GET', path);
+  const exchange = { req, params, query, caller };
+  const isOpen = options.gate.isOpen || OPEN_PATHS.has(path);
+  return isOpen ? handler(exchange, options) : admitted(path, exchange, options, handler);
+}
+
+async function admitted(
+  path: string,
+  exchange: Exchange,
+  options: RestOptions,
+  handler: Handler,
 ): Promise<Reply> {
-  const [path = '/', query = ''] = (req.url ?? '/').split('?', 2);
+  const { req, params } = exchange;
+  const headers = req.headers as Record<string, string>;
   const method = req.method ?? 'GET';
-  const { handler, params } = options.router.find(method, path);
-  if (!options.gate.isOpen && !OPEN_PATHS.has(path)) {
-    const headers = req.headers as Record<string, string>;
-    await options.gate.admit({ transport: 'http', method, path, headers, model: params.name });
-  }
-  return handler({ req, params, query, caller }, options);
+  await options.gate.admit({ transport: 'http', method, path, headers, model: params.name });
+  return handler(exchange, options);
 }
 
 async function write(
@@ -99,21 +118,25 @@ async function write(
   reply: Reply,
   { dataPlane }: RestOptions,
 ) {
+  const { status } = reply;
   const size = Buffer.byteLength(reply.body);
   const encoding = answerEncoding(req, size);
   let { body } = reply;
+  const headers: OutgoingHttpHeaders = {
+    'Content-Type': reply.type ?? 'application/json',
+    'Content-Length': size,
+  };
   if (encoding !== undefined) {
     body = await compress(Buffer.from(body), encoding);
-    res.setHeader('Content-Encoding', encoding);
+    headers['Content-Encoding'] = encoding;
+    headers['Content-Length'] = body.length;
   }
   if (res.destroyed) return;
-  res.statusCode = reply.status;
-  res.setHeader('Content-Type', reply.type ?? 'application/json');
-  res.setHeader('Content-Length', encoding === undefined ? size : body.length);
   // As in requests, it counts the bytes before compression.
-  if (reply.jsonLength !== undefined) res.setHeader(JSON_LENGTH, reply.jsonLength);
-  if (reply.status === 401) res.setHeader('WWW-Authenticate', 'Bearer');
-  if (reply.status === 503 || reply.status === 429) res.setHeader('Retry-After', '1');
-  if (dataPlane.draining || !req.complete) res.setHeader('Connection', 'close');
+  if (reply.jsonLength !== undefined) headers[JSON_LENGTH] = reply.jsonLength;
+  if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
+  if (status === 503 || status === 429) headers['Retry-After'] = '1';
+  if (dataPlane.draining || !req.complete) headers.Connection = 'close';
+  res.writeHead(status, headers);
   res.end(body);
 }
