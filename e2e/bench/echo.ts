@@ -1,17 +1,14 @@
-/** The floor: bare node:http that reads a body and answers the bytes of its first argument. Prints its port. */
+/** The floor: bare node:http that reads a body and answers the bytes of a file. usage: echo FILE PORT */
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 
-const answer = Buffer.from(process.argv[2] ?? '');
-const server = createServer((req, res) => {
+const [file = '', port = '0'] = process.argv.slice(2);
+const answer = readFileSync(file);
+const headers = { 'Content-Type': 'application/json', 'Content-Length': answer.length };
+createServer((req, res) => {
   req.on('data', () => undefined);
   req.on('end', () => {
-    res.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': answer.length });
+    res.writeHead(200, headers);
     res.end(answer);
   });
-});
-server.listen(0, '127.0.0.1', () => {
-  console.log(
-    JSON.stringify({ message: 'listening', port: (server.address() as AddressInfo).port }),
-  );
-});
+}).listen(Number(port), '127.0.0.1');

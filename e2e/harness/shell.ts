@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 
 export interface RunOptions {
-  readonly input?: string;
+  readonly input?: string | Buffer;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
 }
