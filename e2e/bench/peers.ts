@@ -6,7 +6,13 @@ import { pythonWith } from '../harness/python.ts';
 import { type Launch, modelFolder } from './servers.ts';
 
 const KSERVE = ['kserve==0.21.0', 'scikit-learn==1.9.1', 'xgboost-cpu==3.2.0'];
-const MLSERVER = ['mlserver==1.7.1', 'mlserver-sklearn==1.7.1', 'mlserver-xgboost==1.7.1'];
+const MLSERVER = [
+  'mlserver==1.7.1',
+  'mlserver-sklearn==1.7.1',
+  'mlserver-xgboost==1.7.1',
+  // Later ones give its workers no event loop.
+  'uvloop==0.21.0',
+];
 const BENTOML = ['bentoml==1.4.40', 'scikit-learn==1.9.1'];
 /** The Python that has XGBoost itself. */
 export const XGBOOST = KSERVE;
