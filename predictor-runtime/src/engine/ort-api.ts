@@ -98,7 +98,12 @@ export class OrtError extends Error {
 }
 
 // Kernels and the parser need a real stack; koffi's own are 128 KiB.
-koffi.config({ sync_stack_size: 8 << 20, async_stack_size: 8 << 20 });
+koffi.config({
+  sync_stack_size: 8 << 20,
+  async_stack_size: 8 << 20,
+  // Those of calls beyond these are mapped and unmapped for each.
+  resident_async_pools: 16,
+});
 
 // koffi closes a library whose handle is collected.
 const library = koffi.load(libraryPath());

@@ -2,7 +2,7 @@
  * scikit-learn models from joblib or pickle files. Nothing in the file runs: the attributes that fitting left are read,
  * and what scikit-learn would compute from them is computed here, for the classes that a test holds against it.
  */
-import type { Datatype, NumericData } from '../v2/datatypes.ts';
+import { allocate, type Datatype, type TensorData } from '../v2/datatypes.ts';
 import { readJoblib } from './joblib.ts';
 import type { NdArray } from './numpy.ts';
 import { PickleObject } from './pickle.ts';
@@ -129,19 +129,21 @@ function numeric(
 }
 
 /** NumPy's kind of labels → the datatype that KServe's server gives them. */
-const LABELS: Readonly<
-  Record<string, { datatype: Datatype; encode: (labels: number[]) => NumericData }>
-> = {
-  i: { datatype: 'INT64', encode: (labels) => BigInt64Array.from(labels, BigInt) },
-  u: { datatype: 'UINT64', encode: (labels) => BigUint64Array.from(labels, BigInt) },
-  b: { datatype: 'BOOL', encode: (labels) => Uint8Array.from(labels) },
-  f: { datatype: 'FP64', encode: (labels) => Float64Array.from(labels) },
+const LABELS: Readonly<Record<string, Datatype>> = {
+  i: 'INT64',
+  u: 'UINT64',
+  b: 'BOOL',
+  f: 'FP64',
 };
 
 function labelled({ dtype, data }: NdArray, predict: (table: Table) => Values): TabularOutput {
-  const numbers = data instanceof Float64Array ? data : undefined;
-  const texts = numbers ? [] : Array.from(data, (label) => Buffer.from(String(label)));
-  const { datatype, encode } = LABELS[dtype.charAt(0)] ?? { datatype: 'BYTES' as const };
+  const isText = !(data instanceof Float64Array);
+  const datatype = isText ? 'BYTES' : (LABELS[dtype.charAt(0)] ?? 'FP64');
+  const isWide = datatype === 'INT64' || datatype === 'UINT64';
+  const labels = Array.from(data as ArrayLike<unknown>, (label) => {
+    if (isText) return Buffer.from(String(label));
+    return isWide ? BigInt(label as number) : (label as number);
+  });
   return {
     name: 'predict',
     datatype,
@@ -149,10 +151,9 @@ function labelled({ dtype, data }: NdArray, predict: (table: Table) => Values): 
     compute: (table) => {
       const { width, data: indices } = predict(table);
       if (width !== 1) throw new Error('it gives several labels a row');
-      if (numbers === undefined || encode === undefined) {
-        return { data: Array.from(indices, (index) => texts[index] as Buffer) };
-      }
-      return { data: encode(Array.from(indices, (index) => numbers[index] as number)) };
+      const answers = allocate(datatype, indices.length) as (typeof labels)[number][];
+      for (let i = 0; i < indices.length; i++) answers[i] = labels[indices[i] as number] as never;
+      return { data: answers as TensorData };
     },
   };
 }

@@ -11,12 +11,22 @@ export type Encoding = keyof typeof ENCODERS;
 /** Smaller answers are not worth compressing. */
 const MIN_COMPRESSED = 1024;
 
+export interface BodyOptions {
+  /** Most bytes, before and after decompression. */
+  readonly limit: number;
+  /** Room for a large body; new memory where there is no better. */
+  readonly take?: (length: number) => Buffer;
+}
+
 /**
  * The whole body, decompressed.
  * @throws InferenceError REQUEST_TOO_LARGE as soon as `limit` bytes are passed, before or after decompression;
  *   UNSUPPORTED_MEDIA_TYPE, INVALID_ARGUMENT.
  */
-export async function readBody(req: IncomingMessage, limit: number): Promise<Buffer> {
+export async function readBody(
+  req: IncomingMessage,
+  { limit, take }: BodyOptions,
+): Promise<Buffer> {
   const encoding = req.headers['content-encoding'] ?? 'identity';
   if (encoding !== 'identity' && !Object.hasOwn(DECODERS, encoding)) {
     throw new InferenceError(
@@ -24,7 +34,7 @@ export async function readBody(req: IncomingMessage, limit: number): Promise<Buf
       `content-encoding '${encoding}' is not supported, use ${Object.keys(DECODERS).join(' or ')}`,
     );
   }
-  const bytes = await receive(req, limit);
+  const bytes = await receive(req, { limit, take });
   if (encoding === 'identity') return bytes;
   return DECODERS[encoding as Encoding](bytes, { maxOutputLength: limit }).catch(
     (error: NodeJS.ErrnoException) => {
@@ -34,21 +44,35 @@ export async function readBody(req: IncomingMessage, limit: number): Promise<Buf
   );
 }
 
-function receive(req: IncomingMessage, limit: number): Promise<Buffer> {
+/** A body whose length is told gets its place at once; otherwise the parts are put together at the end. */
+function receive(
+  req: IncomingMessage,
+  { limit, take = Buffer.allocUnsafeSlow }: BodyOptions,
+): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const told = Number(req.headers['content-length'] ?? Number.NaN);
+  let whole = told > MIN_PLACED && told <= limit ? take(told) : undefined;
   const chunks: Buffer[] = [];
   let size = 0;
   req.on('data', (chunk: Buffer) => {
+    const start = size;
     size += chunk.length;
     // Beyond the limit the rest is read and dropped: a client that still sends would not see the answer.
-    if (size <= limit) chunks.push(chunk);
-    else reject(tooLarge(limit));
+    if (size > limit) reject(tooLarge(limit));
+    else if (whole === undefined) chunks.push(chunk);
+    else whole.set(chunk, start);
   });
-  req.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+  req.on('end', () => {
+    resolve(whole ?? (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    whole = undefined;
+  });
   req.on('error', reject);
-  if (Number(req.headers['content-length']) > limit) reject(tooLarge(limit));
+  if (told > limit) reject(tooLarge(limit));
   return promise;
 }
+
+/** Smaller bodies come in one part. */
+const MIN_PLACED = 64 << 10;
 
 function tooLarge(limit: number): InferenceError {
   return new InferenceError(

@@ -5,6 +5,7 @@ import type { Call } from '../dataplane.ts';
 import { InferenceError, invalid } from '../errors.ts';
 import type { VersionChoice } from '../serving/servable.ts';
 import { readBody } from './body.ts';
+import { BodyPool } from './body-pool.ts';
 import { type Exchange, errorReply, type Reply, type RestOptions } from './reply.ts';
 
 /** Bytes of the JSON before the tensors (binary tensor data extension). */
@@ -20,6 +21,7 @@ export interface Target {
 }
 
 const decoding = new Cohort();
+const bodies = new BodyPool();
 
 /** Reads the body, answers it, and measures both the answer and the error. */
 export async function inference(
@@ -34,11 +36,17 @@ export async function inference(
   let start = performance.now();
   let reply: Reply;
   try {
-    const body = await readBody(req, maxBodyBytes);
+    const head = Number(req.headers[JSON_LENGTH] ?? 0);
+    const body = await readBody(req, {
+      limit: maxBodyBytes,
+      take: (length) => bodies.take(length, head >= 0 && head <= length ? head : 0),
+    });
     await decoding.join();
     start = performance.now();
     const traceparent = req.headers.traceparent as string | undefined;
     reply = await answerTo(body, { caller, timeoutMs: timeoutOf(req), traceparent });
+    // After an error a run that was given up may still read it.
+    bodies.giveBack(body);
   } catch (error) {
     reply = errorReply(error, options);
   }

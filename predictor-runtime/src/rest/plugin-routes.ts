@@ -19,7 +19,7 @@ export function pluginRoutes(plugins: readonly ServerPlugin[]): Routes {
           params,
           query: new URLSearchParams(query),
           headers: req.headers as PluginRequest['headers'],
-          body: await readBody(req, options.maxBodyBytes),
+          body: await readBody(req, { limit: options.maxBodyBytes }),
           infer: (model, body) => infer(model, body, options),
         };
         return replyOf(await handler(request));

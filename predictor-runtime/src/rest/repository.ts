@@ -27,7 +27,7 @@ export const REPOSITORY_ROUTES: Routes = {
 };
 
 async function bodyOf({ req }: Exchange, { maxBodyBytes }: RestOptions) {
-  const text = (await readBody(req, maxBodyBytes)).toString();
+  const text = (await readBody(req, { limit: maxBodyBytes })).toString();
   return text.trim() === '' ? {} : object(parse(text), 'body');
 }
 

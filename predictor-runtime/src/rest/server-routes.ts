@@ -19,7 +19,10 @@ export const SERVER_ROUTES: Routes = {
   },
   'GET /v2/logging': (_, { log }) => json(logSettings(log)),
   'POST /v2/logging': async ({ req }, { log, maxBodyBytes }) => {
-    const settings = object(parse((await readBody(req, maxBodyBytes)).toString()), 'body');
+    const settings = object(
+      parse((await readBody(req, { limit: maxBodyBytes })).toString()),
+      'body',
+    );
     setLogSettings(log, settings);
     return json(logSettings(log));
   },

@@ -212,8 +212,9 @@ function encodeNumbers(tensor: Tensor): string {
   if (data instanceof Float32Array) return float32sText(data) ?? texts(tensor);
   switch (datatype(tensor.datatype).kind) {
     case 'int':
-    case 'bigint':
       return `[${data.join(',')}]`;
+    case 'bigint':
+      return `[${wideIntegers(data as BigInt64Array).join(',')}]`;
     case 'bool':
       return texts(tensor);
     default: {
@@ -221,6 +222,19 @@ function encodeNumbers(tensor: Tensor): string {
       return values.every(Number.isFinite) ? JSON.stringify(values) : texts(tensor);
     }
   }
+}
+
+/** Those of 64 bits that fit 32 as numbers, whose text takes a tenth of the time. */
+function wideIntegers(data: BigInt64Array | BigUint64Array): (number | bigint)[] {
+  const words = new Int32Array(data.buffer, data.byteOffset, data.length * 2);
+  const isSigned = data instanceof BigInt64Array;
+  const values = new Array<number | bigint>(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const low = words[2 * i] as number;
+    const fits = words[2 * i + 1] === low >> 31 && (isSigned || low >= 0);
+    values[i] = fits ? low : (data[i] as bigint);
+  }
+  return values;
 }
 
 function texts(tensor: Tensor): string {
