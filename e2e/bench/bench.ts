@@ -122,8 +122,10 @@ async function measureBare() {
   const model = await xgboostModel();
   const python = await pythonWith(XGBOOST);
   const script = join(ROOT, 'e2e/bench/peers/xgboost_model.py');
-  const xgboost = async (rows: number) =>
-    JSON.parse(await run(python, [script, 'predict', model, String(rows), flags.seconds]));
+  const xgboost = async (rows: number, threads: number) => {
+    const args = [script, 'predict', model, String(rows), String(threads), flags.seconds];
+    return JSON.parse(await run(python, args));
+  };
   const calls: Record<string, number[]> = {};
   const keep = (name: string, value: number) => {
     calls[name] = [...(calls[name] ?? []), value];
@@ -131,12 +133,13 @@ async function measureBare() {
   for (let round = 1; round <= rounds; round++) {
     process.stderr.write(`bare models, round ${round} of ${rounds}\n`);
     for (const rows of [1, 1000]) {
-      keep(`xgboost ${rows}`, (await xgboost(rows)).us);
+      keep(`xgboost ${rows}`, (await xgboost(rows, 1)).us);
       keep(`trees ${rows}`, (await bare('predict', model, String(rows), '30', flags.seconds)).us);
     }
+    keep('xgboost 1000, all cores', (await xgboost(1000, CPUS)).us);
     const shape = '4,3,224,224';
     keep('image cpu', (await bare('run', IMAGE_MODEL, 'img', 'UINT8', shape, flags.seconds)).cpuUs);
-    const batch = await bare('batch', SLOW_MODEL, 'x', 'FP32', '3,32,32', String(CPUS), '1');
+    const batch = await bare('batch', SLOW_MODEL, 'x', 'FP32', '256', String(CPUS), '1');
     keep('batch', batch.rowsPerSecond);
     const start = performance.now();
     await run(process.execPath, ['-e', '0']);

@@ -29,7 +29,8 @@ export interface Scenario {
 
 const fixture = (path: string) => join(ROOT, 'predictor-runtime/test/models', path);
 export const IMAGE_MODEL = join(ROOT, 'e2e/bench/models/image_nchw/model.onnx');
-export const SLOW_MODEL = fixture('torch_mobilenet_tiny_onnx/model.onnx');
+/** Made by models/slow_mlp.py. */
+export const SLOW_MODEL = join(ROOT, 'e2e/bench/models/slow_mlp/model.onnx');
 export const CPUS = availableParallelism();
 const FLOWER = [6.8, 2.8, 4.8, 1.4];
 
@@ -158,10 +159,10 @@ function tensors(path: (name: string) => string): Scenario[] {
   };
   const digit = readFileSync(fixture('digits_cnn/golden.json'), 'utf8');
   const [{ request }] = JSON.parse(digit).cases;
-  const small = Float32Array.from({ length: 3 * 32 * 32 }, (_, i) => Math.sin(i));
-  const picture = { name: 'x', datatype: 'FP32', shape: [1, 3, 32, 32] };
+  const small = Float32Array.from({ length: 256 }, (_, i) => Math.sin(i));
+  const row = { name: 'x', datatype: 'FP32', shape: [1, 256] };
   const smallHead = JSON.stringify({
-    inputs: [{ ...picture, parameters: { binary_data_size: small.byteLength } }],
+    inputs: [{ ...row, parameters: { binary_data_size: small.byteLength } }],
   });
   return [
     {
@@ -209,8 +210,8 @@ function tensors(path: (name: string) => string): Scenario[] {
             'slow',
             SLOW_MODEL,
             '--max_batch_size=32',
-            `--threads=${CPUS}`,
-            '--concurrency=1',
+            "--threads=1",
+            `--concurrency=${CPUS}`,
           ),
           path: path('slow'),
           body: Buffer.concat([Buffer.from(smallHead), Buffer.from(small.buffer)]),

@@ -2,7 +2,7 @@
  * scikit-learn models from joblib or pickle files. Nothing in the file runs: the attributes that fitting left are read,
  * and what scikit-learn would compute from them is computed here, for the classes that a test holds against it.
  */
-import { allocate, type Datatype, type TensorData } from '../v2/datatypes.ts';
+import { allocate, type Datatype, type NumericData } from '../v2/datatypes.ts';
 import { readJoblib } from './joblib.ts';
 import type { NdArray } from './numpy.ts';
 import { PickleObject } from './pickle.ts';
@@ -139,11 +139,9 @@ const LABELS: Readonly<Record<string, Datatype>> = {
 function labelled({ dtype, data }: NdArray, predict: (table: Table) => Values): TabularOutput {
   const isText = !(data instanceof Float64Array);
   const datatype = isText ? 'BYTES' : (LABELS[dtype.charAt(0)] ?? 'FP64');
-  const isWide = datatype === 'INT64' || datatype === 'UINT64';
-  const labels = Array.from(data as ArrayLike<unknown>, (label) => {
-    if (isText) return Buffer.from(String(label));
-    return isWide ? BigInt(label as number) : (label as number);
-  });
+  const pick = isText
+    ? texts(Array.from(data, (label) => Buffer.from(String(label))))
+    : numberLabels(datatype, data);
   return {
     name: 'predict',
     datatype,
@@ -151,9 +149,35 @@ function labelled({ dtype, data }: NdArray, predict: (table: Table) => Values): 
     compute: (table) => {
       const { width, data: indices } = predict(table);
       if (width !== 1) throw new Error('it gives several labels a row');
-      const answers = allocate(datatype, indices.length) as (typeof labels)[number][];
-      for (let i = 0; i < indices.length; i++) answers[i] = labels[indices[i] as number] as never;
-      return { data: answers as TensorData };
+      return { data: pick(indices) };
     },
+  };
+}
+
+type LabelPicker = (indices: Float64Array) => NumericData | Buffer[];
+
+function texts(labels: readonly Buffer[]): LabelPicker {
+  return (indices) => Array.from(indices, (index) => labels[index] as Buffer);
+}
+
+/** Integers of 64 bits are copied as two halves: a bigint for each would take longer than the model. */
+function numberLabels(datatype: Datatype, labels: Float64Array): LabelPicker {
+  if (datatype !== 'INT64' && datatype !== 'UINT64') {
+    return (indices) => {
+      const answers = allocate(datatype, indices.length) as Float64Array;
+      for (let i = 0; i < indices.length; i++) answers[i] = labels[indices[i] as number] as number;
+      return answers;
+    };
+  }
+  const halves = new Int32Array(BigInt64Array.from(labels, (label) => BigInt(label)).buffer);
+  return (indices) => {
+    const answers = allocate(datatype, indices.length) as BigInt64Array;
+    const words = new Int32Array(answers.buffer);
+    for (let i = 0; i < indices.length; i++) {
+      const label = (indices[i] as number) * 2;
+      words[2 * i] = halves[label] as number;
+      words[2 * i + 1] = halves[label + 1] as number;
+    }
+    return answers;
   };
 }

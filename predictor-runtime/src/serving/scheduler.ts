@@ -64,6 +64,7 @@ export class Scheduler {
   readonly #queue: RequestQueue<Entry>;
   #running = 0;
   #wakeUp: NodeJS.Timeout | undefined;
+  #isDispatching = false;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -84,12 +85,9 @@ export class Scheduler {
   /** What a short run gives at once, when nothing waits and an executor is idle: such a request needs no place in a queue. */
   #runNow(job: Job): Tensor[] | undefined {
     const { pool, batch, statistics } = this.#options;
-    const rows = batch === undefined ? 1 : (rowsOf(job.inputs) ?? 1);
     const isAlone = this.#queue.length === 0 && this.#running < pool.capacity;
-    const fits = batch === undefined || rows <= batch.maxRows;
-    if (!isAlone || !fits || job.method === 'explain' || job.priority !== undefined) {
-      return undefined;
-    }
+    const isPlain = batch === undefined && job.method !== 'explain' && job.priority === undefined;
+    if (!isAlone || !isPlain) return undefined;
     const started = performance.now();
     try {
       const outputs = pool.runNow(job.inputs, job.outputs);
@@ -97,7 +95,7 @@ export class Scheduler {
       const ended = performance.now();
       job.trace?.stage('compute', started, ended);
       statistics.add('queue', 0);
-      statistics.ran(rows, 1, { input: 0, infer: ended - started, output: 0 });
+      statistics.ran(1, 1, { input: 0, infer: ended - started, output: 0 });
       statistics.add('success', ended - started);
       return outputs;
     } catch (error) {
@@ -109,7 +107,7 @@ export class Scheduler {
   #wait(job: Job): Promise<Tensor[]> {
     const { promise, resolve, reject } = Promise.withResolvers<Tensor[]>();
     this.#enqueue(job, resolve, reject);
-    this.#dispatch();
+    this.#dispatchSoon();
     return promise;
   }
 
@@ -188,6 +186,20 @@ export class Scheduler {
     this.#queue.remove(entry);
     entry.run?.members.delete(entry);
     if (entry.run?.members.size === 0) entry.run.controller?.abort();
+  }
+
+  /** Of requests that come in one turn of the event loop none runs alone: they are all there before the first one goes. */
+  #dispatchSoon(): void {
+    if (this.#options.batch === undefined) {
+      this.#dispatch();
+      return;
+    }
+    if (this.#isDispatching) return;
+    this.#isDispatching = true;
+    queueMicrotask(() => {
+      this.#isDispatching = false;
+      this.#dispatch();
+    });
   }
 
   /** Starts as many runs as there is room and reason for. */
