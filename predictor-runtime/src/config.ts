@@ -3,15 +3,18 @@ import { Command, Option } from 'commander';
 import type { AccessOptions } from './access/gate.ts';
 import type { TlsFiles } from './access/tls.ts';
 import { containerCpus, containerMemory } from './container.ts';
+import type { Provider } from './engine/provider-choice.ts';
 import {
   count,
   count0,
   labels,
   overloadStatus,
+  PROVIDER_NAMES,
   policy,
   port,
   positive,
   positive0,
+  providers,
 } from './flag-values.ts';
 import type { Placement } from './serving/model-config.ts';
 import type { ControlMode } from './serving/repository.ts';
@@ -44,6 +47,8 @@ export interface Config {
   readonly workers: number;
   readonly threads: number;
   readonly concurrency: number;
+  readonly executionProviders: readonly Provider[];
+  readonly optimizedModelDir?: string;
   readonly maxBatchSize: number;
   readonly maxBatchDelayMs: number;
   readonly queueSize: number;
@@ -218,6 +223,16 @@ function engineFlags(): Option[] {
     option('--concurrency <count>', 'runs that an executor may have under way')
       .default(containerCpus())
       .argParser(count),
+    option(
+      '--execution_providers <names>',
+      `what runs ONNX models, first choice first: ${PROVIDER_NAMES}`,
+    )
+      .default(['auto'])
+      .argParser(providers),
+    option(
+      '--optimized_model_dir <dir>',
+      'keep ONNX models here as they were optimised, for the next start',
+    ),
     option('--max_batch_size <rows>', 'batch requests up to so many rows; 0 is no batching')
       .default(0)
       .argParser(count0),

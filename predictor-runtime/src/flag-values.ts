@@ -1,5 +1,6 @@
 /** The values of flags: text → value, or a usage error that says what was expected. */
 import { InvalidArgumentError } from 'commander';
+import { PROVIDERS, type Provider } from './engine/provider-choice.ts';
 import { parseVersion, parseVersionPolicy, type VersionPolicy } from './serving/version-policy.ts';
 
 export function port(text: string): number {
@@ -64,4 +65,15 @@ export function labels(text: string): Record<string, number> {
       return [label, version];
     }),
   );
+}
+
+export const PROVIDER_NAMES = PROVIDERS.join(', ');
+
+/** `cuda,cpu` */
+export function providers(value: string): Provider[] {
+  return value.split(',').map((name) => {
+    const known = PROVIDERS.find((provider) => provider === name.trim());
+    if (known === undefined) throw new InvalidArgumentError(`Expected some of ${PROVIDER_NAMES}.`);
+    return known;
+  });
 }

@@ -197,6 +197,8 @@ function modelRepository({ config, env, manager, log, list }: RepositoryParts): 
     concurrency,
     arenaBytes: Math.floor(containerMemory() * ARENA_SHARE),
     executorMemoryBytes: config.memoryLimitBytes,
+    executionProviders: config.executionProviders,
+    optimizedModelDir: config.optimizedModelDir,
     predictProba: env.PREDICT_PROBA?.toLowerCase() === 'true',
     allowModelCode: config.allowModelCode,
     log,

@@ -8,6 +8,7 @@ import { expect } from 'chai';
 import type { ErrorCode } from '../src/errors.ts';
 import { isModelFile } from '../src/formats/format.ts';
 import { withGrpc } from './grpc-client.ts';
+import { provideLocale } from './locale.ts';
 import { parseLossless } from './lossless-json.ts';
 import { type InferCase, type JsonTensor, plain, TRANSPORTS } from './transports.ts';
 
@@ -55,6 +56,7 @@ function askedBy(title: string): string[] | undefined {
 }
 
 describe('golden models', () => {
+  before(provideLocale);
   for (const name of readdirSync(fixtures)) {
     const golden = new URL(`${name}/golden.json`, fixtures);
     if (!existsSync(golden)) continue;

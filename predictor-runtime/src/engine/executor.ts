@@ -1,6 +1,7 @@
 /** What runs one model, wherever it does: in this process or in one of its own. */
 import type { Tensor } from '../v2/types.ts';
 import type { RunOptions, Signature } from './engine.ts';
+import type { Provider } from './provider-choice.ts';
 
 export interface ExecutorOptions {
   /** The model: an ONNX file, or a module. */
@@ -17,6 +18,10 @@ export interface ExecutorOptions {
   readonly threads: number;
   /** Ceiling of the memory that runs may take, in bytes; 0 is none. A run that wants more fails. */
   readonly arenaBytes: number;
+  /** What runs the kernels of ONNX models, first choice first. */
+  readonly executionProviders: readonly Provider[];
+  /** Where ONNX models are kept as they were optimised; absent when they are not. */
+  readonly optimizedModelDir?: string;
   /** Resident memory, in bytes, beyond which an executor of its own process is replaced; 0 is none. */
   readonly memoryBytes: number;
 }

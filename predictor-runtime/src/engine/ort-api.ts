@@ -26,6 +26,8 @@ const FUNCTIONS = {
   CreateSession: [7, ['void *', 'str', 'void *', 'void *']],
   Run: [9, ['void *', 'void *', 'void *', 'void *', 'size_t', 'void *', 'size_t', 'void *']],
   CreateSessionOptions: [10, ['void *']],
+  SetOptimizedModelFilePath: [11, ['void *', 'str']],
+  SetSessionGraphOptimizationLevel: [23, ['void *', 'int']],
   SetIntraOpNumThreads: [24, ['void *', 'int']],
   SessionGetInputCount: [30, ['void *', 'void *']],
   SessionGetOutputCount: [31, ['void *', 'void *']],
@@ -70,9 +72,18 @@ const FUNCTIONS = {
   CastTypeInfoToSequenceTypeInfo: [104, ['void *', 'void *']],
   GetMapValueType: [106, ['void *', 'void *']],
   GetSequenceElementType: [107, ['void *', 'void *']],
+  GetAvailableProviders: [125, ['void *', 'void *']],
+  ReleaseAvailableProviders: [126, ['void *', 'int']],
   AddSessionConfigEntry: [130, ['void *', 'str', 'str']],
   CreateArenaCfgV2: [164, ['void *', 'void *', 'size_t', 'void *']],
+  SessionOptionsAppendExecutionProvider_TensorRT_V2: [170, ['void *', 'void *']],
+  CreateTensorRTProviderOptions: [171, ['void *']],
+  ReleaseTensorRTProviderOptions: [174, ['void *']],
   HasValue: [192, ['void *', 'void *']],
+  SessionOptionsAppendExecutionProvider_CUDA_V2: [204, ['void *', 'void *']],
+  CreateCUDAProviderOptions: [205, ['void *']],
+  ReleaseCUDAProviderOptions: [208, ['void *']],
+  SessionOptionsAppendExecutionProvider: [216, ['void *', 'str', 'void *', 'void *', 'size_t']],
   CastTypeInfoToOptionalTypeInfo: [250, ['void *', 'void *']],
   GetOptionalContainedTypeInfo: [251, ['void *', 'void *']],
   GetResizedStringTensorElementBuffer: [252, ['void *', 'size_t', 'size_t', 'void *']],
@@ -177,6 +188,13 @@ export function readString(address: Pointer): string {
   return Buffer.from(koffi.decode.string(address)).toString();
 }
 
+/** The texts of an array of C strings. */
+export function readStrings(array: Pointer, count: number): string[] {
+  return Array.from({ length: count }, (_, i) =>
+    readString(koffi.decode(array, i * 8, 'void *') as Pointer),
+  );
+}
+
 /** Native memory as bytes, without a copy: valid only as long as the native side keeps it. */
 export function memory(address: Pointer, size: number): Buffer {
   return size === 0 ? Buffer.alloc(0) : Buffer.from(koffi.view(address, size));
@@ -195,14 +213,24 @@ function check(status: Pointer | null): void {
   throw new OrtError(message);
 }
 
-function libraryPath(): string {
+/** Where the library is, and what may lie beside it. */
+export function libraryDirectory(): string {
   const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+  return join(root, 'bin', 'napi-v6', platform(), arch());
+}
+
+/** Of onnxruntime-node, whose library this is. */
+export function libraryVersion(): string {
+  return createRequire(import.meta.url)('onnxruntime-node/package.json').version;
+}
+
+function libraryPath(): string {
   const file = {
     linux: 'libonnxruntime.so.1',
     darwin: 'libonnxruntime.1.dylib',
     win32: 'onnxruntime.dll',
   }[platform() as 'linux' | 'darwin' | 'win32'];
-  return join(root, 'bin', 'napi-v6', platform(), arch(), file ?? 'libonnxruntime.so.1');
+  return join(libraryDirectory(), file ?? 'libonnxruntime.so.1');
 }
 
 function bind(): Record<OrtFunction, NativeFunction> {
@@ -211,7 +239,8 @@ function bind(): Record<OrtFunction, NativeFunction> {
   const api = koffi.call(koffi.decode(base, 'void *'), getApi, API_VERSION) as Pointer;
   const entries = Object.entries(FUNCTIONS).map(([name, [index, types]]) => {
     const address = koffi.decode(api, index * 8, 'void *') as Pointer;
-    const result = name.startsWith('Release') ? 'void' : 'void *';
+    const isVoid = name.startsWith('Release') && name !== 'ReleaseAvailableProviders';
+    const result = isVoid ? 'void' : 'void *';
     return [name, koffi.decode(address, koffi.proto(result, [...types]))];
   });
   return Object.fromEntries(entries);

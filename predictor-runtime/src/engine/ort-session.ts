@@ -3,8 +3,11 @@ import { datatypeOfOnnx } from '../v2/datatypes.ts';
 import type { Tensor, TensorMetadata } from '../v2/types.ts';
 import { BoundRun } from './bound-run.ts';
 import type { Engine, RunOptions } from './engine.ts';
+import { appendProviders } from './execution-providers.ts';
+import { dropOptimized, keepOptimized, optimizedModel } from './optimized-model.ts';
 import {
   cString,
+  libraryVersion,
   OrtError,
   type OrtFunction,
   ort,
@@ -24,6 +27,7 @@ import {
   toValue,
 } from './ort-value.ts';
 import { Pace } from './pace.ts';
+import type { Provider } from './provider-choice.ts';
 
 export interface SessionOptions {
   /** Threads of one run. */
@@ -32,8 +36,14 @@ export interface SessionOptions {
   readonly mayBlock?: boolean;
   /** Ceiling of the memory that runs of all sessions of this process may take, in bytes; 0 is none. */
   readonly arenaBytes: number;
+  /** First choice first; the CPU if none is given. */
+  readonly executionProviders?: readonly Provider[];
+  /** Where optimised models are kept for the next start; absent when they are not. */
+  readonly optimizedModelDir?: string;
 }
 
+/** ORT_DISABLE_ALL: what is loaded was optimised before. */
+const NO_OPTIMIZATION = 0;
 /** ORT_LOGGING_LEVEL_FATAL: every error reaches its caller as a status. */
 const LOG_FATAL = 4;
 let environment: Pointer | undefined;
@@ -102,6 +112,26 @@ export class OrtSession implements Engine {
 
   /** Loads a model file off the event loop. @throws OrtError with ONNX Runtime's reason. */
   static async open(path: string, options: SessionOptions): Promise<OrtSession> {
+    const { optimizedModelDir: dir, executionProviders = [] } = options;
+    if (dir === undefined) return OrtSession.#create(path, options);
+    const about = [libraryVersion(), ...executionProviders];
+    const cached = await optimizedModel(dir, path, about);
+    if (cached.exists) {
+      try {
+        return await OrtSession.#create(cached.path, { ...options, isOptimized: true });
+      } catch {
+        await dropOptimized(cached);
+      }
+    }
+    const session = await OrtSession.#create(path, { ...options, draft: cached.draft });
+    await keepOptimized(cached);
+    return session;
+  }
+
+  static async #create(
+    path: string,
+    options: SessionOptions & { readonly isOptimized?: boolean; readonly draft?: string },
+  ): Promise<OrtSession> {
     const env = environmentOf(options);
     const settings = ortOut('CreateSessionOptions');
     const out = new BigUint64Array(1);
@@ -112,6 +142,9 @@ export class OrtSession implements Engine {
       if (options.arenaBytes > 0) {
         ort('AddSessionConfigEntry', settings, 'session.use_env_allocators', '1');
       }
+      if (options.isOptimized) ort('SetSessionGraphOptimizationLevel', settings, NO_OPTIMIZATION);
+      if (options.draft !== undefined) ort('SetOptimizedModelFilePath', settings, options.draft);
+      appendProviders(settings, options.executionProviders ?? []);
       await ortAsync('CreateSession', env, path, settings, out);
     } finally {
       release('ReleaseSessionOptions', settings);

@@ -4,6 +4,7 @@ import { extname, join } from 'node:path';
 import { ModelLoadError } from '../engine/executor.ts';
 import { ExecutorPool, type WorkerStatus } from '../engine/executor-pool.ts';
 import { isHarmless } from '../engine/onnx-graph.ts';
+import type { Provider } from '../engine/provider-choice.ts';
 import { formatOf, isModelFile, MODEL_EXTENSIONS } from '../formats/format.ts';
 import type { Logger } from '../log.ts';
 import { checkRequest } from '../v2/check.ts';
@@ -22,6 +23,10 @@ export interface EngineOptions {
   readonly concurrency: number;
   /** Ceiling of the memory that runs of one executor may take, in bytes; 0 is none. */
   readonly arenaBytes: number;
+  /** What runs the kernels of ONNX models, first choice first. */
+  readonly executionProviders: readonly Provider[];
+  /** Where ONNX models are kept as they were optimised; absent when they are not. */
+  readonly optimizedModelDir?: string;
   /** Resident memory, in bytes, beyond which an executor's process is replaced; 0 is none. */
   readonly executorMemoryBytes: number;
   /** Where a model has probabilities, they are its answer (KServe's PREDICT_PROBA). */
@@ -86,6 +91,8 @@ export class ModelLoader implements Loader {
         threads: config.threads ?? engine.threads,
         arenaBytes: engine.arenaBytes,
         predictProba: engine.predictProba,
+        executionProviders: engine.executionProviders,
+        optimizedModelDir: engine.optimizedModelDir,
         memoryBytes: engine.executorMemoryBytes,
       },
       concurrency: engine.concurrency,

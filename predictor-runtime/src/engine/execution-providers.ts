@@ -1,0 +1,98 @@
+/** Gives a session its execution providers: ONNX Runtime's functions for those that were chosen. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  libraryDirectory,
+  OrtError,
+  type OrtFunction,
+  ort,
+  ortOut,
+  type Pointer,
+  readStrings,
+  release,
+} from './ort-api.ts';
+import { chooseProviders, type Provider, type Surroundings } from './provider-choice.ts';
+
+/** ONNX Runtime's own names. */
+const ORT_NAMES: Readonly<Record<Exclude<Provider, 'auto'>, string>> = {
+  cpu: 'CPUExecutionProvider',
+  cuda: 'CUDAExecutionProvider',
+  tensorrt: 'TensorrtExecutionProvider',
+  openvino: 'OpenVINOExecutionProvider',
+  webgpu: 'WebGpuExecutionProvider',
+  xnnpack: 'XnnpackExecutionProvider',
+};
+
+/** Those that are given options through functions of their own: how to make, hand over and free these. */
+const WITH_OPTIONS: Readonly<
+  Partial<
+    Record<
+      Provider,
+      { create: OrtFunction; append: OrtFunction; free: OrtFunction & `Release${string}` }
+    >
+  >
+> = {
+  cuda: {
+    create: 'CreateCUDAProviderOptions',
+    append: 'SessionOptionsAppendExecutionProvider_CUDA_V2',
+    free: 'ReleaseCUDAProviderOptions',
+  },
+  tensorrt: {
+    create: 'CreateTensorRTProviderOptions',
+    append: 'SessionOptionsAppendExecutionProvider_TensorRT_V2',
+    free: 'ReleaseTensorRTProviderOptions',
+  },
+};
+
+/** Names that `SessionOptionsAppendExecutionProvider` knows the others by. */
+const SHORT_NAMES: Readonly<Partial<Record<Provider, string>>> = {
+  openvino: 'OpenVINO',
+  webgpu: 'WebGPU',
+  xnnpack: 'XNNPACK',
+};
+
+/** Gives the session what was chosen. @throws OrtError that says what the library has instead. */
+export function appendProviders(settings: Pointer, wanted: readonly Provider[]): void {
+  const available = availableProviders();
+  for (const provider of chooseProviders(wanted, surroundings())) {
+    if (!available.includes(ORT_NAMES[provider])) {
+      throw new OrtError(
+        `execution provider '${provider}' is not in this build of ONNX Runtime, which has ${available.join(', ')}`,
+      );
+    }
+    append(settings, provider);
+  }
+}
+
+function append(settings: Pointer, provider: Exclude<Provider, 'auto' | 'cpu'>): void {
+  const own = WITH_OPTIONS[provider];
+  if (own === undefined) {
+    const name = SHORT_NAMES[provider] ?? provider;
+    ort('SessionOptionsAppendExecutionProvider', settings, name, null, null, 0);
+    return;
+  }
+  const options = ortOut(own.create);
+  try {
+    ort(own.append, settings, options);
+  } finally {
+    release(own.free, options);
+  }
+}
+
+/** As ONNX Runtime names them. */
+export function availableProviders(): string[] {
+  const names = new BigUint64Array(1);
+  const count = new Int32Array(1);
+  ort('GetAvailableProviders', names, count);
+  const list = names[0] as Pointer;
+  const found = readStrings(list, count[0] as number);
+  ort('ReleaseAvailableProviders', list, count[0] as number);
+  return found;
+}
+
+function surroundings(): Surroundings {
+  return {
+    hasNvidiaGpu: existsSync('/dev/nvidiactl'),
+    hasCudaLibrary: existsSync(join(libraryDirectory(), 'libonnxruntime_providers_cuda.so')),
+  };
+}

@@ -1,0 +1,69 @@
+/** What the engine is told of the machine it runs on: execution providers, and models optimised before. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { chooseProviders } from '../src/engine/provider-choice.ts';
+import { RepositoryFolder } from './repository-folder.ts';
+import { call, withServer } from './server.ts';
+
+const GPU = { hasNvidiaGpu: true, hasCudaLibrary: true };
+const request = JSON.parse(
+  readFileSync(fileURLToPath(new URL('models/digits_cnn/golden.json', import.meta.url)), 'utf8'),
+).cases[0].request;
+
+describe('execution providers', () => {
+  it('by themselves: CUDA where both the GPU and the library are there', () => {
+    expect(chooseProviders(['auto'], GPU)).to.deep.equal(['cuda']);
+    expect(chooseProviders(['auto'], { ...GPU, hasNvidiaGpu: false })).to.deep.equal([]);
+    expect(chooseProviders(['auto'], { ...GPU, hasCudaLibrary: false })).to.deep.equal([]);
+  });
+
+  it('as they are given, each once; the CPU is always there', () => {
+    expect(chooseProviders(['tensorrt', 'auto', 'cuda', 'cpu'], GPU)).to.deep.equal([
+      'tensorrt',
+      'cuda',
+    ]);
+    expect(chooseProviders(['cpu'], GPU)).to.deep.equal([]);
+  });
+
+  it('one that the library has not is told with those that it has', async () => {
+    using folder = new RepositoryFolder({ digits: { model: 'digits_cnn' } });
+    const options = { modelRepository: [folder.dir], executionProviders: ['openvino'] } as const;
+    await withServer(options, async (url) => {
+      const { json } = await call(`${url}/v2/models/digits/infer`, request);
+      expect(json.error).to.match(
+        /execution provider 'openvino' is not in this build of ONNX Runtime, which has .*CPUExecutionProvider/,
+      );
+    });
+  });
+});
+
+describe('the cache of optimised models', () => {
+  it('is filled by a start, used by the next, and mended when it is broken', async () => {
+    using folder = new RepositoryFolder({ digits: { model: 'digits_cnn' } });
+    const dir = mkdtempSync(join(tmpdir(), 'wherry-optimized-'));
+    const answers: unknown[] = [];
+    const start = () =>
+      withServer({ modelRepository: [folder.dir], optimizedModelDir: dir }, async (url) => {
+        const { status, json } = await call(`${url}/v2/models/digits/infer`, request);
+        expect(status).to.equal(200);
+        answers.push(json.outputs);
+      });
+    await start();
+    const [file, ...others] = readdirSync(dir);
+    expect(others).to.deep.equal([]);
+    expect(file).to.match(/^[0-9a-f]{32}\.onnx$/);
+    const path = join(dir, file as string);
+    const optimized = readFileSync(path);
+    await start();
+    expect(readFileSync(path).equals(optimized)).to.equal(true);
+    writeFileSync(path, 'broken');
+    await start();
+    expect(readFileSync(path).length).to.equal(optimized.length);
+    expect(answers[1]).to.deep.equal(answers[0]);
+    expect(answers[2]).to.deep.equal(answers[0]);
+    rmSync(dir, { recursive: true });
+  });
+});
