@@ -210,7 +210,7 @@ function tensors(path: (name: string) => string): Scenario[] {
             'slow',
             SLOW_MODEL,
             '--max_batch_size=32',
-            "--threads=1",
+            '--threads=1',
             `--concurrency=${CPUS}`,
           ),
           path: path('slow'),

@@ -3,7 +3,7 @@
  * The inner loop of tree evaluation as WebAssembly, assembled here: rows go down a tree level by level, eight at once and
  * without a branch that depends on a value. A processor guesses such branches wrong half of the time, and waits for one
  * row's loads while those of the others are under way; JavaScript's checks of every index cost as much again.
- * Measured: docs/adr/0008-tree-kernel.md.
+ * Measured: docs/adr/0008-formats-read-here.md.
  */
 
 /** Bytes of a node: threshold (f64), column's offset in a row (i32), address of the left child (i32). */
