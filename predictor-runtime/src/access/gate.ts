@@ -1,7 +1,7 @@
 /** Who may call: bearer tokens, JSON web tokens, and what plugins say. Health and metrics are open to everybody. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createLocalJWKSet, createRemoteJWKSet, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import type { JSONWebKeySet } from 'jose';
 import { InferenceError } from '../errors.ts';
 import type { ServerPlugin } from './server-plugin.ts';
 
@@ -102,19 +102,33 @@ function staticTokens(tokens: readonly string[]): Authenticator {
   };
 }
 
+/** The library is loaded for the first token: most servers never see one. */
 function webTokens(jwks: string, { issuer, audience }: AccessOptions): Authenticator {
-  const keys: JWTVerifyGetKey = /^https?:/.test(jwks)
-    ? createRemoteJWKSet(new URL(jwks))
-    : createLocalJWKSet(JSON.parse(readFileSync(jwks, 'utf8')));
+  const isRemote = /^https?:/.test(jwks);
+  const local = isRemote ? undefined : (JSON.parse(readFileSync(jwks, 'utf8')) as JSONWebKeySet);
+  const verifier = once(async () => {
+    const { createLocalJWKSet, createRemoteJWKSet, jwtVerify } = await import('jose');
+    const keys = local === undefined ? createRemoteJWKSet(new URL(jwks)) : createLocalJWKSet(local);
+    return (token: string) => jwtVerify(token, keys, { issuer, audience });
+  });
   return async ({ headers }) => {
     const token = bearerToken(headers);
     // Three parts with dots between are what a JSON web token looks like.
     if (token === undefined || token.split('.').length !== 3) return undefined;
+    const verify = await verifier();
     try {
-      return (await jwtVerify(token, keys, { issuer, audience })).payload;
+      return (await verify(token)).payload;
     } catch (error) {
       throw unauthenticated(`token is refused: ${(error as Error).message}`);
     }
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
   };
 }
 

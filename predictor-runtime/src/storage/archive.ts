@@ -24,11 +24,6 @@ export interface UnpackOptions {
   readonly below?: string;
 }
 
-/** True for a name that says it is an archive this module unpacks. */
-export function isArchive(name: string): boolean {
-  return /\.(tar|tgz|tar\.gz|tar\.zst|zip)$/i.test(name);
-}
-
 /** @throws StoreError for an entry that is no file, leads out of the folder, or is too much. */
 export async function unpack(archive: string, options: UnpackOptions): Promise<void> {
   const { size } = await stat(archive);

@@ -6,7 +6,6 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join, matchesGlob } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from '../log.ts';
-import { isArchive, unpack } from './archive.ts';
 import { AZURE_HOST, openAzure } from './azure-store.ts';
 import { download } from './download.ts';
 import { openGcs } from './gcs-store.ts';
@@ -135,6 +134,16 @@ export interface DownloadIntoOptions extends FetchOptions {
   readonly files: readonly StoredFile[];
 }
 
+/** True for a name that says it is an archive that is unpacked. */
+function isArchive(name: string): boolean {
+  return /\.(tar|tgz|tar\.gz|tar\.zst|zip)$/i.test(name);
+}
+
+/** Most models come unpacked: what unpacks is loaded where it is needed. */
+function archives(): Promise<typeof import('./archive.ts')> {
+  return import('./archive.ts');
+}
+
 /** Downloads files and unpacks what comes packed: a model that is one archive, and the layers of an image. */
 export async function downloadInto({
   store,
@@ -163,7 +172,7 @@ export async function downloadInto({
   const [only] = files;
   if (only !== undefined && files.length === 1 && isArchive(only.path)) {
     const archive = join(dir, only.path);
-    await unpack(archive, { dir });
+    await (await archives()).unpack(archive, { dir });
     await rm(archive);
   }
   await unpackLayers(join(dir, LAYERS), dir);
@@ -172,6 +181,7 @@ export async function downloadInto({
 /** In their order: later layers lie over earlier ones. */
 async function unpackLayers(layers: string, dir: string): Promise<void> {
   const names = await readdir(layers).catch(() => []);
+  const { unpack } = await archives();
   for (const name of names.sort()) await unpack(join(layers, name), { dir, below: MODEL_FOLDER });
   await rm(layers, { recursive: true, force: true });
 }
