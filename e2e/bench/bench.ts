@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { ROOT } from '../harness/cluster.ts';
 import { pythonWith } from '../harness/python.ts';
 import { run } from '../harness/shell.ts';
+import type { LoopResult } from './loop-result.ts';
 import { XGBOOST } from './peers.ts';
 import { type Measurement, median, type Result, report } from './report.ts';
 import { measureRouter } from './router.ts';
@@ -45,7 +46,11 @@ const rounds = Number(flags.rounds);
 const node = (script: string, ...args: readonly string[]) =>
   [join(ROOT, 'e2e/bench', script), ...args] as const;
 
-async function ask(server: BenchServer, contender: Contender, connections: number) {
+async function ask(
+  server: BenchServer,
+  contender: Contender,
+  connections: number,
+): Promise<LoopResult> {
   const { path, headers = [], grpc, body } = contender;
   const count = String(connections);
   const args =

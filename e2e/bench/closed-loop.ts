@@ -1,10 +1,11 @@
 /**
  * A closed loop of clients on raw sockets, as a process of its own: each sends the same request again as soon
- * as it has its answer. Prints {requests, seconds, p50, p99} (latencies in ms), of the time after the warm-up, as JSON.
+ * as it has its answer. Prints a LoopResult.
  * usage: closed-loop URL CONNECTIONS SECONDS [HEADER: VALUE]... < body
  */
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { LoopRecord } from './loop-result.ts';
 
 const [url = '', connections = '16', seconds = '5', ...headers] = process.argv.slice(2);
 const body = readFileSync(0);
@@ -19,12 +20,9 @@ const lines = [
 const request = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), body]);
 
 const WARM_UP_MS = 1000;
-/** Enough for quantiles, however long it takes. */
-const MAX_LATENCIES = 5_000_000;
-const latencies: number[] = [];
-let requests = 0;
 const start = performance.now();
 const end = start + WARM_UP_MS + Number(seconds) * 1000;
+const record = new LoopRecord(start + WARM_UP_MS);
 
 /** Bytes of a whole response, from its head. */
 function responseLength(chunk: Buffer): number {
@@ -53,10 +51,7 @@ function client(): Promise<void> {
       received += chunk.length;
       if (received < expected) return;
       const now = performance.now();
-      if (now > start + WARM_UP_MS) {
-        requests++;
-        if (latencies.length < MAX_LATENCIES) latencies.push(now - sentAt);
-      }
+      record.add(sentAt, now);
       if (now < end) send();
       else {
         socket.destroy();
@@ -68,14 +63,4 @@ function client(): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: Number(connections) }, client));
-const took = (performance.now() - start - WARM_UP_MS) / 1000;
-latencies.sort((a, b) => a - b);
-const quantile = (q: number) => latencies[Math.floor(q * (latencies.length - 1))];
-console.log(
-  JSON.stringify({
-    requests,
-    seconds: took,
-    p50: quantile(0.5),
-    p99: quantile(0.99),
-  }),
-);
+record.print();

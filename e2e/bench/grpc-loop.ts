@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Client, credentials, type ServiceDefinition } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
+import { LoopRecord } from './loop-result.ts';
 
 const [address = '', connections = '8', seconds = '5', model, input, datatype, shape = ''] =
   process.argv.slice(2);
@@ -23,9 +24,9 @@ const message = {
 };
 
 const WARM_UP_MS = 1000;
-const latencies: number[] = [];
 const start = performance.now();
 const end = start + WARM_UP_MS + Number(seconds) * 1000;
+const record = new LoopRecord(start + WARM_UP_MS);
 
 async function client(): Promise<void> {
   const channel = new Client(address, credentials.createInsecure(), {
@@ -44,21 +45,10 @@ async function client(): Promise<void> {
         (error) => (error === null ? resolve() : reject(error)),
       );
     });
-    const now = performance.now();
-    if (now > start + WARM_UP_MS) latencies.push(now - sentAt);
+    record.add(sentAt, performance.now());
   }
   channel.close();
 }
 
 await Promise.all(Array.from({ length: Number(connections) }, client));
-const took = (performance.now() - start - WARM_UP_MS) / 1000;
-latencies.sort((a, b) => a - b);
-const quantile = (q: number) => latencies[Math.floor(q * (latencies.length - 1))];
-console.log(
-  JSON.stringify({
-    requests: latencies.length,
-    seconds: took,
-    p50: quantile(0.5),
-    p99: quantile(0.99),
-  }),
-);
+record.print();

@@ -65,7 +65,8 @@ export function report(input: ReportInput): Report {
     ...targets(input),
     ...results.flatMap(section),
   ];
-  const plots = new Map(results.map((result) => [result.scenario.key, plot(result)]));
+  const plotted = results.filter(({ measurements }) => measurements.size > 1);
+  const plots = new Map(plotted.map((result) => [result.scenario.key, plot(result)]));
   return { text: `${lines.join('\n')}\n`, plots };
 }
 
@@ -182,5 +183,5 @@ function plot(result: Result): string {
   });
   const height = bars.length * (BAR.height + BAR.gap);
   const size = `width="${BAR.label + BAR.width + 60}" height="${height}"`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="13" fill="#222">${rows.join('')}</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="13" fill="#222"><title>Requests a second: ${result.scenario.title}</title>${rows.join('')}</svg>\n`;
 }

@@ -7,6 +7,7 @@ import { ROOT } from '../harness/cluster.ts';
 import { startEnvoy } from '../harness/envoy.ts';
 import { eventually } from '../harness/load.ts';
 import { run } from '../harness/shell.ts';
+import type { LoopResult } from './loop-result.ts';
 import { median } from './report.ts';
 import { launch, wherry } from './servers.ts';
 
@@ -17,13 +18,6 @@ const BODY = Buffer.from(
   '{"inputs":[{"name":"X","datatype":"FP32","shape":[1,4],"data":[6.8,2.8,4.8,1.4]}]}',
 );
 
-interface Loop {
-  readonly requests: number;
-  readonly seconds: number;
-  readonly p50: number;
-  readonly p99: number;
-}
-
 /** Ratios of medians. */
 export async function measureRouter({ seconds, rounds }: { seconds: string; rounds: number }) {
   const server = await launch(
@@ -31,7 +25,7 @@ export async function measureRouter({ seconds, rounds }: { seconds: string; roun
   );
   const stop = await startRouter(Number(new URL(server.url).port));
   const urls = [server.url, `http://127.0.0.1:${HTTP_PORT}`];
-  const loops: Loop[][] = [[], []];
+  const loops: LoopResult[][] = [[], []];
   for (let round = 1; round <= rounds; round++) {
     for (const [i, url] of urls.entries()) {
       process.stderr.write(`router, round ${round} of ${rounds}: ${url}\n`);
@@ -42,8 +36,9 @@ export async function measureRouter({ seconds, rounds }: { seconds: string; roun
   }
   stop();
   await server.stop();
-  const of = (i: number, value: (loop: Loop) => number) => median((loops[i] ?? []).map(value));
-  const over = (value: (loop: Loop) => number) => of(1, value) / of(0, value);
+  const of = (i: number, value: (loop: LoopResult) => number) =>
+    median((loops[i] ?? []).map(value));
+  const over = (value: (loop: LoopResult) => number) => of(1, value) / of(0, value);
   return {
     requestsPerSecond: over(({ requests, seconds: took }) => requests / took),
     p50: over(({ p50 }) => p50),

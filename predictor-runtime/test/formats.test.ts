@@ -461,6 +461,29 @@ describe("KServe's rules for rows and columns", () => {
     );
   });
 
+  it('a plugin goes around such a model as around others', async () => {
+    using folder = new RepositoryFolder({ forest: { model: 'sklearn_iris_rf' } });
+    const code =
+      'export const preprocess = ({ cm }) => ({ x: { ...cm, data: cm.data.map((v) => v * 10) } });';
+    writeFileSync(join(folder.dir, 'forest/plugin.mjs'), code);
+    await withServer({ modelRepository: [folder.dir], allowModelCode: true }, async (url) => {
+      const centimetres = {
+        name: 'cm',
+        datatype: 'FP64',
+        shape: [1, 4],
+        data: [0.51, 0.35, 0.14, 0.02],
+      };
+      for (const [output, data] of [
+        ['output-0', [0]],
+        ['predict_proba', [1, 0, 0]],
+      ] as const) {
+        const asked = { inputs: [centimetres], outputs: [{ name: output }] };
+        const { json } = await call(`${url}/v2/models/forest/infer`, asked);
+        expect(json.outputs[0].data).to.deep.equal(data);
+      }
+    });
+  });
+
   it('a model may answer with probabilities by its configuration', async () => {
     using folder = new RepositoryFolder({ forest: { model: 'sklearn_iris_rf' } });
     const settings = { name: 'forest', parameters: { extra: { output: 'predict_proba' } } };

@@ -59,17 +59,26 @@ export async function openPlugin(engine: Engine, options: ModuleOptions): Promis
     throw new Error('inputs and outputs must be arrays of name, datatype and shape');
   }
   const contextOf = await load(module, options);
-  const modelOutputs = engine.outputs.map(({ name }) => name);
+  const always = engine.outputs.filter(({ onRequest }) => !onRequest).map(({ name }) => name);
+  const others = engine.outputs.filter(({ onRequest }) => onRequest).map(({ name }) => name);
 
-  async function infer(given: Tensors, call: RunOptions): Promise<Tensors> {
+  /** @param names what the caller asks for, some of which the model may have to be asked for, too */
+  async function infer(
+    given: Tensors,
+    call: RunOptions,
+    names: readonly string[],
+  ): Promise<Tensors> {
     const context = contextOf(call.signal);
     const ready = preprocess === undefined ? given : await preprocess(given, context);
-    const wanted = engine.inputs.map(({ name }) => name);
+    // A model of rows and columns takes inputs of any name.
+    const accepted =
+      engine.tabular === undefined ? engine.inputs.map(({ name }) => name) : Object.keys(ready);
     const feeds = fromModule(
       ready,
-      wanted.filter((name) => name in ready),
+      accepted.filter((name) => name in ready),
     );
-    const results = toModule(await engine.run(feeds, modelOutputs, { signal: call.signal }));
+    const wanted = [...always, ...others.filter((name) => names.includes(name))];
+    const results = toModule(await engine.run(feeds, wanted, { signal: call.signal }));
     return postprocess === undefined ? results : postprocess(results, context);
   }
 
@@ -82,9 +91,9 @@ export async function openPlugin(engine: Engine, options: ModuleOptions): Promis
     async run(tensors, names, call) {
       const given = toModule(tensors);
       if (call.method !== 'explain' || explain === undefined) {
-        return fromModule(await infer(given, call), names);
+        return fromModule(await infer(given, call, names), names);
       }
-      const results = await explain(given, contextOf(call.signal), (more) => infer(more, call));
+      const results = await explain(given, contextOf(call.signal), (more) => infer(more, call, []));
       return fromModule(results, Object.keys(results));
     },
     close: () => engine.close(),
