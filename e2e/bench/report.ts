@@ -61,6 +61,7 @@ export function report(input: ReportInput): Report {
     `Written by \`npm run bench -- --write\`: ${rounds} interleaved rounds of ${seconds} s, medians, on ${cpus().length} cores`,
     `(${cpu?.model.trim()}) and ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}. Clients, servers and whatever else the`,
     'machine does share these cores: read ratios, not numbers. What is compared, and how: `e2e/bench/scenarios.ts`.',
+    'Where an aim is missed, [a profile says why](benchmarks-profile.md).',
     '',
     ...targets(input),
     ...results.flatMap(section),
