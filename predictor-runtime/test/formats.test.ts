@@ -260,11 +260,43 @@ describe('files that are refused', () => {
     });
   }
 
+  it('whatever its bytes are, a file is read or refused', () => {
+    const files = [
+      ['xgb_iris_sklearn_wrapper/model.bst', openXgboost],
+      ['xgb_categorical/model.json', openXgboost],
+      ['lgb_categorical/model.txt', (bytes: Buffer) => openLightgbm(bytes.toString('latin1'))],
+      ['sklearn_iris_rf/model.joblib', openSklearn],
+      ['sklearn_mixed_pipeline/model.joblib', openSklearn],
+    ] as const;
+    let state = 1;
+    const random = (below: number) => {
+      state = (state * 48_271) % 2_147_483_647;
+      return state % below;
+    };
+    let refused = 0;
+    for (const [file, open] of files) {
+      const original = readFileSync(join(models, file));
+      for (let i = 0; i < 300; i++) {
+        const bytes = Buffer.from(original);
+        for (let change = 0; change <= random(4); change++)
+          bytes[random(bytes.length)] = random(256);
+        try {
+          open(i % 5 === 0 ? bytes.subarray(0, random(bytes.length)) : bytes);
+        } catch (error) {
+          expect(error, file).to.be.instanceOf(Error);
+          refused++;
+        }
+      }
+    }
+    expect(refused).to.be.within(300, 1499);
+  });
+
   it('UBJSON that nests without end, or promises more than it has', () => {
     expect(() => parseUbjson(Buffer.from('['.repeat(1000)))).to.throw(/nested deeper than 64/);
     const huge = Buffer.concat([Buffer.from('[$d#L'), Buffer.alloc(8, 0x7f)]);
     expect(() => parseUbjson(huge)).to.throw(/length was expected/);
     expect(() => parseUbjson(Buffer.from('[$d#l\x7f\x00\x00\x00'))).to.throw(/the file ends at/);
+    expect(() => parseUbjson(Buffer.from('[$Z#l\x7f\x00\x00\x00'))).to.throw(/the file ends at/);
   });
 });
 
@@ -311,6 +343,20 @@ describe('trees', () => {
     expect(together).to.deep.equal(alone);
     expect(new Set(together.map(([leaf]) => leaf)).size).to.be.greaterThan(3);
     expect(together.every(([, leaf]) => leaf === 7)).to.equal(true);
+  });
+
+  it('of very wide rows take a block that fits', () => {
+    const features = 300_000;
+    const split = { feature: features - 1, threshold: 1, left: 1, right: 2 };
+    const forest = new Forest([[split, { leaf: 0 }, { leaf: 1 }]], features);
+    const rows = 9;
+    const data = new Float64Array(rows * features);
+    for (let row = 0; row < rows; row++) data[(row + 1) * features - 1] = row % 3;
+    const found: number[] = [];
+    forest.descend({ rows, width: features, data }, (_tree, { start, end, leaves }) => {
+      found.push(...leaves.subarray(0, end - start));
+    });
+    expect(found).to.deep.equal([0, 1, 1, 0, 1, 1, 0, 1, 1]);
   });
 
   it('turn <= into <, for every double', () => {

@@ -82,6 +82,8 @@ export function addLeaves(
 const MAX_CATEGORY = 2 ** 24;
 /** Few enough rows to stay in the first-level cache while tree after tree goes over them. */
 const BLOCK_ROWS = 64;
+/** Of a block, where rows are so wide that nothing would stay in a cache anyway. */
+const MAX_BLOCK_BYTES = 4 << 20;
 /** Fewer go one by one. */
 const KERNEL_ROWS = 4;
 /** The upper half of the NaN that a leaf has for a threshold: no value is above it. The lower half is its number. */
@@ -99,6 +101,7 @@ export class Forest {
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
   readonly #blockAt: number;
+  readonly #blockRows: number;
   readonly #leaves: Int32Array;
   /** By node. */
   readonly #kinds: Uint8Array;
@@ -115,12 +118,15 @@ export class Forest {
     this.#depths = new Int32Array(trees.length);
     this.#kinds = new Uint8Array(size);
     this.#blockAt = size * NODE_BYTES;
-    const leavesAt = this.#blockAt + (BLOCK_ROWS + LANES) * features * 8;
-    const { kernel, memory } = forestKernel(leavesAt + (BLOCK_ROWS + LANES) * 4);
+    const rowBytes = Math.max(features, 1) * 8;
+    this.#blockRows = Math.max(1, Math.min(BLOCK_ROWS, Math.floor(MAX_BLOCK_BYTES / rowBytes)));
+    const rooms = this.#blockRows + LANES;
+    const leavesAt = this.#blockAt + rooms * rowBytes;
+    const { kernel, memory } = forestKernel(leavesAt + rooms * 4);
     this.#kernel = kernel;
     this.#words = new Int32Array(memory);
     this.#doubles = new Float64Array(memory);
-    this.#leaves = new Int32Array(memory, leavesAt, BLOCK_ROWS + LANES);
+    this.#leaves = new Int32Array(memory, leavesAt, rooms);
     let next = 0;
     for (const [i, tree] of trees.entries()) {
       this.#roots[i] = next * NODE_BYTES;
@@ -187,8 +193,8 @@ export class Forest {
   /** Takes the rows through all trees in order; `visit` gets each tree's leaves, that of row `start` first. */
   descend(matrix: Matrix, visit: (tree: number, block: Block) => void): void {
     const { rows, width, data } = matrix;
-    for (let start = 0; start < rows; start += BLOCK_ROWS) {
-      const end = Math.min(start + BLOCK_ROWS, rows);
+    for (let start = 0; start < rows; start += this.#blockRows) {
+      const end = Math.min(start + this.#blockRows, rows);
       const block = { start, end, leaves: this.#leaves };
       const values = data.subarray(start * width, end * width);
       const isFast = this.#isPlain && end - start >= KERNEL_ROWS && isComplete(values);

@@ -97,6 +97,8 @@ class Reader {
     const { type, count } = this.#header();
     const number = type === undefined ? undefined : NUMBERS[type];
     if (number !== undefined && count !== undefined) return this.#typed(number, count);
+    // Elements of no size would let a small file ask for any number of them.
+    if (count !== undefined) this.#need(count);
     const values: UbjsonValue[] = [];
     while (count === undefined ? !this.#ends(']') : values.length < count) {
       values.push(this.value(type ?? this.marker(), depth + 1));
