@@ -66,6 +66,10 @@ describe('the text of a float32', () => {
     expect(read).to.have.length(data.length);
     expect(read.findIndex((value, i) => value !== shortest(data[i] as number))).to.equal(-1);
     expect(text).to.match(/^\[[-+\d.e,]+\]$/);
+    const alone = samples().find(
+      (value) => float32sText(Float32Array.of(value)) !== JSON.stringify([shortest(value)]),
+    );
+    expect(alone).to.equal(undefined);
     expect(float32sText(Float32Array.of(1, Number.NaN))).to.equal(undefined);
     expect(float32sText(new Float32Array(0))).to.equal('[]');
   });

@@ -51,8 +51,8 @@ const POINT = 0x2e;
 const ZERO = 0x30;
 const OPEN = 0x5b;
 const CLOSE = 0x5d;
-/** Longest text of a number, and the comma before it. */
-const MAX_TEXT = 18;
+/** A sign, 21 digits (JavaScript writes numbers below 1e21 in full), and the comma before them; and one to spare. */
+const MAX_TEXT = 24;
 
 /** `[1,2.5,…]`; undefined when a value is not finite. */
 export function float32sText(data: Float32Array): string | undefined {
