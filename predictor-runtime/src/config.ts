@@ -81,7 +81,9 @@ const MODEL_SHARE = 0.8;
 /** Parses argv (without node and script); prints help or a usage error and exits where asked or needed. */
 export function parseConfig(argv: readonly string[]): Config {
   const command = new Command('predictor')
-    .description('Serves ONNX models over the V2 and V1 inference protocols, REST and gRPC.')
+    .description(
+      'Serves ONNX, XGBoost, LightGBM and scikit-learn models over the V2 and V1 inference protocols, REST and gRPC.',
+    )
     .allowExcessArguments(false)
     .addHelpText(
       'after',

@@ -39,7 +39,7 @@ const ESTIMATORS: ReadonlyMap<string, EstimatorReader> = new Map(
   ].flatMap((readers) => Object.entries(readers)),
 );
 
-/** @throws Error that names the class that is not read here, and the ways out. */
+/** @throws Error that names the class, or the setting, that is not read here; docs/formats.md has the ways out. */
 export function openSklearn(bytes: Buffer): TabularModel {
   const value = readJoblib(bytes);
   const estimator = readEstimator(value);
