@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { InlineExecutor } from '../src/engine/inline-executor.ts';
 import { chooseProviders } from '../src/engine/provider-choice.ts';
+import type { Tensor } from '../src/v2/types.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, withServer } from './server.ts';
 
@@ -37,6 +39,47 @@ describe('execution providers', () => {
         /execution provider 'openvino' is not in this build of ONNX Runtime, which has .*CPUExecutionProvider/,
       );
     });
+  });
+});
+
+describe('runs whose shapes come again', () => {
+  const open = (model: string) =>
+    InlineExecutor.start({
+      path: fileURLToPath(new URL(`models/${model}/model.onnx`, import.meta.url)),
+      dir: '',
+      ...{ parameters: {}, predictProba: false, executionProviders: [] },
+      ...{ threads: 1, arenaBytes: 0, memoryBytes: 0 },
+    });
+  const int64 = (name: string, shape: number[], values: bigint[]): Tensor => ({
+    ...{ name, datatype: 'INT64', shape },
+    data: BigInt64Array.from(values),
+  });
+  /** More than the pace needs to let a short run stay, and the tensors find their place. */
+  const MANY = 300;
+
+  it('give what was asked, when the shape of an output hangs on a value', async () => {
+    const executor = await open('big_output');
+    const shapeOf = async (...dims: bigint[]) =>
+      (await executor.run([int64('shape', [2], dims)], ['y']))[0]?.shape;
+    for (let i = 0; i < MANY; i++) expect(await shapeOf(2n, 3n)).to.deep.equal([2, 3]);
+    expect(await shapeOf(3n, 2n)).to.deep.equal([3, 2]);
+    expect(await shapeOf(4n, 4n)).to.deep.equal([4, 4]);
+    expect(await shapeOf(2n, 3n)).to.deep.equal([2, 3]);
+    await executor.close();
+  });
+
+  it('go on after one that failed', async () => {
+    const executor = await open('gather');
+    const at = (index: bigint) =>
+      executor.run([int64('index', [1], [index])], [executor.signature.outputs[0]?.name as string]);
+    for (let i = 0; i < MANY; i++) {
+      const [output] = await at(BigInt(i % 3));
+      expect(Number(output?.data[0])).to.equal(10 * ((i % 3) + 1));
+    }
+    const error = await at(99n).catch((reason: Error) => reason.message);
+    expect(error).to.match(/idx=99 must be within the inclusive range/);
+    expect(Number((await at(1n))[0]?.data[0])).to.equal(20);
+    await executor.close();
   });
 });
 

@@ -164,44 +164,54 @@ export class OrtSession implements Engine {
     if (!this.#mayBlock || !this.#pace.isShort(bytes)) return undefined;
     const started = performance.now();
     const bound = this.#bound.find((run) => run.fits(inputs, outputs));
-    const results = (bound && this.#runBound(bound, inputs)) ?? this.#runHere(inputs, outputs);
+    const results =
+      bound === undefined
+        ? this.#runFirst(inputs, outputs)
+        : this.#runBound(bound, inputs, outputs);
     this.#pace.took({ ms: performance.now() - started, bytes, here: true });
     return results;
   }
 
-  /** Undefined when the outputs have other shapes this time: such tensors have no fixed place. */
-  #runBound(run: BoundRun, inputs: readonly Tensor[]): Tensor[] | undefined {
+  /** Where the run fails only because its outputs have other shapes this time, tensors have no fixed place from now on. */
+  #runBound(run: BoundRun, inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] {
     run.fill(inputs);
     try {
       run.call(this.#session);
       return run.read();
     } catch {
+      // Fails again when it is the request's fault: that costs the others nothing.
+      const tensors = this.#runHere(inputs, outputs);
       this.#bound.splice(this.#bound.indexOf(run), 1);
       this.#boundLeft = 0;
       run.close();
-      return undefined;
+      return tensors;
     }
+  }
+
+  /** Gives the tensors of runs like this one a fixed place, where all outputs have a value. */
+  #runFirst(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] {
+    const tensors = this.#runHere(inputs, outputs);
+    if (this.#boundLeft === 0 || tensors.length !== outputs.length) return tensors;
+    const inputNames = this.#namesOf(inputs.map(({ name }) => name));
+    const bound = BoundRun.like(inputs, tensors, {
+      inputNames,
+      outputNames: this.#namesOf(outputs),
+    });
+    if (bound !== undefined) {
+      this.#boundLeft--;
+      this.#bound.push(bound);
+    }
+    return tensors;
   }
 
   #runHere(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] {
     const run = this.#prepare(inputs, outputs);
     try {
       ort('Run', ...this.#arguments(run, null));
-      const tensors = this.#results(run, outputs);
-      this.#bind(run, inputs, tensors);
-      return tensors;
+      return this.#results(run, outputs);
     } finally {
       this.#release(run);
     }
-  }
-
-  /** Gives the tensors of runs like this one a fixed place, where all outputs had a value. */
-  #bind(run: Run, inputs: readonly Tensor[], outputs: readonly Tensor[]): void {
-    if (this.#boundLeft === 0 || outputs.length !== run.outputCount) return;
-    const bound = BoundRun.like(inputs, outputs, run);
-    if (bound === undefined) return;
-    this.#boundLeft--;
-    this.#bound.push(bound);
   }
 
   /**
