@@ -1,5 +1,11 @@
 /** Tensors of the data plane ↔ values of ONNX Runtime. */
-import { type Datatype, datatype, datatypeOfOnnx, type NumericData } from '../v2/datatypes.ts';
+import {
+  concatenated,
+  type Datatype,
+  datatype,
+  datatypeOfOnnx,
+  type NumericData,
+} from '../v2/datatypes.ts';
 import { elementCount, type Tensor } from '../v2/types.ts';
 import {
   copyFrom,
@@ -97,16 +103,11 @@ function stack(name: string, items: readonly Tensor[]): Tensor {
       `output '${name}' is a sequence of shapes [${first.shape}] and [${odd.shape}]`,
     );
   }
-  const shape = [items.length, ...first.shape];
-  const { datatype: type } = first;
-  if (Array.isArray(first.data)) {
-    return { name, datatype: type, shape, data: items.flatMap(({ data }) => data as Buffer[]) };
-  }
-  const data = newArray(type, elementCount(shape));
-  items.forEach((item, i) => {
-    data.set(item.data as never, i * elementCount(first.shape));
-  });
-  return { name, datatype: type, shape, data };
+  const data = concatenated(
+    first.datatype,
+    items.map((item) => item.data),
+  );
+  return { name, datatype: first.datatype, shape: [items.length, ...first.shape], data };
 }
 
 function fromTensor(name: string, value: Pointer): Tensor {

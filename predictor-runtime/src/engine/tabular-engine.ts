@@ -3,7 +3,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { beside, type Cell, type Table } from '../formats/table.ts';
 import { openTabularFile } from '../formats/tabular-file.ts';
 import type { TabularModel, TabularOutput, TabularValues } from '../formats/tabular-model.ts';
-import { allocate, type Datatype, type TensorData } from '../v2/datatypes.ts';
+import { concatenated } from '../v2/datatypes.ts';
 import { numbers } from '../v2/elements.ts';
 import type { TabularSignature } from '../v2/tabular.ts';
 import type { Tensor, TensorMetadata } from '../v2/types.ts';
@@ -107,9 +107,16 @@ class TabularEngine implements Engine {
     } while (start < table.rows);
     return wanted.map((output, i) => {
       const own = parts.map((part) => part[i] as TabularValues);
-      const width = own[0]?.width;
+      const [first] = own as [TabularValues];
+      const { width } = first;
       const shape = width === undefined ? [table.rows] : [table.rows, width];
-      const data = joined(output.datatype, own);
+      const data =
+        own.length === 1
+          ? first.data
+          : concatenated(
+              output.datatype,
+              own.map((part) => part.data),
+            );
       return { name: names[i] as string, datatype: output.datatype, shape, data };
     });
   }
@@ -169,20 +176,4 @@ function rowsOf({ rows, width, data }: Table, start: number, end: number): Table
       ? data.subarray(start * width, end * width)
       : data.slice(start * width, end * width);
   return { rows: end - start, width, data: part };
-}
-
-function joined(type: Datatype, parts: readonly TabularValues[]): TensorData {
-  const [first] = parts as [TabularValues];
-  if (parts.length === 1) return first.data;
-  if (Array.isArray(first.data)) return parts.flatMap(({ data }) => data as Buffer[]);
-  const whole = allocate(
-    type,
-    parts.reduce((sum, { data }) => sum + data.length, 0),
-  );
-  let offset = 0;
-  for (const { data } of parts) {
-    (whole as Float64Array).set(data as Float64Array, offset);
-    offset += data.length;
-  }
-  return whole;
 }

@@ -1,5 +1,5 @@
 /** Requests ↔ batches: which go together, how many, and how they are merged and split along the first dimension. */
-import { allocate, datatype, type NumericData, type TensorData } from '../v2/datatypes.ts';
+import { concatenated } from '../v2/datatypes.ts';
 import { elementCount, type Tensor } from '../v2/types.ts';
 
 /** Requests with equal signatures can share a run: the same inputs and outputs, equal but for the first dimension. */
@@ -23,20 +23,12 @@ export function concat(requests: readonly (readonly Tensor[])[]): readonly Tenso
   return first.map(({ name, datatype: type, shape }) => {
     const parts = requests.map((inputs) => inputs.find((input) => input.name === name) as Tensor);
     const rows = parts.reduce((sum, part) => sum + (part.shape[0] as number), 0);
-    const whole = [rows, ...shape.slice(1)];
-    return { name, datatype: type, shape: whole, data: join(type, elementCount(whole), parts) };
+    const data = concatenated(
+      type,
+      parts.map((part) => part.data),
+    );
+    return { name, datatype: type, shape: [rows, ...shape.slice(1)], data };
   });
-}
-
-function join(type: Tensor['datatype'], count: number, parts: readonly Tensor[]): TensorData {
-  if (datatype(type).View === undefined) return parts.flatMap(({ data }) => data as Buffer[]);
-  const data = allocate(type, count) as NumericData;
-  let offset = 0;
-  for (const part of parts) {
-    data.set(part.data as never, offset);
-    offset += part.data.length;
-  }
-  return data;
 }
 
 /** Rows `start` to `end` of every tensor, as views. */

@@ -101,6 +101,19 @@ export function allocateNative(name: Datatype, length: number): NumericData {
   return new View(new ArrayBuffer(length * bytes), 0, length);
 }
 
+/** The elements of several tensors, one after the other. */
+export function concatenated(name: Datatype, parts: readonly TensorData[]): TensorData {
+  if (datatype(name).View === undefined) return parts.flatMap((part) => part as Buffer[]);
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const data = allocate(name, length) as NumericData;
+  let offset = 0;
+  for (const part of parts) {
+    data.set(part as never, offset);
+    offset += part.length;
+  }
+  return data;
+}
+
 const BY_ONNX = new Map<number, Datatype>(
   Object.entries(DATATYPES).map(([name, row]) => [row.onnx, name as Datatype]),
 );

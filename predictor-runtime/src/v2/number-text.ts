@@ -13,14 +13,25 @@ const power = (exponent: number) => POWERS[exponent] as number;
  */
 export function shortest(float: number): number {
   const size = Math.abs(float);
-  if (!(size >= 1e-5 && size < 1e7)) return shortestByText(float);
+  if (!isPlain(size)) return shortestByText(float);
+  const scale = power(decimalsOf(size));
+  const double = Math.round(size * scale) / scale;
+  return float < 0 ? -double : double;
+}
+
+/** Of a size whose digits can be told by arithmetic that is exact. */
+function isPlain(size: number): boolean {
+  return size >= 1e-5 && size < 1e7;
+}
+
+/** Decimals that tell a float32 of that size from its neighbours; from 6 digits on, as fewer show as zeros at the end. */
+function decimalsOf(size: number): number {
   const whole = wholeDigits(size);
-  for (let digits = 6; digits <= 9; digits++) {
-    const scale = power(digits - whole);
-    const double = Math.round(size * scale) / scale;
-    if (Math.fround(double) === size) return float < 0 ? -double : double;
+  for (let decimals = 6 - whole; decimals < 9 - whole; decimals++) {
+    const scale = power(decimals);
+    if (Math.fround(Math.round(size * scale) / scale) === size) return decimals;
   }
-  return float;
+  return 9 - whole;
 }
 
 /** 9 digits tell every float32 from its neighbours. */
@@ -71,19 +82,11 @@ export function float32sText(data: Float32Array): string | undefined {
 
 function writeFloat(bytes: Buffer, start: number, float: number): number {
   const size = Math.abs(float);
-  if (!(size >= 1e-5 && size < 1e7)) {
-    return start + bytes.write(String(shortest(float)), start, 'latin1');
-  }
-  const whole = wholeDigits(size);
-  for (let digits = 6; digits <= 9; digits++) {
-    const decimals = digits - whole;
-    const scale = power(decimals);
-    const scaled = Math.round(size * scale);
-    if (Math.fround(scaled / scale) !== size) continue;
-    if (float < 0) bytes[start] = MINUS;
-    return writeDecimal(bytes, float < 0 ? start + 1 : start, scaled | 0, decimals);
-  }
-  return start + bytes.write(String(float), start, 'latin1');
+  if (!isPlain(size)) return start + bytes.write(String(shortest(float)), start, 'latin1');
+  const decimals = decimalsOf(size);
+  const scaled = Math.round(size * power(decimals)) | 0;
+  if (float < 0) bytes[start] = MINUS;
+  return writeDecimal(bytes, float < 0 ? start + 1 : start, scaled, decimals);
 }
 
 /** `scaled / 10^decimals`, without zeros at its end; `scaled` has 10 digits at the most. */
