@@ -22,6 +22,16 @@ async function status(url: string, headers: Record<string, string> = {}) {
 }
 
 describe('bearer tokens', () => {
+  it('of a file that holds no keys end the start with the reason', async () => {
+    using folder = new RepositoryFolder({ 'keys.json': '{"key": 1}' });
+    const jwks = `${folder.dir}/keys.json`;
+    const start = withServer({ modelName: 'iris', modelDir: iris, access: { jwks } }, async () => {
+      throw new Error('it started');
+    });
+    const reason = await start.catch((error: Error) => error.message);
+    expect(reason).to.equal(`${jwks} is no JSON Web Key Set: it has no array 'keys'`);
+  });
+
   it('are asked for everywhere but by probes and scrapers', async () => {
     using folder = new RepositoryFolder({ tokens: 'first\nsecond\n' });
     const access = { tokenFile: `${folder.dir}/tokens` };

@@ -105,7 +105,7 @@ function staticTokens(tokens: readonly string[]): Authenticator {
 /** The library is loaded for the first token: most servers never see one. */
 function webTokens(jwks: string, { issuer, audience }: AccessOptions): Authenticator {
   const isRemote = /^https?:/.test(jwks);
-  const local = isRemote ? undefined : (JSON.parse(readFileSync(jwks, 'utf8')) as JSONWebKeySet);
+  const local = isRemote ? undefined : readKeySet(jwks);
   const verifier = once(async () => {
     const { createLocalJWKSet, createRemoteJWKSet, jwtVerify } = await import('jose');
     const keys = local === undefined ? createRemoteJWKSet(new URL(jwks)) : createLocalJWKSet(local);
@@ -122,6 +122,15 @@ function webTokens(jwks: string, { issuer, audience }: AccessOptions): Authentic
       throw unauthenticated(`token is refused: ${(error as Error).message}`);
     }
   };
+}
+
+/** @throws Error when the file cannot be read, or holds something else. */
+function readKeySet(file: string): JSONWebKeySet {
+  const set = JSON.parse(readFileSync(file, 'utf8')) as JSONWebKeySet | null;
+  if (!Array.isArray(set?.keys)) {
+    throw new Error(`${file} is no JSON Web Key Set: it has no array 'keys'`);
+  }
+  return set;
 }
 
 function once<T>(make: () => T): () => T {
