@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { deflate, gunzip, gzip, inflate } from 'node:zlib';
 import { InferenceError, invalid } from '../errors.ts';
+import { countReceived } from './young-collection.ts';
 
 const DECODERS = { gzip: promisify(gunzip), deflate: promisify(inflate) };
 const ENCODERS = { gzip: promisify(gzip), deflate: promisify(deflate) };
@@ -63,6 +64,7 @@ function receive(
     else whole.set(chunk, start);
   });
   req.on('end', () => {
+    countReceived(size);
     resolve(whole ?? (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     whole = undefined;
   });

@@ -40,7 +40,7 @@ function answer(
   const { name, choice } = target;
   const { dataPlane } = options;
   return inference(target, exchange, options, async (body, call) => {
-    const { request, form } = decodePredict(body.toString(), dataPlane.metadata(name, choice));
+    const { request, form } = decodePredict(body, dataPlane.metadata(name, choice));
     const response =
       rows === 'explanations'
         ? await dataPlane.explain(name, choice, request, call)
@@ -66,7 +66,7 @@ function examples(
   const { name, choice } = target;
   const { dataPlane } = options;
   return inference(target, exchange, options, async (body, call) => {
-    const request = decodeExamples(body.toString(), dataPlane.metadata(name, choice));
+    const request = decodeExamples(body, dataPlane.metadata(name, choice));
     const { outputs } = await dataPlane.infer(name, choice, request, call);
     return { status: 200, body: encode(outputs[0] as Tensor) };
   });

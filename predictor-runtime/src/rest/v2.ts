@@ -53,7 +53,7 @@ const infer: Handler = (exchange, options) => {
     const isRaw = length === 0 && exchange.req.headers[JSON_LENGTH] !== undefined;
     const request = isRaw
       ? rawRequest(body, dataPlane.metadata(name, choice))
-      : decodeInferRequest(body.toString('utf8', 0, length), body.subarray(length));
+      : decodeInferRequest(body.subarray(0, length), body.subarray(length));
     const response = await dataPlane.infer(name, choice, request, call);
     return inferReply(encodeInferResponse(response, request));
   });

@@ -10,8 +10,8 @@ import { elementCount, type InferRequest, type ModelMetadata, type Tensor } from
 import { rowInputs, signed } from './predict.ts';
 
 /** @throws InferenceError INVALID_ARGUMENT with the path of the field, or when the model has no scores. */
-export function decodeExamples(text: string, model: ModelMetadata): InferRequest {
-  const { examples, context = {} } = signed(text);
+export function decodeExamples(json: Buffer, model: ModelMetadata): InferRequest {
+  const { examples, context = {} } = signed(json);
   const shared = object(context, 'context');
   const rows = array(examples, 'examples').map((example, i) => ({
     ...shared,

@@ -4,7 +4,8 @@
  */
 import { invalid } from '../errors.ts';
 import { fill, flatten, MAX_DIMENSIONS } from '../v2/elements.ts';
-import { array, base64, elementTexts, object, parse } from '../v2/json.ts';
+import { array, base64, elementTexts, object, parseTensors } from '../v2/json.ts';
+import { NumberArray, type Place } from '../v2/number-arrays.ts';
 import { acceptedInputs } from '../v2/tabular.ts';
 import type {
   InferRequest,
@@ -21,22 +22,20 @@ export interface PredictRequest {
 }
 
 /** @throws InferenceError INVALID_ARGUMENT with the path of the field. */
-export function decodePredict(text: string, model: ModelMetadata): PredictRequest {
-  const body = signed(text);
+export function decodePredict(json: Buffer, model: ModelMetadata): PredictRequest {
+  const body = signed(json);
   if ((body.instances === undefined) === (body.inputs === undefined)) {
     throw invalid("body: expected either 'instances' (rows) or 'inputs' (columns)");
   }
   const form = body.instances === undefined ? 'columns' : 'rows';
   const inputs =
-    form === 'rows'
-      ? rowInputs(array(body.instances, 'instances'), model)
-      : columnInputs(body.inputs, model);
+    form === 'rows' ? rowInputs(body.instances, model) : columnInputs(body.inputs, model);
   return { request: { inputs, outputs: [], binaryOutputs: false }, form };
 }
 
 /** A V1 body, for the only signature that an ONNX model has. */
-export function signed(text: string): Record<string, unknown> {
-  const body = object(parse(text), 'body');
+export function signed(json: Buffer): Record<string, unknown> {
+  const body = object(parseTensors(json, isTensor), 'body');
   const { signature_name: signature = 'serving_default' } = body;
   if (signature !== 'serving_default') {
     throw invalid(`signature_name: '${signature}' is not known, the model has 'serving_default'`);
@@ -44,8 +43,19 @@ export function signed(text: string): Record<string, unknown> {
   return body;
 }
 
+/** The rows, all columns, or one of the columns by name. */
+function isTensor({ opened, keys }: Place): boolean {
+  if (opened === '{') return keys[1] === 'instances' || keys[1] === 'inputs';
+  return opened === '{{' && keys[1] === 'inputs';
+}
+
 /** Each row is an object by input name, or the value itself when the model has one input. */
-export function rowInputs(rows: unknown[], model: ModelMetadata): Tensor[] {
+export function rowInputs(instances: unknown, model: ModelMetadata): Tensor[] {
+  if (instances instanceof NumberArray) {
+    const [only] = single(model.inputs, 'instances');
+    return [tensor(only, instances, 'instances')];
+  }
+  const rows = array(instances, 'instances');
   if (rows.length === 0) throw invalid('instances: expected at least one');
   if (!isNamed(rows[0])) {
     const [only] = single(model.inputs, 'instances');
@@ -75,8 +85,8 @@ function columnInputs(value: unknown, model: ModelMetadata): Tensor[] {
 
 /** An object of names, and not one of bytes: `{"b64": …}` is a value. */
 function isNamed(value: unknown): value is Record<string, unknown> {
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return isObject && !isBytes(value);
+  const isArray = Array.isArray(value) || value instanceof NumberArray;
+  return typeof value === 'object' && value !== null && !isArray && !isBytes(value);
 }
 
 function isBytes(value: unknown): value is { b64: string } {
@@ -105,6 +115,9 @@ function inputNamed(model: ModelMetadata, name: string, path: string): TensorMet
 
 /** The nesting of the value is its shape; the datatype is the model's. */
 function tensor({ name, datatype }: TensorMetadata, value: unknown, path: string): Tensor {
+  if (value instanceof NumberArray) {
+    return { name, datatype, shape: value.shape, data: fill(datatype, value.data, path) };
+  }
   const shape = shapeOf(value, path);
   const flat = shape.length === 0 ? [value] : flatten(value as unknown[], shape, path);
   const values = datatype === 'BYTES' ? flat.map((item, i) => bytes(item, `${path}[${i}]`)) : flat;

@@ -75,9 +75,12 @@ function collect({ value, shape, depth, path, into }: Nesting): void {
 }
 
 /** Stores `values` as elements of `type`. @throws InferenceError INVALID_ARGUMENT naming the first that is none. */
-export function fill(type: Datatype, values: unknown[], path: string): TensorData {
+export function fill(type: Datatype, values: ArrayLike<unknown>, path: string): TensorData {
   const row = datatype(type);
   const data = allocate(type, values.length) as (number | bigint | Buffer)[];
+  if (values instanceof Float64Array && fillNumbers(row.kind, data as number[], values)) {
+    return data as TensorData;
+  }
   if (row.kind === 'float' && fillFloats(data as number[], values)) return data as TensorData;
   const convert = CONVERTERS[row.kind];
   for (let i = 0; i < values.length; i++) {
@@ -90,8 +93,18 @@ export function fill(type: Datatype, values: unknown[], path: string): TensorDat
   return data as TensorData;
 }
 
+/** Numbers into a type that holds them as they are; false when it does not, or one of them does not fit. */
+function fillNumbers(kind: Kind, data: number[], values: Float64Array): boolean {
+  if (kind !== 'float' && kind !== 'int') return false;
+  for (let i = 0; i < values.length; i++) data[i] = values[i] as number;
+  if (kind === 'float') return true;
+  // What is no integer, or out of range, is another number once it is stored.
+  for (let i = 0; i < values.length; i++) if (data[i] !== values[i]) return false;
+  return true;
+}
+
 /** The usual case, where each value is a number; false when one is not. */
-function fillFloats(data: number[], values: readonly unknown[]): boolean {
+function fillFloats(data: number[], values: ArrayLike<unknown>): boolean {
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     if (typeof value !== 'number') return false;

@@ -3,12 +3,21 @@
  * Every fault is an INVALID_ARGUMENT whose message starts with the path of the field.
  */
 import { isUtf8 } from 'node:buffer';
+import { isDeepStrictEqual } from 'node:util';
 import { invalid } from '../errors.ts';
 import { BinaryReader, decodeElements, encodeElements } from './binary.ts';
 import { datatype, type NumericData } from './datatypes.ts';
 import { checkDatatype, decodeShape, fill, flatten, numbers, show } from './elements.ts';
+import { extractNumbers, NumberArray, type Place } from './number-arrays.ts';
 import { float32sText, shortest } from './number-text.ts';
-import type { InferRequest, InferResponse, Parameters, RequestedOutput, Tensor } from './types.ts';
+import {
+  elementCount,
+  type InferRequest,
+  type InferResponse,
+  type Parameters,
+  type RequestedOutput,
+  type Tensor,
+} from './types.ts';
 
 /** Digits that may not survive a trip through a double (2^53 has 16). */
 const LONG_INTEGER = /\d{16}/;
@@ -18,8 +27,8 @@ const LONG_INTEGER = /\d{16}/;
  * tensors; 64-bit integers are exact; BYTES are text, or base64 where `parameters.content_type` says so. Inputs with
  * `binary_data_size` take their bytes from `binary`, in order; all of it must be used.
  */
-export function decodeInferRequest(text: string, binary: Buffer = NO_BYTES): InferRequest {
-  const body = object(parse(text), 'body');
+export function decodeInferRequest(json: string | Buffer, binary: Buffer = NO_BYTES): InferRequest {
+  const body = object(typeof json === 'string' ? parse(json) : parseTensors(json, isData), 'body');
   const reader = new BinaryReader(binary);
   const inputs = array(body.inputs, 'inputs').map((input, i) =>
     decodeTensor(input, `inputs[${i}]`, reader),
@@ -37,6 +46,11 @@ export function decodeInferRequest(text: string, binary: Buffer = NO_BYTES): Inf
 }
 
 const NO_BYTES = Buffer.alloc(0);
+
+/** `data` of an object in `inputs`. */
+function isData({ opened, keys }: Place): boolean {
+  return opened === '{[{' && keys[3] === 'data' && keys[1] === 'inputs';
+}
 
 /** A response's JSON, and the tensors that follow it as bytes. */
 export interface EncodedResponse {
@@ -131,6 +145,26 @@ function parseNumbers(text: string): unknown {
   return LONG_INTEGER.test(text) ? JSON.parse(text, keepLongIntegers) : JSON.parse(text);
 }
 
+/** The same, with a NumberArray where `isTensor` says and the array is of plain numbers. @throws InferenceError INVALID_ARGUMENT. */
+export function parseTensors(bytes: Buffer, isTensor: (place: Place) => boolean): unknown {
+  const extraction = extractNumbers(bytes, isTensor);
+  if (extraction !== undefined) {
+    const { text, arrays } = extraction;
+    try {
+      const place: Reviver = (key, value, context) =>
+        typeof value === 'string'
+          ? (arrays.get(value) ?? value)
+          : keepLongIntegers(key, value, context);
+      return JSON.parse(text, place);
+    } catch {
+      // An error is told about the text as it came.
+    }
+  }
+  return parse(bytes.toString());
+}
+
+type Reviver = (key: string, value: unknown, context?: { source?: string }) => unknown;
+
 /** JSON.parse reviver: an integer beyond 2^53 becomes a bigint made from its source text. */
 function keepLongIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
@@ -154,15 +188,29 @@ function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tenso
   }
   const values = decodeValues(input.data, shape, `${path}.data`);
   const isBase64 = type === 'BYTES' && contentType(parameters, `${path}.parameters`) === 'base64';
-  const elements = isBase64 ? values.map((text, i) => base64(text, `${path}.data[${i}]`)) : values;
+  const elements = isBase64
+    ? Array.from(values, (text, i) => base64(text, `${path}.data[${i}]`))
+    : values;
   return { name, datatype: type, shape, data: fill(type, elements, `${path}.data`) };
 }
 
 /** An empty tensor may have no data, a scalar a value in place of an array. */
-function decodeValues(data: unknown, shape: readonly number[], path: string): unknown[] {
+function decodeValues(data: unknown, shape: readonly number[], path: string): ArrayLike<unknown> {
+  if (data instanceof NumberArray) return flatNumbers(data, shape, path);
   if (data === undefined && shape.includes(0)) return [];
   if (shape.length === 0 && data !== undefined && !Array.isArray(data)) return [data];
   return flatten(array(data, path), shape, path);
+}
+
+/** Flat, or nested as `shape` says. @throws InferenceError INVALID_ARGUMENT. */
+function flatNumbers(
+  array: NumberArray,
+  shape: readonly number[],
+  path: string,
+): ArrayLike<unknown> {
+  const isFlat = array.shape.length === 1 && array.data.length === elementCount(shape);
+  const isNested = array.shape.length > 1 && isDeepStrictEqual(array.shape, shape);
+  return isFlat || isNested ? array.data : flatten(array.toJSON(), shape, path);
 }
 
 /** @throws InferenceError INVALID_ARGUMENT when it is not base64 text. */

@@ -1,6 +1,6 @@
 /**
  * float32 as JSON text: the digits that tell it from its neighbours, and no more. Exact: the text reads back as the same
- * float (test/number-text.test.ts). V8's JSON.parse is faster than anything written here for the way back.
+ * float (test/number-text.test.ts).
  */
 
 /** 10^0 … 10^22, all exact. */
