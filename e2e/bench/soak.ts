@@ -1,6 +1,6 @@
 /**
- * `npm run soak`: full load for an hour, and what became of the server's memory. Three models at once: one inside the
- * server's process, one in a process of its own, and one that is read here.
+ * `npm run soak`: full load for an hour, and what became of the server's memory. Three models at once, one inside the
+ * server's process, one in a process of its own, and one that is read here; small requests, and some of 300 KB.
  */
 
 import { spawn } from 'node:child_process';
@@ -36,6 +36,12 @@ const PICTURE = {
   data: Array.from({ length: 64 }, (_, i) => i / 64),
 };
 
+const GARDEN = {
+  ...FLOWER,
+  shape: [20_000, 4],
+  data: Array.from({ length: 20_000 }, () => FLOWER.data).flat(),
+};
+
 const models = join(ROOT, 'predictor-runtime/test/models');
 const repository = modelFolder({});
 for (const [name, file] of [
@@ -53,6 +59,7 @@ const server = await launch(
 const seconds = Number(flags.minutes) * 60;
 const clients = [
   ['iris', { name: 'X', ...FLOWER }],
+  ['iris', { name: 'X', ...GARDEN }],
   ['digits', { name: 'image', ...PICTURE }],
   ['forest', { name: 'x', ...FLOWER }],
 ].map(([name, input]) => {
