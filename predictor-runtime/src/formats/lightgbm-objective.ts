@@ -1,4 +1,5 @@
 /** LightGBM's objectives at prediction: from a row's raw scores to what `predict` gives (src/objective, ConvertOutput). */
+import { UnsupportedModelError } from './unsupported.ts';
 
 /** In place: the scores of one row. */
 export type LightgbmTransform = (scores: Float64Array) => void;
@@ -53,7 +54,10 @@ export function lightgbmTransform(text: string): LightgbmTransform {
   const make = Object.hasOwn(OBJECTIVES, name) ? OBJECTIVES[name] : undefined;
   if (make === undefined) {
     const known = Object.keys(OBJECTIVES).filter((known) => known !== '');
-    throw new Error(`its objective '${name}' is unknown here (known: ${known.join(' ')})`);
+    throw new UnsupportedModelError(
+      'lightgbm',
+      `its objective '${name}' is unknown here (known: ${known.join(' ')})`,
+    );
   }
   return make(new Map(words.map((word) => word.split(':', 2) as [string, string])));
 }

@@ -2,7 +2,9 @@
  * Python's pickle format, protocols 0 to 5 (Lib/pickletools.py), read without running anything: what the file would call
  * becomes a value that says so. A class or function that is not on the reader's list ends the reading.
  */
+
 import type { PickleStream } from './pickle-stream.ts';
+import { UnsupportedModelError } from './unsupported.ts';
 
 /** `object` is what a reader's `build` makes. */
 export type PickleValue = null | boolean | number | bigint | string | object;
@@ -118,7 +120,8 @@ class Machine {
 
   global(module: string, name: string): void {
     const full = `${module}.${name}`;
-    if (!this.#reader.allows(full)) throw new Error(`it names ${full}, which is not read here`);
+    if (!this.#reader.allows(full))
+      throw new UnsupportedModelError('sklearn', `it names ${full}, which is not read here`);
     this.#stack.push(new PickleGlobal(full));
   }
 

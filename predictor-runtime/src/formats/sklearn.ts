@@ -2,6 +2,7 @@
  * scikit-learn models from joblib or pickle files. Nothing in the file runs: the attributes that fitting left are read,
  * and what scikit-learn would compute from them is computed here, for the classes that a test holds against it.
  */
+
 import { allocate, type Datatype, type NumericData } from '../v2/datatypes.ts';
 import { readJoblib } from './joblib.ts';
 import type { NdArray } from './numpy.ts';
@@ -21,6 +22,7 @@ import { TEXT } from './sklearn/text.ts';
 import { TREES } from './sklearn/trees.ts';
 import type { Table } from './table.ts';
 import type { TabularModel, TabularOutput } from './tabular-model.ts';
+import { UnsupportedModelError } from './unsupported.ts';
 
 /** Class of scikit-learn → its reader. */
 const ESTIMATORS: ReadonlyMap<string, EstimatorReader> = new Map(
@@ -61,7 +63,11 @@ function readEstimator(value: unknown): Estimator {
   if (!(value instanceof PickleObject)) throw new Error(`it holds ${show(value)}, no estimator`);
   const fitted = new Fitted(value);
   const reader = fitted.type.startsWith('sklearn.') ? ESTIMATORS.get(fitted.name) : undefined;
-  if (reader === undefined) throw new Error(`it holds a ${fitted.type}, which is not read here`);
+  if (reader === undefined)
+    throw new UnsupportedModelError(
+      'sklearn',
+      `it holds a ${fitted.type}, which is not evaluated here`,
+    );
   return reader(fitted, readEstimator);
 }
 

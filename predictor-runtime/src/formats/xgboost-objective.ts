@@ -4,6 +4,8 @@
  * (src/common/math.h, src/objective). The C library's logf is off by one unit in the last place now and then, which is not
  * imitated: a model with a log link may begin, and end, that much beside XGBoost.
  */
+import { UnsupportedModelError } from './unsupported.ts';
+
 const { fround } = Math;
 
 export interface XgboostObjective {
@@ -75,7 +77,8 @@ const OBJECTIVES: Readonly<Record<string, XgboostObjective>> = {
 export function xgboostObjective(name: string): XgboostObjective {
   const objective = OBJECTIVES[name];
   if (objective === undefined || !Object.hasOwn(OBJECTIVES, name)) {
-    throw new Error(
+    throw new UnsupportedModelError(
+      'xgboost',
       `its objective '${name}' is unknown here (known: ${Object.keys(OBJECTIVES).join(' ')})`,
     );
   }

@@ -1,6 +1,8 @@
 /** The attributes of a pickled scikit-learn object, with clear errors for what is missing or of another kind. */
+
 import { isNdArray, type NdArray } from '../numpy.ts';
 import { PickleDict, PickleGlobal, PickleObject } from '../pickle.ts';
+import { UnsupportedModelError } from '../unsupported.ts';
 
 export class Fitted {
   /** `sklearn.linear_model._ridge.Ridge` */
@@ -80,7 +82,7 @@ export class Fitted {
 
   /** @throws Error always: the object is read but for this. */
   refuse(what: string): never {
-    throw new Error(`${this.name} with ${what}`);
+    throw new UnsupportedModelError('sklearn', `${this.name} with ${what} is not evaluated here`);
   }
 
   #wrong(name: string, expected: string, value: unknown): never {
