@@ -1,14 +1,21 @@
-/** Models for a test to load in the cluster: good, corrupt and truncated, at http://model-store.default/NAME/model.onnx. */
+/** Models for a test to load in the cluster, at http://model-store.default/NAME/ and any name of a file. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NAMESPACE, ROOT } from './cluster.ts';
 import { apply, get, kubectl } from './kubectl.ts';
 
-const FIXTURES = { good: 'add_two', corrupt: 'bad_corrupt', truncated: 'bad_truncated' };
+export const FIXTURES = {
+  good: 'add_two/model.onnx',
+  corrupt: 'bad_corrupt/model.onnx',
+  truncated: 'bad_truncated/model.onnx',
+  trees: 'xgb_iris_softprob/model.json',
+  leaves: 'lgb_iris_multiclass/model.txt',
+  flowers: 'sklearn_iris_logreg/model.joblib',
+} as const;
 
 /** The path of a fixture's model on this machine. */
 export function modelFile(name: keyof typeof FIXTURES): string {
-  return join(ROOT, 'predictor-runtime/test/models', FIXTURES[name], 'model.onnx');
+  return join(ROOT, 'predictor-runtime/test/models', FIXTURES[name]);
 }
 
 /** An image with Node and a shell that the cluster has. */
