@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { deflateSync } from 'node:zlib';
 import { expect } from 'chai';
-import { Forest, nextUp } from '../src/formats/forest.ts';
+import { Forest } from '../src/formats/forest.ts';
+import { nextUp } from '../src/formats/forest-memory.ts';
 import { formatOf } from '../src/formats/format.ts';
 import { openLightgbm } from '../src/formats/lightgbm.ts';
 import { openSklearn } from '../src/formats/sklearn.ts';
@@ -311,7 +312,7 @@ describe('trees', () => {
       { leaf: i },
     ]);
     const chain = [...nodes.slice(0, 1), ...nodes.slice(1)];
-    const forest = new Forest([[...chain, { leaf: 99 }], [{ leaf: 7 }]], 3);
+    const forest = new Forest(() => [[...chain, { leaf: 99 }], [{ leaf: 7 }]], 3);
     const values = [
       -2,
       -1.5,
@@ -350,7 +351,7 @@ describe('trees', () => {
   it('of very wide rows take a block that fits', () => {
     const features = 300_000;
     const split = { feature: features - 1, threshold: 1, left: 1, right: 2 };
-    const forest = new Forest([[split, { leaf: 0 }, { leaf: 1 }]], features);
+    const forest = new Forest(() => [[split, { leaf: 0 }, { leaf: 1 }]], features);
     const rows = 9;
     const data = new Float64Array(rows * features);
     for (let row = 0; row < rows; row++) data[(row + 1) * features - 1] = row % 3;

@@ -1,13 +1,14 @@
 /** Models of rows and columns as an engine: XGBoost's, LightGBM's and scikit-learn's, read and evaluated here. */
 import { setImmediate as breathe } from 'node:timers/promises';
 import { beside, type Cell, type Table } from '../formats/table.ts';
-import { openTabularFile } from '../formats/tabular-file.ts';
+import { openForThreads } from '../formats/tabular-file.ts';
 import type { TabularModel, TabularOutput, TabularValues } from '../formats/tabular-model.ts';
 import { concatenated } from '../v2/datatypes.ts';
 import { numbers } from '../v2/elements.ts';
 import type { TabularSignature } from '../v2/tabular.ts';
 import type { Tensor, TensorMetadata } from '../v2/types.ts';
 import type { Engine, RunOptions } from './engine.ts';
+import { type Evaluated, TabularThreads } from './tabular-threads.ts';
 
 /** As KServe's servers name it. */
 const DEFAULT_OUTPUT = 'output-0';
@@ -18,6 +19,10 @@ const SLICE_MS = 5;
 const FIRST_SLICE_ROWS = 16;
 /** A run that takes no longer needs no turn of its own. */
 const SHORT_MS = 0.3;
+/** A run that takes longer goes to other threads; sending it there and back takes a tenth. */
+const LONG_MS = 1;
+/** A part of such a run takes no longer, so that a caller who leaves stops it soon. */
+const MAX_PART_MS = 20;
 /** What the clock can tell. */
 const MIN_MS = 1e-3;
 
@@ -27,15 +32,18 @@ export interface TabularOptions {
   readonly parameters: Readonly<Record<string, string>>;
   /** Probabilities instead, where there are any. */
   readonly predictProba: boolean;
+  /** Threads of a run: with several, long ones leave the calling thread. */
+  readonly threads: number;
 }
 
 /** @throws Error when the file cannot be read, or has no output of the name that `parameters` give. */
 export async function openTabularModel(options: TabularOptions): Promise<Engine> {
-  const { path, parameters, predictProba } = options;
-  const model = await openTabularFile(path);
+  const { path, parameters, predictProba, threads } = options;
+  const { model, shared } = await openForThreads(path, threads > 1 ? threads : 0);
   const hasProbabilities = model.outputs.some(({ name }) => name === PROBABILITIES);
   const preferred = predictProba && hasProbabilities ? PROBABILITIES : undefined;
-  return new TabularEngine(model, parameters.output ?? preferred);
+  const others = threads > 1 ? new TabularThreads(shared, threads) : undefined;
+  return new TabularEngine(model, parameters.output ?? preferred, others);
 }
 
 class TabularEngine implements Engine {
@@ -45,10 +53,12 @@ class TabularEngine implements Engine {
   readonly outputs: readonly TensorMetadata[];
   readonly tabular: TabularSignature;
   readonly #outputs: ReadonlyMap<string, TabularOutput>;
+  readonly #threads: TabularThreads | undefined;
   /** What a row took last, in ms. */
   #rowMs = 0;
 
-  constructor(model: TabularModel, wanted: string | undefined) {
+  constructor(model: TabularModel, wanted: string | undefined, threads?: TabularThreads) {
+    this.#threads = threads;
     const { platform, features, columns, textColumns = [], outputs } = model;
     const chosen = outputs.find(({ name }) => name === wanted) ?? outputs[0];
     if (chosen === undefined || (wanted !== undefined && chosen.name !== wanted)) {
@@ -83,7 +93,6 @@ class TabularEngine implements Engine {
     });
   }
 
-  /** Rows in slices, each short, so that a large request holds up nobody. */
   async run(
     inputs: readonly Tensor[],
     names: readonly string[],
@@ -91,6 +100,23 @@ class TabularEngine implements Engine {
   ): Promise<Tensor[]> {
     const table = tableOf(inputs, this.tabular);
     const wanted = names.map((name) => this.#outputs.get(name) as TabularOutput);
+    const isLong = this.#rowMs * table.rows > LONG_MS;
+    const parts =
+      isLong && this.#threads !== undefined && this.#threads.ready > 0
+        ? await this.#runThere(table, wanted, signal)
+        : await this.#runHere(table, wanted, signal);
+    return wanted.map((output, i) => {
+      const own = parts.map((part) => part[i] as TabularValues);
+      return { name: names[i] as string, ...joined(own, table.rows, output) };
+    });
+  }
+
+  /** On this thread, in slices, each short, so that a large request holds up nobody. */
+  async #runHere(
+    table: Table,
+    wanted: readonly TabularOutput[],
+    signal?: AbortSignal,
+  ): Promise<TabularValues[][]> {
     const parts: TabularValues[][] = [];
     let size = FIRST_SLICE_ROWS;
     let start = 0;
@@ -105,20 +131,39 @@ class TabularEngine implements Engine {
       size = Math.max(1, Math.floor(SLICE_MS / this.#rowMs));
       start = end;
     } while (start < table.rows);
-    return wanted.map((output, i) => {
-      const own = parts.map((part) => part[i] as TabularValues);
-      const [first] = own as [TabularValues];
-      const { width } = first;
-      const shape = width === undefined ? [table.rows] : [table.rows, width];
-      const data =
-        own.length === 1
-          ? first.data
-          : concatenated(
-              output.datatype,
-              own.map((part) => part.data),
-            );
-      return { name: names[i] as string, datatype: output.datatype, shape, data };
-    });
+    return parts;
+  }
+
+  /** On other threads: a part for each of them at a time. */
+  async #runThere(
+    table: Table,
+    wanted: readonly TabularOutput[],
+    signal?: AbortSignal,
+  ): Promise<TabularValues[][]> {
+    const threads = this.#threads as TabularThreads;
+    const names = wanted.map(({ name }) => name);
+    const share = Math.ceil(table.rows / threads.ready);
+    const size = Math.max(1, Math.min(share, Math.floor(MAX_PART_MS / this.#rowMs)));
+    const parts: TabularValues[][] = [];
+    for (let start = 0; start < table.rows; ) {
+      signal?.throwIfAborted();
+      const { ready } = threads;
+      if (ready === 0) {
+        const rest = rowsOf(table, start, table.rows);
+        return [...parts, ...(await this.#runHere(rest, wanted, signal))];
+      }
+      const running: Promise<Evaluated>[] = [];
+      for (let i = 0; i < ready && start < table.rows; i++) {
+        const end = Math.min(start + size, table.rows);
+        running.push(threads.run(rowsOf(table, start, end), names));
+        start = end;
+      }
+      for (const { values, ms } of await Promise.all(running)) {
+        parts.push(values);
+        this.#rowMs = Math.max(ms, MIN_MS) / size;
+      }
+    }
+    return parts;
   }
 
   /** Keeps what a row took. */
@@ -130,8 +175,25 @@ class TabularEngine implements Engine {
   }
 
   close(): void {
-    // What JavaScript holds is freed with the last reference.
+    this.#threads?.close();
   }
+}
+
+/** The parts of an output, one after the other. */
+function joined(
+  parts: readonly TabularValues[],
+  rows: number,
+  { datatype }: TabularOutput,
+): Pick<Tensor, 'datatype' | 'shape' | 'data'> {
+  const [first] = parts as [TabularValues];
+  const { width } = first;
+  const shape = width === undefined ? [rows] : [rows, width];
+  const all = () =>
+    concatenated(
+      datatype,
+      parts.map(({ data }) => data),
+    );
+  return { datatype, shape, data: parts.length === 1 ? first.data : all() };
 }
 
 /** One tensor of all columns; where some are text, and have names, one for each. */

@@ -40,8 +40,8 @@ const base = (lane: number) => Local.first + LANES + lane;
 const lanes = (of: (lane: number) => Code) =>
   Array.from({ length: LANES }, (_, lane) => of(lane)).flat();
 
-/** With memory for at least so many bytes, which nodes, rows and leaves share. */
-export function forestKernel(bytes: number): { kernel: ForestKernel; memory: ArrayBuffer } {
+/** In a memory that nodes, rows and leaves share. */
+export function forestKernel(memory: WebAssembly.Memory): ForestKernel {
   cached ??= compile([
     {
       name: 'descend',
@@ -50,8 +50,7 @@ export function forestKernel(bytes: number): { kernel: ForestKernel; memory: Arr
       code: descend(),
     },
   ]);
-  const { exports, memory } = instantiate<ForestKernel>(cached, bytes);
-  return { kernel: exports, memory };
+  return instantiate<ForestKernel>(cached, memory);
 }
 
 let cached: ReturnType<typeof compile> | undefined;

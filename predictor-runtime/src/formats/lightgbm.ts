@@ -1,16 +1,6 @@
 /** LightGBM models, in double precision as LightGBM computes them (include/LightGBM/tree.h, src/boosting/gbdt_prediction.cpp). */
-import {
-  addLeaves,
-  type Block,
-  Forest,
-  type LeafValues,
-  type Matrix,
-  nextUp,
-  Split,
-  type SplitKind,
-  type Tree,
-  type TreeNode,
-} from './forest.ts';
+import { addLeaves, type Block, Forest, type LeafValues, type Matrix } from './forest.ts';
+import { nextUp, Split, type SplitKind, type Tree, type TreeNode } from './forest-memory.ts';
 import {
   type LightgbmFile,
   type LightgbmTree,
@@ -18,6 +8,7 @@ import {
   parseLightgbmFile,
 } from './lightgbm-file.ts';
 import { lightgbmTransform } from './lightgbm-objective.ts';
+import { sharedList } from './shared-weights.ts';
 import { numericOutput, type TabularModel } from './tabular-model.ts';
 
 /** What is no larger counts as zero (kZeroThreshold, a float32 constant). */
@@ -35,15 +26,17 @@ export function openLightgbm(text: string): TabularModel {
   if (groups === 0 || trees.length % groups !== 0) {
     throw new Error(`it has ${trees.length} trees, but grew ${groups} at a time`);
   }
-  const forest = new Forest(trees.map(readTree), features);
-  const values = trees.map(({ leafValue }) => Float64Array.from(leafValue));
+  const forest = new Forest(() => trees.map(readTree), features);
+  const values = sharedList(trees.map(({ leafValue }) => Float64Array.from(leafValue)));
+  const linears = trees.map(({ linear }) => linear);
+  const iterations = trees.length / groups;
   const categorical = categoricalFeatures(file);
 
   function raw(matrix: Matrix): Float64Array {
     const scores = new Float64Array(matrix.rows * groups);
     const ready = { ...matrix, data: prepared(matrix, categorical) };
     forest.descend(ready, (tree, block) => {
-      const { linear } = trees[tree] as LightgbmTree;
+      const linear = linears[tree];
       const added = {
         values: values[tree] as Float64Array,
         size: 1,
@@ -58,7 +51,6 @@ export function openLightgbm(text: string): TabularModel {
 
   function predict(matrix: Matrix): Float64Array {
     const scores = raw(matrix);
-    const iterations = trees.length / groups;
     for (let i = 0; i < scores.length; i += groups) {
       const row = scores.subarray(i, i + groups);
       if (file.averages) for (let k = 0; k < groups; k++) row[k] = (row[k] as number) / iterations;

@@ -1,14 +1,54 @@
 /** From a file to a model of rows and columns, by the reader of its format. */
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { formatOf } from './format.ts';
 import { openLightgbm } from './lightgbm.ts';
+import { readAgain, readFirst, type SharedWeights } from './shared-weights.ts';
 import { openSklearn } from './sklearn.ts';
 import type { TabularModel } from './tabular-model.ts';
 import { openXgboost } from './xgboost.ts';
 
 /** @throws Error with what the file has that is not read here. */
 export async function openTabularFile(path: string): Promise<TabularModel> {
-  const bytes = await readFile(path);
+  return (await openForThreads(path, 1)).model;
+}
+
+/** What a thread needs to evaluate a model that another has opened; it can be sent to it. */
+export interface SharedModel {
+  readonly path: string;
+  /** Of the file that was read: another one may take its place. */
+  readonly version: string;
+  readonly weights: SharedWeights;
+}
+
+/** Opens a model for this thread and `others` more. @throws Error with what the file has that is not read here. */
+export async function openForThreads(
+  path: string,
+  others: number,
+): Promise<{ model: TabularModel; shared: SharedModel }> {
+  const { bytes, version } = await readVersion(path);
+  const { model, weights } = readFirst(others + 1, () => read(path, bytes));
+  return { model, shared: { path, version, weights } };
+}
+
+/** Opens it as one of these others, the `place`-th from 1 on. @throws Error when the file is no longer the same. */
+export async function openShared(shared: SharedModel, place: number): Promise<TabularModel> {
+  const { path, weights } = shared;
+  const { bytes, version } = await readVersion(path);
+  if (version !== shared.version) throw new Error(`${path} has changed since it was loaded`);
+  return readAgain(weights, place, () => read(path, bytes));
+}
+
+async function readVersion(path: string): Promise<{ bytes: Buffer; version: string }> {
+  const file = await open(path);
+  try {
+    const { ino, size, mtimeMs } = await file.stat();
+    return { bytes: await file.readFile(), version: `${ino} ${size} ${mtimeMs}` };
+  } finally {
+    await file.close();
+  }
+}
+
+function read(path: string, bytes: Buffer): TabularModel {
   const format = formatOf(path);
   if (format === 'xgboost') return openXgboost(bytes);
   return format === 'lightgbm' ? openLightgbm(bytes.toString('utf8')) : openSklearn(bytes);

@@ -2,16 +2,9 @@
  * XGBoost models, bit-equal to XGBoost: margins start from the base score and take the trees in order, each addition
  * rounded to single precision (src/predictor/cpu_predictor.cc, src/gbm/gblinear.cc).
  */
-import {
-  addLeaves,
-  Forest,
-  type LeafValues,
-  type Matrix,
-  Split,
-  type SplitKind,
-  type Tree,
-  type TreeNode,
-} from './forest.ts';
+import { addLeaves, Forest, type LeafValues, type Matrix } from './forest.ts';
+import { Split, type SplitKind, type Tree, type TreeNode } from './forest-memory.ts';
+import { sharedList, sharedNumbers } from './shared-weights.ts';
 import { numericOutput, type TabularModel } from './tabular-model.ts';
 import {
   type Numbers,
@@ -98,7 +91,7 @@ function linear(weights: Numbers, { features, groups }: XgboostFile): Booster {
   if (weights.length !== (features + 1) * groups) {
     throw new Error(`it has ${weights.length} weights for ${features} features`);
   }
-  const weight = Float32Array.from(weights as ArrayLike<number>);
+  const weight = sharedNumbers(Float32Array.from(weights as ArrayLike<number>));
   return ({ rows, width, data }, margins) => {
     for (let row = 0; row < rows; row++) {
       for (let group = 0; group < groups; group++) {
@@ -119,8 +112,10 @@ function gbtree(
   { trees, treeInfo, treeWeights }: Trees,
   { features, groups }: XgboostFile,
 ): Booster {
-  const forest = new Forest(trees.map(readTree), features);
-  const values = trees.map((tree, i) => leafValues(tree, Number(treeWeights?.[i] ?? 1)));
+  const forest = new Forest(() => trees.map(readTree), features);
+  const values = sharedList(
+    trees.map((tree, i) => leafValues(tree, Number(treeWeights?.[i] ?? 1))),
+  );
   const sizes = trees.map(leafSize);
   const groupOf = Array.from(treeInfo, Number);
   if (sizes.some((size) => size !== 1 && size !== groups)) {

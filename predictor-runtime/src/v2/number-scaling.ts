@@ -32,7 +32,7 @@ const SCALE_BYTES = 24;
 /** The first that is free after the tables. */
 export const TABLES_END = SCALES_AT + SCALE_BYTES * (MAX_DECIMALS + 1);
 
-export function fillTables(buffer: ArrayBuffer): void {
+export function fillTables(buffer: SharedArrayBuffer): void {
   const powers = new Float64Array(buffer, POWERS_AT);
   for (let decimals = 0; decimals <= MAX_EXACT_DECIMALS; decimals++) {
     powers[decimals] = Number(`1e${decimals}`);

@@ -126,7 +126,7 @@ export interface WasmFunction {
   readonly code: Code;
 }
 
-/** A module of these functions, numbered in order, which work in a memory that is imported as `memory` of `host`. */
+/** A module of these functions, numbered in order, which work in the memory that `instantiate` gives them. */
 export function compile(functions: readonly WasmFunction[]): WebAssembly.Module {
   const types = functions.map(({ parameters, result }) => [
     ...[FUNCTION, ...vector(parameters)],
@@ -138,7 +138,9 @@ export function compile(functions: readonly WasmFunction[]): WebAssembly.Module 
   const bytes = [
     ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
     ...section(Section.type, types),
-    ...section(Section.import, [[...text('host'), ...text('memory'), 0x02, 0x00, 1]]),
+    ...section(Section.import, [
+      [...text('host'), ...text('memory'), 0x02, SHARED, 1, ...unsigned(MAX_PAGES)],
+    ]),
     ...section(
       Section.function,
       functions.map((_, i) => [i]),
@@ -152,17 +154,23 @@ export function compile(functions: readonly WasmFunction[]): WebAssembly.Module 
   return new WebAssembly.Module(Uint8Array.from(bytes));
 }
 
-/** An instance of `module` with memory of at least so many bytes. */
+/** Memory of at least so many bytes, which threads can share. */
+export function sharedMemory(bytes: number): WebAssembly.Memory {
+  const pages = Math.ceil(bytes / PAGE_BYTES);
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+}
+
 export function instantiate<Exports>(
   module: WebAssembly.Module,
-  bytes: number,
-): { exports: Exports; memory: ArrayBuffer } {
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE_BYTES) });
-  const { exports } = new WebAssembly.Instance(module, { host: { memory } });
-  return { exports: exports as Exports, memory: memory.buffer };
+  memory: WebAssembly.Memory,
+): Exports {
+  return new WebAssembly.Instance(module, { host: { memory } }).exports as Exports;
 }
 
 const PAGE_BYTES = 65_536;
+const MAX_PAGES = 65_536;
+/** Limits of a memory that is shared, with a maximum (threads proposal). */
+const SHARED = 0x03;
 const Section = { type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
 
 function section(id: number, items: readonly Code[]): number[] {

@@ -2,6 +2,7 @@
 
 import { isNdArray, type NdArray } from '../numpy.ts';
 import { PickleDict, PickleGlobal, PickleObject } from '../pickle.ts';
+import { sharedNumbers } from '../shared-weights.ts';
 import { UnsupportedModelError } from '../unsupported.ts';
 
 export class Fitted {
@@ -64,7 +65,7 @@ export class Fitted {
     const value = this.get(name);
     if (typeof value === 'number') return Float64Array.of(value);
     const { data } = this.array(name);
-    return data instanceof Float64Array ? data : this.#wrong(name, 'numbers', value);
+    return data instanceof Float64Array ? sharedNumbers(data) : this.#wrong(name, 'numbers', value);
   }
 
   list(name: string): readonly unknown[] {

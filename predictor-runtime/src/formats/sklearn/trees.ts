@@ -1,14 +1,7 @@
 /** Trees, forests and boosted trees (sklearn.tree, sklearn.ensemble). */
-import {
-  addLeaves,
-  Forest,
-  type LeafValues,
-  type Matrix,
-  nextUp,
-  Split,
-  type Tree,
-  type TreeNode,
-} from '../forest.ts';
+import { addLeaves, Forest, type LeafValues, type Matrix } from '../forest.ts';
+import { nextUp, Split, type Tree, type TreeNode } from '../forest-memory.ts';
+import { sharedList } from '../shared-weights.ts';
 import { numbersOf, type Table } from '../table.ts';
 import {
   argmaxRows,
@@ -79,14 +72,12 @@ function adder(
   members: readonly Grown[],
   { features, width, rate = 1 }: { features: number; width: number; rate?: number },
 ): (matrix: Matrix, sums: Float64Array) => void {
-  const forest = new Forest(
-    members.map(({ tree }) => tree),
-    features,
-  );
+  const forest = new Forest(() => members.map(({ tree }) => tree), features);
+  const values = sharedList(members.map((grown) => grown.values.map((value) => rate * value)));
   const added = members.map((grown, tree) => {
     const size = grown.width * grown.outputs;
     const at = size === width ? 0 : tree % width;
-    return { values: grown.values.map((value) => rate * value), size, width, at };
+    return { values: values[tree] as Float64Array, size, width, at };
   });
   return (matrix, sums) => {
     forest.descend(matrix, (tree, block) => addLeaves(sums, block, added[tree] as LeafValues));
