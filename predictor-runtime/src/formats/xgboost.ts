@@ -63,12 +63,15 @@ export function openXgboost(bytes: Buffer): TabularModel {
   };
 }
 
-function startMargins({ baseScore, groups }: XgboostFile, objective: XgboostObjective): number[] {
+/** gblinear starts every output from the first one's score (XGBoost 3.x, src/gbm/gblinear.cc). */
+function startMargins(file: XgboostFile, objective: XgboostObjective): number[] {
+  const { baseScore, groups, booster } = file;
   if (baseScore.length !== 1 && baseScore.length !== groups) {
     throw new Error(`its base_score has ${baseScore.length} values for ${groups} outputs`);
   }
   const starts = baseScore.map(objective.toMargin);
-  return starts.length === groups ? starts : new Array(groups).fill(starts[0]);
+  const isShared = starts.length !== groups || booster.name === 'gblinear';
+  return isShared ? new Array(groups).fill(starts[0]) : starts;
 }
 
 function rounded(data: Float64Array): Float64Array {

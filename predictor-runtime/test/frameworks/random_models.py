@@ -109,7 +109,7 @@ def xgboost_models():
         if objective.startswith("multi"):
             params["num_class"] = int(classes)
         if objective == "reg:quantileerror":
-            params["quantile_alpha"] = 0.3
+            params["quantile_alpha"] = [0.1, 0.5, 0.9] if r.rand() < 0.5 else 0.3
         if booster == "dart":
             params.update(rate_drop=0.4, normalize_type=str(r.choice(["tree", "forest"])), one_drop=1)
         if booster == "gbtree":
