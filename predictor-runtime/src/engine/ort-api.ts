@@ -7,7 +7,7 @@ import { arch, platform } from 'node:os';
 import { dirname, join } from 'node:path';
 // Before the library: see there.
 import './telemetry.ts';
-import koffi from 'koffi';
+import { koffi } from '../foreign-functions.ts';
 
 /** A native address; 0n is NULL. */
 export type Pointer = bigint;
@@ -107,14 +107,6 @@ export class OrtError extends Error {
     this.name = 'OrtError';
   }
 }
-
-// Kernels and the parser need a real stack; koffi's own are 128 KiB.
-koffi.config({
-  sync_stack_size: 8 << 20,
-  async_stack_size: 8 << 20,
-  // Those of calls beyond these are mapped and unmapped for each.
-  resident_async_pools: 16,
-});
 
 // koffi closes a library whose handle is collected.
 const library = koffi.load(libraryPath());

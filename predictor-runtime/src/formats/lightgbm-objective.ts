@@ -1,4 +1,5 @@
 /** LightGBM's objectives at prediction: from a row's raw scores to what `predict` gives (src/objective, ConvertOutput). */
+import { exp, log1p } from './libm.ts';
 import { UnsupportedModelError } from './unsupported.ts';
 
 /** In place: the scores of one row. */
@@ -8,13 +9,13 @@ const keep = () => undefined;
 const each = (of: (score: number) => number) => (scores: Float64Array) => {
   for (let i = 0; i < scores.length; i++) scores[i] = of(scores[i] as number);
 };
-const sigmoid = (steepness: number) => each((score) => 1 / (1 + Math.exp(-steepness * score)));
+const sigmoid = (steepness: number) => each((score) => 1 / (1 + exp(-steepness * score)));
 
 function softmax(scores: Float64Array): void {
   const max = scores.reduce((most, score) => Math.max(most, score), Number.NEGATIVE_INFINITY);
   let sum = 0;
   for (let i = 0; i < scores.length; i++) {
-    scores[i] = Math.exp((scores[i] as number) - max);
+    scores[i] = exp((scores[i] as number) - max);
     sum += scores[i] as number;
   }
   for (let i = 0; i < scores.length; i++) scores[i] = (scores[i] as number) / sum;
@@ -33,14 +34,14 @@ const OBJECTIVES: Readonly<Record<string, (parameters: Parameters) => LightgbmTr
   mape: regression,
   fair: regression,
   huber: regression,
-  poisson: () => each(Math.exp),
-  gamma: () => each(Math.exp),
-  tweedie: () => each(Math.exp),
+  poisson: () => each(exp),
+  gamma: () => each(exp),
+  tweedie: () => each(exp),
   binary: (parameters) => sigmoid(steepness(parameters)),
   multiclass: () => softmax,
   multiclassova: (parameters) => sigmoid(steepness(parameters)),
   cross_entropy: () => sigmoid(1),
-  cross_entropy_lambda: () => each((score) => Math.log1p(Math.exp(score))),
+  cross_entropy_lambda: () => each((score) => log1p(exp(score))),
   lambdarank: () => keep,
   rank_xendcg: () => keep,
   /** Of a function of the caller's: LightGBM itself gives the raw scores. */

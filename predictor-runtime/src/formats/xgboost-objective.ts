@@ -1,9 +1,9 @@
 /**
  * XGBoost's objectives at prediction: from `base_score` to the margin that a row begins with, and from a row's margins to
  * what `predict` gives. All in single precision, step by step as XGBoost does it
- * (src/common/math.h, src/objective). The C library's logf is off by one unit in the last place now and then, which is not
- * imitated: a model with a log link may begin, and end, that much beside XGBoost.
+ * (src/common/math.h, src/objective).
  */
+import { expf, logf } from './libm.ts';
 import { UnsupportedModelError } from './unsupported.ts';
 
 const { fround } = Math;
@@ -23,15 +23,12 @@ const each = (of: (margin: number) => number) => (margins: Float32Array) => {
   for (let i = 0; i < margins.length; i++) margins[i] = of(margins[i] as number);
 };
 
-const exp = (value: number) => fround(Math.exp(value));
-const log = (value: number) => fround(Math.log(value));
-
 function logit(probability: number): number {
-  return -log(fround(fround(1 / probability) - 1));
+  return -logf(fround(fround(1 / probability) - 1));
 }
 
 function sigmoid(margin: number): number {
-  const power = exp(Math.min(-margin, fround(88.7)));
+  const power = expf(Math.min(-margin, fround(88.7)));
   return fround(1 / fround(fround(power + 1) + fround(1e-16)));
 }
 
@@ -39,7 +36,7 @@ function softmax(margins: Float32Array): void {
   const max = margins.reduce((most, margin) => Math.max(most, margin), Number.NEGATIVE_INFINITY);
   let sum = 0;
   for (let i = 0; i < margins.length; i++) {
-    margins[i] = exp(fround((margins[i] as number) - max));
+    margins[i] = expf(fround((margins[i] as number) - max));
     sum += margins[i] as number;
   }
   const total = fround(sum);
@@ -48,7 +45,7 @@ function softmax(margins: Float32Array): void {
 
 const plain: XgboostObjective = { toMargin: identity, transform: keep };
 const logistic: XgboostObjective = { toMargin: logit, transform: each(sigmoid) };
-const logLink: XgboostObjective = { toMargin: log, transform: each(exp) };
+const logLink: XgboostObjective = { toMargin: logf, transform: each(expf) };
 
 const OBJECTIVES: Readonly<Record<string, XgboostObjective>> = {
   'reg:squarederror': plain,
