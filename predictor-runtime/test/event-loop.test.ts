@@ -1,6 +1,6 @@
 /**
  * The loop that answers health, metrics and other models: what the server's process itself says of its delays while a large
- * model is loaded and run. On its own it stays below 20 ms; a machine that tests run on gets five times as much.
+ * model is loaded and run. What else a machine does can only make them longer: the shortest of several attempts tells.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { call, withPredictor } from './server.ts';
 
-const MOST_MS = 100;
+const MOST_MS = 20;
+const ATTEMPTS = 10;
+/** Node measures from one timer to the next, this time included (perf_hooks, monitorEventLoopDelay; prom-client's default). */
+const TIMER_MS = 10;
 /** Read in the loop, the model below would hold it up for half a second. */
 const COPIES = 400;
 const ROWS = 2000;
@@ -30,7 +33,7 @@ function largeModel(): string {
 /** The longest delay since the last time it was asked for. */
 async function longestDelayMs(url: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(text)?.[1]) * 1000;
+  return Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(text)?.[1]) * 1000 - TIMER_MS;
 }
 
 describe('the event loop', () => {
@@ -42,16 +45,21 @@ describe('the event loop', () => {
       const model = `${at}/v2/repository/models/large`;
       mkdirSync(join(dir, 'large'));
       writeFileSync(join(dir, 'large/model.json'), largeModel());
-      await longestDelayMs(at);
-      expect((await call(`${model}/load`, {})).status).to.equal(200);
       const features = Array.from({ length: ROWS * 30 }, (_, i) => i % 40);
       const x = { name: 'x', datatype: 'FP32', shape: [ROWS, 30], data: features };
-      const answers = await Promise.all(
-        Array.from({ length: 4 }, () => call(`${at}/v2/models/large/infer`, { inputs: [x] })),
-      );
-      expect(answers.map(({ status }) => status)).to.deep.equal([200, 200, 200, 200]);
-      expect(await longestDelayMs(at)).to.be.below(MOST_MS);
+      const delays: number[] = [];
+      while (delays.length < ATTEMPTS && !delays.some((delay) => delay < MOST_MS)) {
+        await longestDelayMs(at);
+        expect((await call(`${model}/load`, {})).status).to.equal(200);
+        const answers = await Promise.all(
+          Array.from({ length: 4 }, () => call(`${at}/v2/models/large/infer`, { inputs: [x] })),
+        );
+        expect(answers.map(({ status }) => status)).to.deep.equal([200, 200, 200, 200]);
+        delays.push(await longestDelayMs(at));
+        expect((await call(`${model}/unload`, {})).status).to.equal(200);
+      }
+      expect(Math.min(...delays), `delays: ${delays}`).to.be.below(MOST_MS);
     });
     rmSync(dir, { recursive: true });
-  });
+  }).timeout(60_000);
 });
