@@ -103,7 +103,14 @@ async function measureScenario(scenario: Scenario): Promise<Result> {
   );
   for (let round = 1; round <= rounds; round++) {
     for (const [name, { server, contender }] of servers) {
-      const one = await measure(server, contender, scenario.connections);
+      // A peer that dies is told of, and the others are measured.
+      const one = await measure(server, contender, scenario.connections).catch((error: Error) => {
+        failed.push(`${name}: ${error.message.split('\n').at(-1)}`);
+        servers.delete(name);
+        measurements.delete(name);
+        return server.stop();
+      });
+      if (!one) continue;
       measurements.get(name)?.push(one);
       const shown = `${one.requestsPerSecond.toFixed(0)}/s, ${one.cpuUs.toFixed(0)} us CPU`;
       process.stderr.write(`${scenario.key}, round ${round} of ${rounds}: ${name} ${shown}\n`);
