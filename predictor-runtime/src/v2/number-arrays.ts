@@ -73,13 +73,13 @@ export function extractNumbers(
       if (bytes[afterSpace(bytes, end)] === COLON) keys[opened.length] = keyOf(bytes, at, end);
       at = end;
     } else if (byte === OPEN_ARRAY && isTensor({ opened, keys })) {
-      const array = readArray(bytes, at);
-      if (array === undefined) return undefined;
+      const read = readArray(bytes, at);
+      if (read === undefined) return undefined;
       const mark = `${MARK}${arrays.size}`;
-      arrays.set(mark, new NumberArray(array.shape, array.data));
+      arrays.set(mark, read.array);
       text += `${bytes.toString('utf8', from, at)}"${mark}"`;
-      from = array.end;
-      at = array.end;
+      from = read.end;
+      at = read.end;
     } else {
       if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
         opened += String.fromCharCode(byte);
@@ -117,8 +117,7 @@ function isSpace(byte: number): boolean {
 }
 
 interface ReadArray {
-  readonly shape: readonly number[];
-  readonly data: Float64Array;
+  readonly array: NumberArray;
   /** After the closing bracket. */
   readonly end: number;
 }
@@ -150,7 +149,9 @@ function readArray(bytes: Buffer, start: number): ReadArray | undefined {
     for (at = afterSpace(bytes, at); bytes[at] === CLOSE_ARRAY; at = afterSpace(bytes, at)) {
       at++;
       if (!nesting.close()) return undefined;
-      if (nesting.isClosed) return { shape: nesting.lengths, data: numbers.take(), end: at };
+      if (nesting.isClosed) {
+        return { array: new NumberArray(nesting.lengths, numbers.take()), end: at };
+      }
     }
     if (bytes[at] !== COMMA) return undefined;
     at++;

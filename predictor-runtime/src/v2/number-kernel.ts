@@ -14,7 +14,9 @@ const TEXT_AT = TABLES_END;
 const NUMBERS_AT = TEXT_AT + CHUNK_BYTES + 8;
 
 export interface Rows {
+  /** Numbers that each row has; 0 where it is one, of any length. */
   readonly width: number;
+  /** Of these, the ones that the row at hand still lacks. */
   readonly left: number;
 }
 
