@@ -35,6 +35,9 @@ const FILES: Record<string, Buffer> = {
   'big/model.bin': BIG,
 };
 
+/** How long a program may take to start: from a cold disk, on a busy machine. */
+const START_MS = 50_000;
+
 type Env = Record<string, string>;
 
 interface StoreUnderTest {
@@ -49,18 +52,6 @@ interface StoreUnderTest {
 
 const sha = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
-async function untilAnswers(url: string): Promise<void> {
-  for (let i = 0; i < 200; i++) {
-    const answered = await fetch(url).then(
-      () => true,
-      () => false,
-    );
-    if (answered) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`${url} does not answer`);
-}
-
 function writeFiles(root: string): void {
   for (const [path, content] of Object.entries(FILES)) {
     mkdirSync(join(root, path, '..'), { recursive: true });
@@ -72,11 +63,31 @@ let child: ChildProcess | undefined;
 const stop = () => {
   child?.kill('SIGKILL');
 };
-function run(variable: string, args: string[], env: Env = {}): void {
-  child = spawn(process.env[variable] as string, args, {
-    stdio: 'ignore',
-    env: { ...process.env, ...env },
+
+/** Starts the program that `variable` names, and waits until `url` answers; throws what it said if it ends before. */
+async function startProgram(variable: string, args: string[], url: string): Promise<void> {
+  const program = spawn(process.env[variable] as string, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  child = program;
+  let said = '';
+  for (const stream of [program.stdout, program.stderr]) {
+    stream.on('data', (text) => {
+      said = `${said}${text}`.slice(-2000);
+    });
+  }
+  const answers = () =>
+    fetch(url).then(
+      () => true,
+      () => false,
+    );
+  const until = Date.now() + START_MS;
+  while (!(await answers())) {
+    const ended = program.exitCode ?? program.signalCode;
+    if (ended !== null) throw new Error(`${variable} ended with ${ended}: ${said}`);
+    if (Date.now() > until) throw new Error(`${url} does not answer; ${variable} said: ${said}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 const S3_PORT = 17070;
@@ -100,17 +111,11 @@ const STORES: Record<string, StoreUnderTest> = {
     nothing: /no object has this key or prefix/,
     async start(root) {
       writeFiles(join(root, 'models'));
-      run('WHERRY_VERSITYGW', [
-        '--port',
-        `127.0.0.1:${S3_PORT}`,
-        '--access',
-        'key',
-        '--secret',
-        'secret',
-        'posix',
-        root,
-      ]);
-      await untilAnswers(`http://127.0.0.1:${S3_PORT}`);
+      await startProgram(
+        'WHERRY_VERSITYGW',
+        ['--port', `127.0.0.1:${S3_PORT}`, '--access', 'key', '--secret', 'secret', 'posix', root],
+        `http://127.0.0.1:${S3_PORT}`,
+      );
     },
     stop,
   },
@@ -120,19 +125,22 @@ const STORES: Record<string, StoreUnderTest> = {
     nothing: /no object has this key or prefix/,
     async start(root) {
       writeFiles(join(root, 'models'));
-      run('WHERRY_FAKE_GCS', [
-        '-scheme',
-        'http',
-        '-host',
-        '127.0.0.1',
-        '-port',
-        String(GCS_PORT),
-        '-backend',
-        'memory',
-        '-data',
-        root,
-      ]);
-      await untilAnswers(`http://127.0.0.1:${GCS_PORT}/storage/v1/b`);
+      await startProgram(
+        'WHERRY_FAKE_GCS',
+        [
+          '-scheme',
+          'http',
+          '-host',
+          '127.0.0.1',
+          '-port',
+          String(GCS_PORT),
+          '-backend',
+          'memory',
+          '-data',
+          root,
+        ],
+        `http://127.0.0.1:${GCS_PORT}/storage/v1/b`,
+      );
     },
     stop,
   },
@@ -141,17 +149,20 @@ const STORES: Record<string, StoreUnderTest> = {
     env: { AZURE_STORAGE_CONNECTION_STRING: AZURE_CONNECTION },
     nothing: /no object has this key or prefix/,
     async start(root) {
-      run('WHERRY_AZURITE', [
-        '--silent',
-        '--skipApiVersionCheck',
-        '--location',
-        root,
-        '--blobHost',
-        '127.0.0.1',
-        '--blobPort',
-        String(AZURE_PORT),
-      ]);
-      await untilAnswers(`http://127.0.0.1:${AZURE_PORT}`);
+      await startProgram(
+        'WHERRY_AZURITE',
+        [
+          '--silent',
+          '--skipApiVersionCheck',
+          '--location',
+          root,
+          '--blobHost',
+          '127.0.0.1',
+          '--blobPort',
+          String(AZURE_PORT),
+        ],
+        `http://127.0.0.1:${AZURE_PORT}`,
+      );
       const { BlobServiceClient } = await import('@azure/storage-blob');
       const container =
         BlobServiceClient.fromConnectionString(AZURE_CONNECTION).getContainerClient('models');
@@ -299,10 +310,14 @@ for (const [variable, store] of Object.entries(STORES)) {
       cwd: root,
     }).toString();
 
-  before(async () => {
+  before(async function () {
+    this.timeout(60_000);
     root = mkdtempSync(join(tmpdir(), 'wherry-test-'));
-    run('WHERRY_CRANE', ['registry', 'serve', '--address', registry]);
-    await untilAnswers(`http://${registry}/v2/`);
+    await startProgram(
+      'WHERRY_CRANE',
+      ['registry', 'serve', '--address', registry],
+      `http://${registry}/v2/`,
+    );
     mkdirSync(join(root, 'image/models/1'), { recursive: true });
     mkdirSync(join(root, 'image/etc'));
     writeFileSync(join(root, 'image/etc/passwd'), 'not the model');
