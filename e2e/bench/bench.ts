@@ -21,7 +21,7 @@ import {
   scenarios,
   xgboostModel,
 } from './scenarios.ts';
-import { type BenchServer, echo, launch } from './servers.ts';
+import { type BenchServer, bundleWherry, echo, launch } from './servers.ts';
 
 const HELP = `npm run bench -- [--seconds N] [--rounds N] [--only KEY] [--write]
 
@@ -160,7 +160,7 @@ async function measureBare() {
   return Object.fromEntries(Object.entries(calls).map(([name, values]) => [name, median(values)]));
 }
 
-await run('npx', ['tsc', '-b', 'predictor-runtime'], { cwd: ROOT });
+bundleWherry();
 const results: Result[] = [];
 for (const scenario of await scenarios()) {
   if (scenario.key.startsWith(flags.only)) results.push(await measureScenario(scenario));

@@ -1,5 +1,5 @@
 /** Servers of the bench: each a process of its own, on a port of its own, ready when it answers. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -65,13 +65,27 @@ export async function launch({ command, args, env, cwd, ready }: Launch): Promis
   };
 }
 
-/** Our own server, from the compiled program, as in its image. */
+const PROGRAM = join(ROOT, 'predictor-runtime/dist/main.js');
+/** As the Dockerfile sets it. */
+const ENVIRONMENT = {
+  NODE_ENV: 'production',
+  NODE_COMPILE_CACHE: join(ROOT, 'predictor-runtime/dist/compile-cache'),
+  UV_THREADPOOL_SIZE: '16',
+};
+
+/** Bundles our own server, and has Node keep its code as it was compiled, as the Dockerfile does. */
+export function bundleWherry(): void {
+  const env = { ...process.env, ...ENVIRONMENT };
+  execFileSync(process.execPath, [join(ROOT, 'predictor-runtime/scripts/bundle.ts')]);
+  execFileSync(process.execPath, [PROGRAM, '--help'], { env });
+}
+
+/** Our own server, from its bundle. */
 export function wherry(...flags: readonly string[]): Launch {
-  const program = join(ROOT, 'predictor-runtime/dist/main.js');
   return {
     command: process.execPath,
-    args: (port) => [program, `--http_port=${port}`, '--host=127.0.0.1', ...flags],
-    env: { NODE_ENV: 'production', UV_THREADPOOL_SIZE: '16' },
+    args: (port) => [PROGRAM, `--http_port=${port}`, '--host=127.0.0.1', ...flags],
+    env: ENVIRONMENT,
     ready: '/v2/health/ready',
   };
 }

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../harness/cluster.ts';
 import { median } from './report.ts';
-import { launch, modelFolder, wherry } from './servers.ts';
+import { bundleWherry, launch, modelFolder, wherry } from './servers.ts';
 
 const HELP = `npm run soak -- [--minutes N]
 
@@ -52,6 +52,7 @@ for (const [name, file] of [
   mkdirSync(join(repository, name));
   cpSync(file, join(repository, name, file.slice(file.lastIndexOf('/') + 1)));
 }
+bundleWherry();
 const server = await launch(
   wherry(`--model_repository=${repository}`, '--executor=auto', '--threads=1'),
 );

@@ -24,17 +24,19 @@ function fail(message: string, error: unknown): never {
   process.exit(1);
 }
 
-const server = await startServer({ config, env: process.env, log }).catch((error) =>
-  fail('server did not start', error),
-);
-
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, async () => {
-    log.info('draining', { signal });
-    await server.drain();
-    log.info('drained');
-    process.exit(0);
-  });
+async function main(): Promise<void> {
+  const server = await startServer({ config, env: process.env, log }).catch((error) =>
+    fail('server did not start', error),
+  );
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, async () => {
+      log.info('draining', { signal });
+      await server.drain();
+      log.info('drained');
+      process.exit(0);
+    });
+  }
+  await server.loaded.catch((error) => fail('model did not load', error));
 }
 
-await server.loaded.catch((error) => fail('model did not load', error));
+void main();

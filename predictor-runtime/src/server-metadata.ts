@@ -1,9 +1,10 @@
 /** What the server says of itself, over every transport. */
 import { readFileSync } from 'node:fs';
+import { packageFile } from './package-files.ts';
 
-const { version } = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-) as { version: string };
+const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as {
+  version: string;
+};
 
 /** V2 "Server Metadata"; the names of the extensions are Triton's. */
 export const SERVER_METADATA = {

@@ -17,6 +17,7 @@ import type { FrontOptions } from './front.ts';
 import type { GrpcServer } from './grpc/server.ts';
 import type { Logger } from './log.ts';
 import { Metrics } from './metrics.ts';
+import type { RestOptions } from './rest/reply.ts';
 import { restServer } from './rest/server.ts';
 import { EnsembleLoader } from './serving/ensemble.ts';
 import { ModelManager } from './serving/manager.ts';
@@ -51,7 +52,7 @@ export interface ServerOptions {
 /** Of the memory that the container may have, what the runs of one executor may take. */
 const ARENA_SHARE = 0.75;
 
-/** Listens first, so that probes and callers see `loading`, then loads. @throws Error when it cannot listen. */
+/** Listens while it loads, so that probes and callers see `loading`. @throws Error when it cannot listen. */
 export async function startServer({ config, env, log }: ServerOptions): Promise<PredictorServer> {
   const manager = new ModelManager({
     transition: config.transitionPolicy,
@@ -66,16 +67,67 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
     log,
     list: modelList(config, modelFolder({ config, env, log })),
   });
+  const parts = { config, manager, repository, log };
   const cache = new ResponseCache(config.responseCacheBytes);
   const tracer = await createTracer(env);
   const dataPlane = new DataPlane({ manager, repository, cache, tracer });
-  const metrics = new Metrics(manager);
   if (config.modelName !== undefined) manager.expect(config.modelName);
+  const front = await frontOf(dataPlane, parts);
+  let listeners: Listeners | undefined;
+  const tellHealth = () =>
+    listeners?.grpc?.server.setServing(dataPlane.notReadyReason() === undefined);
+  manager.onSettled = tellHealth;
+  // ONNX Runtime makes its environment in another thread meanwhile.
+  const loaded = load();
+  // Whom its failure concerns is up to the caller.
+  const settled = loaded.catch(() => undefined);
+  listeners = await listen(front, parts).catch((error) => {
+    void settled.then(close);
+    throw error;
+  });
+  tellHealth();
+  const { rest, grpc, management } = listeners;
+  const ports = {
+    httpPort: portOf(rest),
+    grpcPort: grpc?.port,
+    managementPort: management && portOf(management),
+  };
+  const { httpPort: port, grpcPort, managementPort } = ports;
+  log.info('listening', { host: config.host, port, grpcPort, managementPort });
+
+  async function load(): Promise<void> {
+    await repository.start();
+    if (config.modelName !== undefined) mustServe(config.modelName, { manager, repository });
+    tellHealth();
+  }
+
+  async function close(): Promise<void> {
+    await repository.close();
+    await manager.close();
+    await tracer?.close();
+  }
+
+  return {
+    ...ports,
+    loaded,
+    async drain() {
+      dataPlane.drain();
+      await Promise.all([closed(rest), grpc?.server.drain(), management && closed(management)]);
+      await close();
+    },
+  };
+}
+
+/** What REST and gRPC share. @throws Error for tokens, keys and plugins that cannot be read. */
+async function frontOf(
+  dataPlane: DataPlane,
+  { config, manager, repository, log }: ServerParts,
+): Promise<RestOptions> {
   const plugins = await loadServerPlugins(config.pluginsDir);
-  const front = {
+  return {
     dataPlane,
     repository,
-    metrics,
+    metrics: new Metrics(manager),
     log,
     maxBodyBytes: config.maxBodyBytes,
     logRequests: config.logRequests,
@@ -85,36 +137,38 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
     corsOrigins: config.corsAllowOrigin,
     tls: config.tls && readTls(config.tls),
   };
-  const server = restServer(front);
-  server.listen(config.httpPort, config.host);
-  await once(server, 'listening');
-  const port = portOf(server);
-  const grpc = await startGrpc(front, config);
-  const tellHealth = () => grpc?.server.setServing(dataPlane.notReadyReason() === undefined);
-  manager.onSettled = tellHealth;
-  const management = await startManagement({ config, manager, repository, log });
-  const managementPort = management && portOf(management);
-  log.info('listening', { host: config.host, port, grpcPort: grpc?.port, managementPort });
+}
 
-  async function load(): Promise<void> {
-    await repository.start();
-    if (config.modelName !== undefined) mustServe(config.modelName, { manager, repository });
-    tellHealth();
+/** What takes requests. */
+interface Listeners {
+  readonly rest: Server;
+  readonly grpc: { readonly server: GrpcServer; readonly port: number } | undefined;
+  readonly management: Server | undefined;
+}
+
+interface ServerParts {
+  readonly config: Config;
+  readonly manager: ModelManager;
+  readonly repository: ModelRepository;
+  readonly log: Logger;
+}
+
+/** @throws Error when a port cannot be listened on. */
+async function listen(front: RestOptions, parts: ServerParts): Promise<Listeners> {
+  const { config } = parts;
+  const rest = restServer(front);
+  rest.listen(config.httpPort, config.host);
+  await once(rest, 'listening');
+  try {
+    return {
+      rest,
+      grpc: await startGrpc(front, config),
+      management: await startManagement(parts),
+    };
+  } catch (error) {
+    rest.close();
+    throw error;
   }
-
-  return {
-    httpPort: port,
-    grpcPort: grpc?.port,
-    managementPort,
-    loaded: load(),
-    async drain() {
-      dataPlane.drain();
-      await Promise.all([closed(server), grpc?.server.drain(), management && closed(management)]);
-      await repository.close();
-      await manager.close();
-      await tracer?.close();
-    },
-  };
 }
 
 function portOf(server: Server): number {
@@ -237,7 +291,7 @@ function modelRepository({ config, env, manager, log, list }: RepositoryParts): 
 async function startGrpc(
   options: FrontOptions,
   { grpcPort, host }: Config,
-): Promise<{ server: GrpcServer; port: number } | undefined> {
+): Promise<Listeners['grpc']> {
   if (grpcPort === undefined) return undefined;
   const { GrpcServer } = await import('./grpc/server.ts');
   const server = new GrpcServer(options);
@@ -245,12 +299,7 @@ async function startGrpc(
 }
 
 /** The management API, when it is asked for; so it is with its module. */
-async function startManagement(parts: {
-  config: Config;
-  manager: ModelManager;
-  repository: ModelRepository;
-  log: Logger;
-}): Promise<Server | undefined> {
+async function startManagement(parts: ServerParts): Promise<Server | undefined> {
   const { managementPort: port, managementHost: host, managementTokenFile: file } = parts.config;
   if (port === undefined || file === undefined) return undefined;
   const { listenForManagement } = await import('./management/server.ts');

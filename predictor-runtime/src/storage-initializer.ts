@@ -7,8 +7,9 @@ import { createLogger } from './log.ts';
 import { fetchModel, StorageError } from './storage/storage.ts';
 
 const log = createLogger('info');
-const args = process.argv.slice(2);
-try {
+
+/** @throws StorageError for a source that cannot be fetched, and for arguments that are no pairs. */
+async function fetchAll(args: readonly string[]): Promise<void> {
   if (args.length === 0 || args.length % 2 === 1) {
     throw new StorageError(
       'usage: storage-initializer SOURCE_URI TARGET_DIR [SOURCE_URI TARGET_DIR …]',
@@ -20,9 +21,11 @@ try {
     const fetched = await fetchModel(uri, { dir, env: process.env, log });
     if (fetched !== dir) await cp(fetched, dir, { recursive: true, dereference: true });
   }
-} catch (error) {
-  const reason = (error as Error).message;
+}
+
+fetchAll(process.argv.slice(2)).catch(async (error: Error) => {
+  const reason = error.message;
   log.error('model not fetched', { reason });
   await writeFile('/dev/termination-log', reason, { flag: 'r+' }).catch(() => undefined);
   process.exitCode = 1;
-}
+});

@@ -69,15 +69,19 @@ export interface RunningPredictor {
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
-/** Starts `predictor` with these arguments on a free port, and kills it afterwards if need be. */
+/**
+ * Starts `predictor` with these arguments on a free port, and kills it afterwards if need be.
+ * @param program its sources' or its bundle's
+ */
 export async function withPredictor(
   args: readonly string[],
   run: (predictor: RunningPredictor) => Promise<void>,
+  program = MAIN,
 ): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'wherry-test-'));
   const message = join(dir, 'termination-log');
   writeFileSync(message, '');
-  const child = spawn(process.execPath, [MAIN, '--http_port=0', '--host=127.0.0.1', ...args], {
+  const child = spawn(process.execPath, [program, '--http_port=0', '--host=127.0.0.1', ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, TERMINATION_MESSAGE_PATH: message },
   });

@@ -1,17 +1,13 @@
 /** A model in a process of its own: whatever it does there, this process lives. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { programBeside } from '../package-files.ts';
 import type { Tensor } from '../v2/types.ts';
 import type { RunOptions, Signature } from './engine.ts';
 import { type Executor, ExecutorError, type ExecutorOptions, ModelLoadError } from './executor.ts';
 import { type FromExecutor, fromClone, type ToExecutor } from './executor-messages.ts';
 
-/** Beside this file, compiled or not. */
-const PROGRAM = fileURLToPath(import.meta.url).replace(
-  /process-executor(\.[jt]s)$/,
-  'executor-process$1',
-);
+const PROGRAM = programBeside(import.meta.url, 'executor-process');
 const PAGE_BYTES = 4096;
 const MEMORY_CHECK_MS = 250;
 /** ONNX Runtime stops between two nodes; a loop in JavaScript, and a kernel that hangs, never do. */

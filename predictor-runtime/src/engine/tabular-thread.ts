@@ -4,10 +4,19 @@ import { openShared } from '../formats/tabular-file.ts';
 import type { TabularOutput } from '../formats/tabular-model.ts';
 import type { ThreadReply, ThreadRequest } from './tabular-threads.ts';
 
-const { outputs } = await openShared(workerData.model, workerData.place);
-const byName = new Map(outputs.map((output) => [output.name, output]));
+async function main(): Promise<void> {
+  const { outputs } = await openShared(workerData.model, workerData.place);
+  const byName = new Map(outputs.map((output) => [output.name, output]));
+  parentPort?.on('message', (request: ThreadRequest) =>
+    parentPort?.postMessage(evaluate(request, byName)),
+  );
+  parentPort?.postMessage({ kind: 'ready' } satisfies ThreadReply);
+}
 
-function evaluate({ id, table, outputs: names }: ThreadRequest): ThreadReply {
+function evaluate(
+  { id, table, outputs: names }: ThreadRequest,
+  byName: ReadonlyMap<string, TabularOutput>,
+): ThreadReply {
   const started = performance.now();
   try {
     const values = names.map((name) => (byName.get(name) as TabularOutput).compute(table));
@@ -17,5 +26,5 @@ function evaluate({ id, table, outputs: names }: ThreadRequest): ThreadReply {
   }
 }
 
-parentPort?.on('message', (request: ThreadRequest) => parentPort?.postMessage(evaluate(request)));
-parentPort?.postMessage({ kind: 'ready' } satisfies ThreadReply);
+// What fails is thrown out of the thread: its owner hears of it.
+void main();

@@ -2,17 +2,14 @@
  * Worker threads that evaluate a model of rows and columns beside the thread that opened it, on the same weights in memory.
  * They are started by the first run that is worth it; until they are there, and when they cannot be, it is up to the caller.
  */
-import { fileURLToPath } from 'node:url';
+
 import { Worker } from 'node:worker_threads';
 import type { Table } from '../formats/table.ts';
 import type { SharedModel } from '../formats/tabular-file.ts';
 import type { TabularValues } from '../formats/tabular-model.ts';
+import { programBeside } from '../package-files.ts';
 
-/** Beside this file, compiled or not. */
-const PROGRAM = fileURLToPath(import.meta.url).replace(
-  /tabular-threads(\.[jt]s)$/,
-  'tabular-thread$1',
-);
+const PROGRAM = programBeside(import.meta.url, 'tabular-thread');
 
 export interface ThreadRequest {
   readonly id: number;

@@ -1,5 +1,5 @@
 /** The V2 protocol over gRPC, with health and reflection: convert, delegate, convert. */
-import { fileURLToPath } from 'node:url';
+
 import {
   type handleUnaryCall,
   type Metadata,
@@ -18,6 +18,7 @@ import { parseVersionChoice } from '../dataplane.ts';
 import { ERROR_TABLE, InferenceError } from '../errors.ts';
 import type { FrontOptions } from '../front.ts';
 import { logSettings, setLogSettings } from '../log.ts';
+import { packageFile } from '../package-files.ts';
 import { SERVER_METADATA } from '../server-metadata.ts';
 import { statisticsOf } from '../serving/statistics.ts';
 import {
@@ -30,8 +31,7 @@ import {
 } from './messages.ts';
 
 const SERVICE = 'inference.GRPCInferenceService';
-/** Beside the compiled file too: the build copies nothing, so both point at the source. */
-const PROTOS = fileURLToPath(new URL('../../src/grpc/', import.meta.url));
+const PROTOS = packageFile('src/grpc/');
 
 interface Named {
   readonly name: string;

@@ -1,12 +1,6 @@
 /** HTTP/1.1 on bare node:http: route, delegate, and write the answer or the error. */
-import {
-  createServer,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
+import { createServer, https } from '../node-http.ts';
 import type { Caller } from '../serving/scheduler.ts';
 import { answerEncoding, compress } from './body.ts';
 import { allowOrigin } from './cors.ts';
@@ -40,7 +34,7 @@ export function restServer(options: RestOptions): Server {
   const server =
     tls === undefined
       ? createServer(listener)
-      : createSecureServer({ ...tls, requestCert: tls.ca !== undefined }, listener);
+      : https().createServer({ ...tls, requestCert: tls.ca !== undefined }, listener);
   // Above Envoy's idle timeout of an upstream connection, so that the router closes first.
   server.keepAliveTimeout = 65 * 60 * 1000;
   server.requestTimeout = 0;

@@ -3,9 +3,9 @@
  * credentials of machines, is not followed unless STORAGE_ALLOW_LINK_LOCAL=1.
  */
 import { lookup as resolve } from 'node:dns';
-import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { https, request } from '../node-http.ts';
 import type { Env } from './storage.ts';
 import { type Range, StoreError } from './store.ts';
 
@@ -64,7 +64,7 @@ function once(url: URL, options: HttpOptions, redirected: boolean): Promise<Inco
     throw new StoreError(`redirect to ${url.protocol} is not followed`);
   }
   if (guarded && isLinkLocal(url.hostname)) throw refusedRedirect(url);
-  const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  const send = url.protocol === 'https:' ? https().request : request;
   return new Promise((fulfil, reject) => {
     const req = send(
       url,

@@ -2,10 +2,12 @@
  * Model storage: a URI → a local folder with the model's files. One table of schemes; the local ones are already on
  * this machine, the others are stores that are downloaded from.
  */
+
 import { readdir, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join, matchesGlob } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from '../log.ts';
+import { packageFile } from '../package-files.ts';
 import { AZURE_HOST, openAzure } from './azure-store.ts';
 import { download } from './download.ts';
 import { openGcs } from './gcs-store.ts';
@@ -34,7 +36,7 @@ export interface FetchOptions {
 }
 
 /** Folder of the models that ship with the runtime. */
-const BUILTIN_MODELS = fileURLToPath(new URL('../../models/', import.meta.url));
+const BUILTIN_MODELS = packageFile('models/');
 
 const LOCAL: Record<string, (uri: URL) => string> = {
   builtin: (uri) => join(BUILTIN_MODELS, uri.host + uri.pathname),
