@@ -8,7 +8,7 @@ import { numbers } from '../v2/elements.ts';
 import type { TabularSignature } from '../v2/tabular.ts';
 import type { Tensor, TensorMetadata } from '../v2/types.ts';
 import type { Engine, RunOptions } from './engine.ts';
-import { type Evaluated, TabularThreads } from './tabular-threads.ts';
+import { TabularThreads } from './tabular-threads.ts';
 
 /** As KServe's servers name it. */
 const DEFAULT_OUTPUT = 'output-0';
@@ -152,25 +152,28 @@ class TabularEngine implements Engine {
         const rest = rowsOf(table, start, table.rows);
         return [...parts, ...(await this.#runHere(rest, wanted, signal))];
       }
-      const running: Promise<Evaluated>[] = [];
+      const running: Promise<TabularValues[]>[] = [];
       for (let i = 0; i < ready && start < table.rows; i++) {
-        const end = Math.min(start + size, table.rows);
-        running.push(threads.run(rowsOf(table, start, end), names));
-        start = end;
+        const part = rowsOf(table, start, Math.min(start + size, table.rows));
+        running.push(
+          threads.run(part, names).then(({ values, ms }) => this.#keep(part, ms, values)),
+        );
+        start += part.rows;
       }
-      for (const { values, ms } of await Promise.all(running)) {
-        parts.push(values);
-        this.#rowMs = Math.max(ms, MIN_MS) / size;
-      }
+      parts.push(...(await Promise.all(running)));
     }
     return parts;
   }
 
-  /** Keeps what a row took. */
-  #timed<T>({ rows }: Table, compute: () => T): T {
+  #timed<T>(table: Table, compute: () => T): T {
     const started = performance.now();
     const result = compute();
-    this.#rowMs = Math.max(performance.now() - started, MIN_MS) / Math.max(rows, 1);
+    return this.#keep(table, performance.now() - started, result);
+  }
+
+  /** Keeps what a row took. */
+  #keep<T>({ rows }: Table, ms: number, result: T): T {
+    this.#rowMs = Math.max(ms, MIN_MS) / Math.max(rows, 1);
     return result;
   }
 

@@ -28,7 +28,7 @@ export type ThreadReply =
       readonly ms: number;
     };
 
-export type Evaluated = Pick<Extract<ThreadReply, { kind: 'done' }>, 'values' | 'ms'>;
+type Evaluated = Pick<Extract<ThreadReply, { kind: 'done' }>, 'values' | 'ms'>;
 
 interface Task {
   readonly resolve: (evaluated: Evaluated) => void;

@@ -8,7 +8,7 @@ import {
   NODE_BYTES,
 } from './forest-kernel.ts';
 import { type Planted, plant, Split, type Tree } from './forest-memory.ts';
-import { place, shared, threadCount } from './shared-weights.ts';
+import { sharedPart, threadCount, threadPlace } from './shared-weights.ts';
 
 /** Row-major: `data[row * width + column]`; a missing value is NaN. */
 export interface Matrix {
@@ -66,13 +66,13 @@ export class Forest {
 
   /** @param grow reads the trees, unless another thread has @throws Error of `grow`, or when a tree is none. */
   constructor(grow: () => readonly Tree[], features: number) {
-    const planted = shared(() => plant(grow(), { features, threads: threadCount() }));
+    const planted = sharedPart(() => plant(grow(), { features, threads: threadCount() }));
     const { memory, blockRows, placesAt, placeBytes, rowBytes } = planted;
     this.#planted = planted;
     this.#kernel = forestKernel(memory);
     this.#words = new Int32Array(memory.buffer);
     this.#doubles = new Float64Array(memory.buffer);
-    this.#blockAt = placesAt + place() * placeBytes;
+    this.#blockAt = placesAt + threadPlace() * placeBytes;
     const rooms = blockRows + LANES;
     this.#leaves = new Int32Array(memory.buffer, this.#blockAt + rooms * rowBytes, rooms);
     this.#isPlain = planted.kinds.every((kind) => kind <= Split.NanRight);

@@ -43,7 +43,7 @@ function during<T>(now: Reading, read: () => T): T {
 }
 
 /** For readers: what `make` makes, or what it made for the first thread. @throws Error of `make`. */
-export function shared<T>(make: () => T): T {
+export function sharedPart<T>(make: () => T): T {
   if (reading === undefined) return make();
   if (!reading.isFirst) return reading.parts[reading.next++] as T;
   const part = make();
@@ -54,7 +54,7 @@ export function shared<T>(make: () => T): T {
 /** For readers: these numbers, or the same of the first thread. */
 export function sharedNumbers<T extends Float32Array | Float64Array>(numbers: T): T {
   if (reading === undefined || numbers.byteLength < MIN_BYTES) return numbers;
-  return shared(() => {
+  return sharedPart(() => {
     const Type = numbers.constructor as new (memory: SharedArrayBuffer) => T;
     const copy = new Type(new SharedArrayBuffer(numbers.byteLength));
     copy.set(numbers);
@@ -87,6 +87,6 @@ export function threadCount(): number {
 }
 
 /** Of the thread that reads, from 0 on. */
-export function place(): number {
+export function threadPlace(): number {
   return reading?.place ?? 0;
 }

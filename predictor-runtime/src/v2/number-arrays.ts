@@ -128,6 +128,12 @@ let kernel: NumberKernel | undefined;
 function readArray(bytes: Buffer, start: number): ReadArray | undefined {
   kernel ??= new NumberKernel();
   kernel.open(bytes.subarray(start));
+  const read = readWith(kernel, bytes, start);
+  kernel.close();
+  return read;
+}
+
+function readWith(kernel: NumberKernel, bytes: Buffer, start: number): ReadArray | undefined {
   const numbers = new Numbers();
   const nesting = new Nesting();
   let at = start;

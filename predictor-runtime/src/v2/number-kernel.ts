@@ -22,6 +22,7 @@ export interface Rows {
 
 /** Of any length. */
 const ONE_ROW: Rows = { width: 0, left: 0 };
+const NOTHING = new Uint8Array(0);
 
 /** Numbers in a text, one run after the other. */
 export class NumberKernel {
@@ -31,7 +32,7 @@ export class NumberKernel {
   readonly #words: Int32Array;
   readonly #chunk: Uint8Array;
   readonly #numbers: Float64Array;
-  #text: Uint8Array = new Uint8Array(0);
+  #text: Uint8Array = NOTHING;
   /** Where in the text the chunk begins. */
   #base = 0;
 
@@ -50,6 +51,11 @@ export class NumberKernel {
   open(text: Uint8Array): void {
     this.#text = text;
     this.#load(0);
+  }
+
+  /** Lets go of the text. */
+  close(): void {
+    this.#text = NOTHING;
   }
 
   /**
