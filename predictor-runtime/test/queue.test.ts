@@ -33,6 +33,30 @@ async function pending(url: string, model: string): Promise<number> {
 describe('what goes into a batch', () => {
   const policy = { maxRows: 8, preferredRows: [], maxDelayMs: 10 };
   for (const [title, state, more, decision] of [
+    [
+      'a run that can have company leaves half of the rows to it',
+      { rows: [1, 1, 1, 1, 1], waitedMs: 0, idle: true, parallelRuns: 2 },
+      {},
+      { send: 3 },
+    ],
+    [
+      'what runs already counts',
+      { rows: [1, 1, 1, 1, 1], waitedMs: 10, idle: false, parallelRuns: 2, runningRows: 3 },
+      {},
+      { send: 4 },
+    ],
+    [
+      'with enough rows for all, a run is full',
+      { rows: Array(20).fill(1), waitedMs: 0, idle: false, parallelRuns: 2, runningRows: 8 },
+      {},
+      { send: 8 },
+    ],
+    [
+      'a preferred size is no share',
+      { rows: [1, 1, 1, 1], waitedMs: 0, idle: true, parallelRuns: 2 },
+      { preferredRows: [4] },
+      { send: 4 },
+    ],
     ['an idle executor never waits', { rows: [1], waitedMs: 0, idle: true }, {}, { send: 1 }],
     ['a busy one waits for company', { rows: [1], waitedMs: 4, idle: false }, {}, { waitMs: 6 }],
     [
@@ -80,7 +104,8 @@ describe('what goes into a batch', () => {
     ],
   ] as const) {
     it(title, () => {
-      expect(decide(state, { ...policy, ...more })).to.deep.equal(decision);
+      const alone = { parallelRuns: 1, runningRows: 0 };
+      expect(decide({ ...alone, ...state }, { ...policy, ...more })).to.deep.equal(decision);
     });
   }
 

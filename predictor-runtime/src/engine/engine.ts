@@ -15,6 +15,8 @@ export interface RunOptions {
 export interface Engine extends Signature {
   /** True when it answers `explain`. */
   readonly explains: boolean;
+  /** Runs that can go on at once, each with processors of its own. */
+  readonly parallelRuns: number;
   /** The wanted outputs; one that has no value is left out. @throws Error. */
   run(
     inputs: readonly Tensor[],

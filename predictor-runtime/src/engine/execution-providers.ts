@@ -51,10 +51,11 @@ const SHORT_NAMES: Readonly<Partial<Record<Provider, string>>> = {
   xnnpack: 'XNNPACK',
 };
 
-/** Gives the session what was chosen. @throws OrtError that says what the library has instead. */
-export function appendProviders(settings: Pointer, wanted: readonly Provider[]): void {
+/** Gives the session what was chosen, and returns it. @throws OrtError that says what the library has instead. */
+export function appendProviders(settings: Pointer, wanted: readonly Provider[]): Provider[] {
   const available = availableProviders();
-  for (const provider of chooseProviders(wanted, surroundings())) {
+  const chosen = chooseProviders(wanted, surroundings());
+  for (const provider of chosen) {
     if (!available.includes(ORT_NAMES[provider])) {
       throw new OrtError(
         `execution provider '${provider}' is not in this build of ONNX Runtime, which has ${available.join(', ')}`,
@@ -62,6 +63,7 @@ export function appendProviders(settings: Pointer, wanted: readonly Provider[]):
     }
     append(settings, provider);
   }
+  return chosen;
 }
 
 function append(settings: Pointer, provider: Exclude<Provider, 'auto' | 'cpu'>): void {

@@ -15,7 +15,12 @@ export type ToExecutor =
   | { readonly kind: 'cancel'; readonly id: number };
 
 export type FromExecutor =
-  | { readonly kind: 'loaded'; readonly signature: Signature; readonly explains: boolean }
+  | {
+      readonly kind: 'loaded';
+      readonly signature: Signature;
+      readonly explains: boolean;
+      readonly parallelRuns: number;
+    }
   | { readonly kind: 'not loaded'; readonly message: string }
   | { readonly kind: 'done'; readonly id: number; readonly outputs: readonly Tensor[] }
   | {

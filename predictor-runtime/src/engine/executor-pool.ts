@@ -45,6 +45,8 @@ export class ExecutorPool {
   readonly signature: Signature;
   /** True when the model answers `explain`. */
   readonly explains: boolean;
+  /** Runs that can go on at once, each with processors of its own. */
+  readonly parallelRuns: number;
   /** Called when an executor joins. */
   onJoin: () => void = () => undefined;
   readonly #options: PoolOptions;
@@ -62,6 +64,7 @@ export class ExecutorPool {
     this.#placement = options.placement;
     this.signature = first.signature;
     this.explains = first.explains;
+    this.parallelRuns = first.parallelRuns;
     this.#adopt(this.#newWorker(), first);
   }
 

@@ -17,7 +17,8 @@ async function load(options: Parameters<typeof InlineExecutor.start>[0]): Promis
     executor = await InlineExecutor.start(options, false);
     const { platform, inputs, outputs, tabular } = executor.signature;
     const signature = { platform, inputs, outputs, tabular };
-    send({ kind: 'loaded', signature, explains: executor.explains });
+    const { explains, parallelRuns } = executor;
+    send({ kind: 'loaded', signature, explains, parallelRuns });
   } catch (error) {
     send({ kind: 'not loaded', message: (error as Error).message });
   }

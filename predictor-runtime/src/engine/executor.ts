@@ -30,6 +30,8 @@ export interface Executor {
   readonly signature: Signature;
   /** True when it answers `explain`. */
   readonly explains: boolean;
+  /** As the engine says; other executors take the same processors. */
+  readonly parallelRuns: number;
   /** Runs under way. */
   readonly inFlight: number;
   /** Memory that is the executor's own, in bytes; 0 when it shares this process's. */

@@ -27,6 +27,10 @@ export class InlineExecutor implements Executor {
     return this.#engine.explains;
   }
 
+  get parallelRuns(): number {
+    return this.#engine.parallelRuns;
+  }
+
   get inFlight(): number {
     return this.#inFlight;
   }

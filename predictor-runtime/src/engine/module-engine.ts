@@ -33,6 +33,7 @@ export async function openModelModule(options: ModuleOptions): Promise<Engine> {
     inputs,
     outputs,
     explains: explain !== undefined,
+    parallelRuns: 1,
     async run(tensors, names, { signal, method = 'infer' }) {
       const run = method === 'explain' && explain !== undefined ? explain : infer;
       const results = await run(toModule(tensors), contextOf(signal));
@@ -88,6 +89,7 @@ export async function openPlugin(engine: Engine, options: ModuleOptions): Promis
     outputs,
     tabular: module.inputs === undefined ? engine.tabular : undefined,
     explains: explain !== undefined,
+    parallelRuns: engine.parallelRuns,
     async run(tensors, names, call) {
       const given = toModule(tensors);
       if (call.method !== 'explain' || explain === undefined) {

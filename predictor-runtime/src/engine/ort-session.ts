@@ -1,4 +1,5 @@
 /** A loaded ONNX model in this process: its signature, and runs that can be stopped. */
+import { containerCpus } from '../container.ts';
 import { datatypeOfOnnx } from '../v2/datatypes.ts';
 import type { Tensor, TensorMetadata } from '../v2/types.ts';
 import { BoundRun } from './bound-run.ts';
@@ -91,6 +92,7 @@ function sizeOf(tensors: readonly Tensor[]): number {
 
 export class OrtSession implements Engine {
   readonly explains = false;
+  readonly parallelRuns: number;
   readonly platform = 'onnxruntime_onnx';
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
@@ -105,9 +107,13 @@ export class OrtSession implements Engine {
   #boundLeft = MAX_BOUND_RUNS;
   readonly #pace = new Pace();
 
-  private constructor(session: Pointer, mayBlock: boolean) {
+  private constructor(
+    session: Pointer,
+    { mayBlock, parallelRuns }: Pick<OrtSession, 'parallelRuns'> & { mayBlock: boolean },
+  ) {
     this.#session = session;
     this.#mayBlock = mayBlock;
+    this.parallelRuns = parallelRuns;
     this.inputs = [
       ...values(session, 'Input'),
       ...values(session, 'OverridableInitializer').map((input) => ({ ...input, optional: true })),
@@ -141,6 +147,7 @@ export class OrtSession implements Engine {
     const env = await environmentOf(options);
     const settings = ortOut('CreateSessionOptions');
     const out = new BigUint64Array(1);
+    let devices: Provider[];
     try {
       ort('SetIntraOpNumThreads', settings, options.threads);
       // Spinning threads take the time of the other models and of this process's own loop.
@@ -152,14 +159,18 @@ export class OrtSession implements Engine {
       }
       if (options.isOptimized) ort('SetSessionGraphOptimizationLevel', settings, NO_OPTIMIZATION);
       if (options.draft !== undefined) ort('SetOptimizedModelFilePath', settings, options.draft);
-      appendProviders(settings, options.executionProviders ?? []);
+      devices = appendProviders(settings, options.executionProviders ?? []);
       await ortAsync('CreateSession', env, path, settings, out);
     } finally {
       release('ReleaseSessionOptions', settings);
     }
     const session = out[0] as Pointer;
     try {
-      return new OrtSession(session, options.mayBlock ?? false);
+      return new OrtSession(session, {
+        mayBlock: options.mayBlock ?? false,
+        // One run at a time has all of a device.
+        parallelRuns: devices.length > 0 ? 1 : Math.floor(containerCpus() / options.threads) || 1,
+      });
     } catch (error) {
       release('ReleaseSession', session);
       throw error;

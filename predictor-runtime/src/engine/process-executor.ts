@@ -23,6 +23,7 @@ interface Run {
 export class ProcessExecutor implements Executor {
   readonly signature: Signature;
   readonly explains: boolean;
+  readonly parallelRuns: number;
   /** Resolves with the reason when the process ends, asked to or not. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
@@ -36,6 +37,7 @@ export class ProcessExecutor implements Executor {
     this.#child = child;
     this.signature = loaded.signature;
     this.explains = loaded.explains;
+    this.parallelRuns = loaded.parallelRuns;
     child.on('message', (message: FromExecutor) => this.#receive(message));
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {

@@ -48,6 +48,8 @@ export async function openTabularModel(options: TabularOptions): Promise<Engine>
 
 class TabularEngine implements Engine {
   readonly explains = false;
+  /** A long run takes all threads, a short one the loop's. */
+  readonly parallelRuns = 1;
   readonly platform: string;
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];

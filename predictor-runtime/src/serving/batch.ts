@@ -72,6 +72,10 @@ export interface BatchState {
   readonly waitedMs: number;
   /** An executor has nothing to do. */
   readonly idle: boolean;
+  /** Rows of the runs under way. */
+  readonly runningRows: number;
+  /** Runs that can go on at once, each with processors of its own. */
+  readonly parallelRuns: number;
 }
 
 /** How many of the waiting requests to send now (0: none), or how long to wait for more, in ms. */
@@ -79,18 +83,28 @@ export type BatchDecision = { readonly send: number } | { readonly waitMs: numbe
 
 /**
  * Sends as soon as the largest wanted size is reached, at once when an executor is idle, and at the latest when the
- * oldest has waited `maxDelayMs`; meanwhile it waits for company.
+ * oldest has waited `maxDelayMs`; meanwhile it waits for company. Where no size is preferred, none takes more than its
+ * share of all rows that are there.
  */
-export function decide({ rows, waitedMs, idle }: BatchState, policy: BatchPolicy): BatchDecision {
+export function decide(state: BatchState, policy: BatchPolicy): BatchDecision {
+  const { rows, waitedMs, idle } = state;
   const sizes = policy.preferredRows.filter((size) => size <= policy.maxRows);
   const goal = sizes.length > 0 ? Math.max(...sizes) : policy.maxRows;
   const full = fitting(rows, goal);
-  if (full.rows === goal || full.count < rows.length) return { send: full.count };
+  const isFull = full.rows === goal || full.count < rows.length;
   const overdue = waitedMs >= policy.maxDelayMs;
-  if (!idle && !overdue) return { waitMs: policy.maxDelayMs - waitedMs };
+  if (!isFull && !idle && !overdue) return { waitMs: policy.maxDelayMs - waitedMs };
+  if (sizes.length === 0) return { send: fitting(rows, Math.min(goal, fairShare(state))).count };
   const reached = sizes.filter((size) => fitting(rows, size).rows === size);
-  const best = reached.length > 0 && !overdue ? fitting(rows, Math.max(...reached)) : full;
+  const best =
+    !isFull && reached.length > 0 && !overdue ? fitting(rows, Math.max(...reached)) : full;
   return { send: best.count };
+}
+
+/** Rows for each of the parallel runs: one that took more would leave processors idle until its callers come back. */
+function fairShare({ rows, runningRows, parallelRuns }: BatchState): number {
+  const waiting = rows.reduce((sum, count) => sum + count, 0);
+  return Math.ceil((waiting + runningRows) / parallelRuns);
 }
 
 /** The first requests whose rows do not exceed `limit`; the first of all always goes. */

@@ -63,6 +63,7 @@ export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #queue: RequestQueue<Entry>;
   #running = 0;
+  #runningRows = 0;
   #wakeUp: NodeJS.Timeout | undefined;
   #isDispatching = false;
 
@@ -233,6 +234,8 @@ export class Scheduler {
           rows: group.map(({ rows }) => rows as number),
           waitedMs: performance.now() - oldest,
           idle: this.#running < pool.live,
+          runningRows: this.#runningRows,
+          parallelRuns: Math.min(pool.parallelRuns, pool.capacity),
         },
         batch,
       );
@@ -248,11 +251,14 @@ export class Scheduler {
       this.#options.statistics.add('queue', started - enqueuedAt);
       trace?.stage('queue', enqueuedAt, started);
     }
+    const rows = entries.reduce((sum, entry) => sum + (entry.rows ?? 1), 0);
     this.#running++;
+    this.#runningRows += rows;
     try {
       await this.#run(entries);
     } finally {
       this.#running--;
+      this.#runningRows -= rows;
       this.#dispatch();
     }
   }
