@@ -21,7 +21,7 @@ import {
   scenarios,
   xgboostModel,
 } from './scenarios.ts';
-import { type BenchServer, bundleWherry, echo, launch } from './servers.ts';
+import { type BenchServer, bundleWherry, echo, launch, wherry } from './servers.ts';
 
 const HELP = `npm run bench -- [--seconds N] [--rounds N] [--only KEY] [--write]
 
@@ -156,6 +156,9 @@ async function measureBare() {
     const start = performance.now();
     await run(process.execPath, ['-e', '0']);
     keep('node', performance.now() - start);
+    const server = await launch(wherry('--model_name=iris', '--storage_uri=builtin://iris'));
+    keep('ready', server.readyMs);
+    await server.stop();
   }
   return Object.fromEntries(Object.entries(calls).map(([name, values]) => [name, median(values)]));
 }
