@@ -2,7 +2,6 @@
  * Model storage: a URI → a local folder with the model's files. One table of schemes; the local ones are already on
  * this machine, the others are stores that are downloaded from.
  */
-
 import { readdir, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join, matchesGlob } from 'node:path';
 import { fileURLToPath } from 'node:url';
