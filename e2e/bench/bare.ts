@@ -3,9 +3,9 @@
  * usage: bare run MODEL INPUT DATATYPE SHAPE SECONDS | bare predict FILE ROWS WIDTH SECONDS | bare batch MODEL INPUT
  *        DATATYPE ROW_SHAPE THREADS SECONDS
  */
-import { OrtSession } from '../../predictor-runtime/src/engine/ort-session.ts';
+import { OrtSession } from '../../predictor-runtime/src/engine/onnx/ort-session.ts';
 import { openTabularFile } from '../../predictor-runtime/src/formats/tabular-file.ts';
-import { allocate, type Datatype } from '../../predictor-runtime/src/v2/datatypes.ts';
+import { allocate, type Datatype } from '../../predictor-runtime/src/protocol/v2/datatypes.ts';
 
 const [what, file = '', ...rest] = process.argv.slice(2);
 const BATCHES = [1, 2, 4, 8, 16, 32];

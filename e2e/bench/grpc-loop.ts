@@ -10,10 +10,10 @@ import { LoopRecord } from './loop-result.ts';
 const [address = '', connections = '8', seconds = '5', model, input, datatype, shape = ''] =
   process.argv.slice(2);
 const service = loadSync(
-  new URL('../../predictor-runtime/src/grpc/inference.proto', import.meta.url).pathname,
+  new URL('../../predictor-runtime/src/transport/grpc/inference.proto', import.meta.url).pathname,
   {
     keepCase: true,
-    includeDirs: [new URL('../../predictor-runtime/src/grpc/', import.meta.url).pathname],
+    includeDirs: [new URL('../../predictor-runtime/src/transport/grpc/', import.meta.url).pathname],
   },
 )['inference.GRPCInferenceService'] as ServiceDefinition;
 const method = service.ModelInfer as ServiceDefinition[string];

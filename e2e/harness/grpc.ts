@@ -15,7 +15,7 @@ export async function inferOverGrpc(
   authority: string,
   model: string,
 ): Promise<{ reply: GrpcReply; metadata: Metadata }> {
-  const proto = join(ROOT, 'predictor-runtime/src/grpc/inference.proto');
+  const proto = join(ROOT, 'predictor-runtime/src/transport/grpc/inference.proto');
   const service = loadSync(proto, { keepCase: true, longs: String, defaults: true })[
     'inference.GRPCInferenceService'
   ] as ServiceDefinition;

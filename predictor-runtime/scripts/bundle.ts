@@ -17,7 +17,7 @@ const PROGRAMS = {
   main: 'src/main.ts',
   'storage-initializer': 'src/storage-initializer.ts',
   'executor-process': 'src/engine/executor-process.ts',
-  'tabular-thread': 'src/engine/tabular-thread.ts',
+  'tabular-thread': 'src/engine/tabular/tabular-thread.ts',
 };
 
 /** prom-client's client of a push gateway is never used here, and loads TLS, which takes a tenth of a start. */

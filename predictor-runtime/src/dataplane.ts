@@ -1,17 +1,24 @@
 /** Live, ready, metadata, infer: the server's behaviour with no transport in it. */
-import { InferenceError, invalid } from './errors.ts';
+
+import type { RequestTrace, Tracer } from './platform/tracing.ts';
+import { InferenceError, invalid } from './protocol/errors.ts';
+import { checkRequest } from './protocol/v2/check.ts';
+import { classify } from './protocol/v2/classification.ts';
+import type {
+  InferRequest,
+  InferResponse,
+  ModelMetadata,
+  Parameters,
+  Tensor,
+} from './protocol/v2/types.ts';
 import type { ModelManager } from './serving/manager.ts';
 import type { Model } from './serving/model.ts';
-import type { ModelRepository } from './serving/repository.ts';
-import { cacheKey, type ResponseCache } from './serving/response-cache.ts';
-import type { Caller, Job } from './serving/scheduler.ts';
+import type { ModelRepository } from './serving/repository/repository.ts';
+import { toTriton } from './serving/repository/triton-config.ts';
+import { cacheKey, type ResponseCache } from './serving/scheduling/response-cache.ts';
+import type { Caller, Job } from './serving/scheduling/scheduler.ts';
+import type { VersionStatistics } from './serving/scheduling/statistics.ts';
 import type { Servable, VersionChoice } from './serving/servable.ts';
-import type { VersionStatistics } from './serving/statistics.ts';
-import { toTriton } from './serving/triton-config.ts';
-import type { RequestTrace, Tracer } from './tracing.ts';
-import { checkRequest } from './v2/check.ts';
-import { classify } from './v2/classification.ts';
-import type { InferRequest, InferResponse, ModelMetadata, Parameters, Tensor } from './v2/types.ts';
 
 export interface DataPlaneOptions {
   readonly manager: ModelManager;

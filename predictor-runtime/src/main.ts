@@ -1,8 +1,8 @@
 /** The predictor's process: flags → server → signals; the only file that reads process.*. */
 import { writeFileSync } from 'node:fs';
-import { parseConfig } from './config.ts';
-import { createLogger } from './log.ts';
-import { startServer } from './server.ts';
+import { createLogger } from './platform/log.ts';
+import { parseConfig } from './server/config.ts';
+import { startServer } from './server/server.ts';
 
 const config = parseConfig(process.argv.slice(2));
 const log = createLogger(config.logLevel);

@@ -3,7 +3,7 @@
  * Arguments as KServe's: source URI, target folder, and so on in pairs.
  */
 import { cp, mkdir, writeFile } from 'node:fs/promises';
-import { createLogger } from './log.ts';
+import { createLogger } from './platform/log.ts';
 import { fetchModel, StorageError } from './storage/storage.ts';
 
 const log = createLogger('info');

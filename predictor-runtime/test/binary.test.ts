@@ -2,9 +2,9 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { decodeElements, encodeElements } from '../src/v2/binary.ts';
-import { DATATYPES, type Datatype, datatype } from '../src/v2/datatypes.ts';
-import type { Tensor } from '../src/v2/types.ts';
+import { decodeElements, encodeElements } from '../src/protocol/v2/binary.ts';
+import { DATATYPES, type Datatype, datatype } from '../src/protocol/v2/datatypes.ts';
+import type { Tensor } from '../src/protocol/v2/types.ts';
 import { sendBinary } from './binary-client.ts';
 import { withServer } from './server.ts';
 

@@ -5,8 +5,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import type { ErrorCode } from '../src/errors.ts';
 import { isModelFile } from '../src/formats/format.ts';
+import type { ErrorCode } from '../src/protocol/errors.ts';
 import { withGrpc } from './grpc-client.ts';
 import { provideLocale } from './locale.ts';
 import { parseLossless } from './lossless-json.ts';

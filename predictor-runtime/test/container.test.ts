@@ -1,6 +1,6 @@
 /** The limits of a container, as the kernel writes them. */
 import { expect } from 'chai';
-import { containerCpus, containerMemory, cpuQuota } from '../src/container.ts';
+import { containerCpus, containerMemory, cpuQuota } from '../src/platform/container.ts';
 
 describe('the limits of the container', () => {
   for (const [title, files, cpus] of [

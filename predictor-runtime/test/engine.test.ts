@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { InlineExecutor } from '../src/engine/inline-executor.ts';
-import { chooseProviders } from '../src/engine/provider-choice.ts';
-import type { Tensor } from '../src/v2/types.ts';
+import { chooseProviders } from '../src/engine/onnx/provider-choice.ts';
+import type { Tensor } from '../src/protocol/v2/types.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, withServer } from './server.ts';
 

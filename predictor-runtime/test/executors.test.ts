@@ -1,6 +1,6 @@
 /** Models that run away, crash or want too much: the server and its other models go on. */
 import { expect } from 'chai';
-import type { PredictorServer } from '../src/server.ts';
+import type { PredictorServer } from '../src/server/server.ts';
 import { manage, managementConfig, TOKEN } from './management-client.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, eventually, withServer } from './server.ts';

@@ -8,12 +8,12 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import type { Config } from '../src/config.ts';
-import { parseConfig } from '../src/config.ts';
-import { createLogger } from '../src/log.ts';
-import { startServer } from '../src/server.ts';
+import { createLogger } from '../src/platform/log.ts';
+import type { Config } from '../src/server/config.ts';
+import { parseConfig } from '../src/server/config.ts';
+import { startServer } from '../src/server/server.ts';
 
-const PROTOS = fileURLToPath(new URL('../src/grpc/', import.meta.url));
+const PROTOS = fileURLToPath(new URL('../src/transport/grpc/', import.meta.url));
 export const service = loadSync('inference.proto', {
   includeDirs: [PROTOS],
   keepCase: true,

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { decodeInferRequest, encodeInferResponse } from '../src/v2/json.ts';
-import type { Tensor } from '../src/v2/types.ts';
+import { decodeInferRequest, encodeInferResponse } from '../src/protocol/v2/json.ts';
+import type { Tensor } from '../src/protocol/v2/types.ts';
 
 const numbers = {
   FP32: fc.float({ noNaN: true, noDefaultInfinity: true }),

@@ -1,5 +1,5 @@
 /** The management API of a server under test. */
-import type { PredictorServer } from '../src/server.ts';
+import type { PredictorServer } from '../src/server/server.ts';
 import type { Answer } from './server.ts';
 
 export const TOKEN = 'a-token-of-the-tests';

@@ -1,6 +1,10 @@
 /** Property tests of numbers in JSON against JSON.parse: random documents, and numbers half way between two doubles. */
 import { expect } from 'chai';
-import { extractNumbers, type NumberArray, type Place } from '../src/v2/number-arrays.ts';
+import {
+  extractNumbers,
+  type NumberArray,
+  type Place,
+} from '../src/protocol/numbers/number-arrays.ts';
 
 /** xorshift: the same in each run. */
 let state = 2_463_534_242;

@@ -1,6 +1,6 @@
 /** Property tests of the text of floats against `Number` and `Math.fround`: random bits, and what is next to powers of ten. */
 import { expect } from 'chai';
-import { float32sText, shortest } from '../src/v2/number-text.ts';
+import { float32sText, shortest } from '../src/protocol/numbers/number-text.ts';
 
 const COUNT = 300_000;
 const float = new Float32Array(1);

@@ -1,6 +1,6 @@
 /** Which runs take the server's own thread. */
 import { expect } from 'chai';
-import { Pace } from '../src/engine/pace.ts';
+import { Pace } from '../src/engine/onnx/pace.ts';
 
 /** Runs a model of a true pace `count` times; waits elsewhere take `wait` ms more. Returns how many ran here. */
 function runs(pace: Pace, ms: number, { count = 100, wait = 1, bytes = 16 } = {}): number {

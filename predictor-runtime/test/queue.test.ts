@@ -1,8 +1,8 @@
 /** The queue and the batcher: bounded, by priority, with deadlines; a bad request harms only itself. */
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { concat, decide, signatureOf, split } from '../src/serving/batch.ts';
-import type { Tensor } from '../src/v2/types.ts';
+import type { Tensor } from '../src/protocol/v2/types.ts';
+import { concat, decide, signatureOf, split } from '../src/serving/scheduling/batch.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { type Answer, call, eventually, withServer } from './server.ts';
 

@@ -1,8 +1,8 @@
 /** Several models in one server: folders, lists and configurations; loading and unloading by API. */
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { parseTextProto } from '../src/serving/text-proto.ts';
-import { MODEL_CONFIG } from '../src/serving/triton-schema.ts';
+import { parseTextProto } from '../src/serving/repository/text-proto.ts';
+import { MODEL_CONFIG } from '../src/serving/repository/triton-schema.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, eventually, withServer } from './server.ts';
 

@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Config, parseConfig } from '../src/config.ts';
-import { createLogger } from '../src/log.ts';
-import { type PredictorServer, startServer } from '../src/server.ts';
+import { createLogger } from '../src/platform/log.ts';
+import { type Config, parseConfig } from '../src/server/config.ts';
+import { type PredictorServer, startServer } from '../src/server/server.ts';
 
 /** Starts a server in this process, waits until its model is loaded, and drains it afterwards. */
 export async function withServer(

@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
-import { createLogger } from '../src/log.ts';
+import { createLogger } from '../src/platform/log.ts';
 import { unpack } from '../src/storage/archive.ts';
 import { fetchModel } from '../src/storage/storage.ts';
 import { call, eventually, withServer } from './server.ts';

@@ -5,9 +5,9 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { openTabularModel } from '../src/engine/tabular-engine.ts';
-import { TabularThreads } from '../src/engine/tabular-threads.ts';
-import type { Planted } from '../src/formats/forest-memory.ts';
+import { openTabularModel } from '../src/engine/tabular/tabular-engine.ts';
+import { TabularThreads } from '../src/engine/tabular/tabular-threads.ts';
+import type { Planted } from '../src/formats/forest/forest-memory.ts';
 import { openForThreads, openShared } from '../src/formats/tabular-file.ts';
 import type { TabularValues } from '../src/formats/tabular-model.ts';
 

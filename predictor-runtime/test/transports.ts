@@ -1,10 +1,10 @@
 /** One inference request over each transport: what comes back is the same value, whatever carried it. */
 import type { ServiceError } from '@grpc/grpc-js';
-import { ERROR_TABLE, type ErrorCode } from '../src/errors.ts';
-import { decodeElements, encodeElements } from '../src/v2/binary.ts';
-import { type Datatype, datatype } from '../src/v2/datatypes.ts';
-import { fill, numbers } from '../src/v2/elements.ts';
-import type { Tensor } from '../src/v2/types.ts';
+import { ERROR_TABLE, type ErrorCode } from '../src/protocol/errors.ts';
+import { decodeElements, encodeElements } from '../src/protocol/v2/binary.ts';
+import { type Datatype, datatype } from '../src/protocol/v2/datatypes.ts';
+import { fill, numbers } from '../src/protocol/v2/elements.ts';
+import type { Tensor } from '../src/protocol/v2/types.ts';
 import { type BinaryOutput, sendBinary } from './binary-client.ts';
 import type { Call } from './grpc-client.ts';
 import { parseLossless } from './lossless-json.ts';

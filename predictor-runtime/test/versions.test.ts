@@ -1,7 +1,7 @@
 /** Versions of a model: which are served, how they come and go, and that nothing is lost meanwhile. */
 import { expect } from 'chai';
+import { parseVersionPolicy, selectVersions } from '../src/serving/repository/version-policy.ts';
 import { nextAction, type VersionState } from '../src/serving/transition.ts';
-import { parseVersionPolicy, selectVersions } from '../src/serving/version-policy.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, eventually, withServer } from './server.ts';
 

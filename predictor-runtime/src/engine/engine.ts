@@ -1,5 +1,5 @@
 /** What runs in an executor: ONNX Runtime, an evaluator of another format, a model in JavaScript, or a plugin around one. */
-import type { Signature, Tensor } from '../v2/types.ts';
+import type { Signature, Tensor } from '../protocol/v2/types.ts';
 
 export type { Signature };
 

@@ -1,5 +1,5 @@
 /** What an executor's process and its owner say to each other, by Node's IPC with structured clones. */
-import type { Tensor } from '../v2/types.ts';
+import type { Tensor } from '../protocol/v2/types.ts';
 import type { Method, Signature } from './engine.ts';
 import type { ExecutorFailure, ExecutorOptions } from './executor.ts';
 

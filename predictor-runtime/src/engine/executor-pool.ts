@@ -3,8 +3,8 @@
  * when one dies. A run whose executor died is run again once, alone on a fresh one: whoever killed it then kills
  * nothing but itself.
  */
-import type { Logger } from '../log.ts';
-import type { Tensor } from '../v2/types.ts';
+import type { Logger } from '../platform/log.ts';
+import type { Tensor } from '../protocol/v2/types.ts';
 import type { RunOptions, Signature } from './engine.ts';
 import { type Executor, ExecutorError, type ExecutorOptions } from './executor.ts';
 import { InlineExecutor } from './inline-executor.ts';

@@ -1,7 +1,7 @@
 /** What runs one model, wherever it does: in this process or in one of its own. */
-import type { Tensor } from '../v2/types.ts';
+import type { Tensor } from '../protocol/v2/types.ts';
 import type { RunOptions, Signature } from './engine.ts';
-import type { Provider } from './provider-choice.ts';
+import type { Provider } from './onnx/provider-choice.ts';
 
 export interface ExecutorOptions {
   /** The model: an ONNX file, or a module. */

@@ -1,6 +1,6 @@
 /** A model in this process: the shortest way, for graphs that cannot run away (onnx-graph.ts decides). */
 import { type Format, formatOf } from '../formats/format.ts';
-import type { Tensor } from '../v2/types.ts';
+import type { Tensor } from '../protocol/v2/types.ts';
 import type { Engine, RunOptions, Signature } from './engine.ts';
 import { type Executor, ExecutorError, type ExecutorOptions, ModelLoadError } from './executor.ts';
 
@@ -83,7 +83,7 @@ async function openEngine(options: EngineOptions): Promise<Engine> {
   const { path, plugin, dir, parameters } = options;
   const engine = await openModel(options);
   if (plugin === undefined) return engine;
-  const { openPlugin } = await import('./module-engine.ts');
+  const { openPlugin } = await import('./module/module-engine.ts');
   return openPlugin(engine, { path: plugin, dir, parameters }).catch((error: Error) => {
     engine.close();
     throw new ModelLoadError(`plugin ${plugin} of ${path}: ${error.message}`, { cause: error });
@@ -96,11 +96,11 @@ async function openModel(options: EngineOptions): Promise<Engine> {
   try {
     switch (format) {
       case 'javascript':
-        return await (await import('./module-engine.ts')).openModelModule(options);
+        return await (await import('./module/module-engine.ts')).openModelModule(options);
       case 'onnx':
-        return await (await import('./ort-session.ts')).OrtSession.open(path, options);
+        return await (await import('./onnx/ort-session.ts')).OrtSession.open(path, options);
       default:
-        return await (await import('./tabular-engine.ts')).openTabularModel(options);
+        return await (await import('./tabular/tabular-engine.ts')).openTabularModel(options);
     }
   } catch (error) {
     const { message } = error as Error;

@@ -1,8 +1,8 @@
 /** A model in a process of its own: whatever it does there, this process lives. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { programBeside } from '../package-files.ts';
-import type { Tensor } from '../v2/types.ts';
+import { programBeside } from '../platform/package-files.ts';
+import type { Tensor } from '../protocol/v2/types.ts';
 import type { RunOptions, Signature } from './engine.ts';
 import { type Executor, ExecutorError, type ExecutorOptions, ModelLoadError } from './executor.ts';
 import { type FromExecutor, fromClone, type ToExecutor } from './executor-messages.ts';

@@ -2,7 +2,7 @@
  * The C library's exponentials and logarithms, which XGBoost and LightGBM call, too: now and then they are not the nearest
  * float, or not V8's double. Where there is no glibc, V8's are taken.
  */
-import { koffi } from '../foreign-functions.ts';
+import { koffi } from '../platform/foreign-functions.ts';
 
 type Function = (value: number) => number;
 

@@ -1,5 +1,5 @@
 /** Rows of features, which may be text. */
-import type { Matrix } from './forest.ts';
+import type { Matrix } from './forest/forest.ts';
 
 /** `null` is a missing text; a missing number is NaN. */
 export type Cell = number | string | null;

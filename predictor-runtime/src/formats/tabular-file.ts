@@ -1,11 +1,11 @@
 /** From a file to a model of rows and columns, by the reader of its format. */
 import { open } from 'node:fs/promises';
 import { formatOf } from './format.ts';
-import { openLightgbm } from './lightgbm.ts';
+import { openLightgbm } from './lightgbm/lightgbm.ts';
 import { readAgain, readFirst, type SharedWeights } from './shared-weights.ts';
-import { openSklearn } from './sklearn.ts';
+import { openSklearn } from './sklearn/sklearn.ts';
 import type { TabularModel } from './tabular-model.ts';
-import { openXgboost } from './xgboost.ts';
+import { openXgboost } from './xgboost/xgboost.ts';
 
 /** @throws Error with what the file has that is not read here. */
 export async function openTabularFile(path: string): Promise<TabularModel> {

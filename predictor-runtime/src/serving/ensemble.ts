@@ -1,12 +1,12 @@
 /** An ensemble: a directed acyclic graph of models that answers one request. Source: Triton, "Ensemble Models". */
 import { ModelLoadError } from '../engine/executor.ts';
-import { InferenceError } from '../errors.ts';
-import type { ModelMetadata, Tensor, TensorMetadata } from '../v2/types.ts';
+import { InferenceError } from '../protocol/errors.ts';
+import type { ModelMetadata, Tensor, TensorMetadata } from '../protocol/v2/types.ts';
 import type { ModelManager } from './manager.ts';
 import type { Loader, Model } from './model.ts';
-import type { DeclaredTensor, EnsembleStep, ModelConfig } from './model-config.ts';
-import type { Job } from './scheduler.ts';
-import { Statistics } from './statistics.ts';
+import type { DeclaredTensor, EnsembleStep, ModelConfig } from './repository/model-config.ts';
+import type { Job } from './scheduling/scheduler.ts';
+import { Statistics } from './scheduling/statistics.ts';
 
 export interface EnsembleOptions {
   readonly name: string;

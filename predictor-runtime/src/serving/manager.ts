@@ -3,8 +3,9 @@
  * versions. An unload waits for the requests under way; a version that fails to load leaves the others as they are.
  * Source of the terms and guarantees: TensorFlow Serving, architecture and core/.
  */
-import { InferenceError } from '../errors.ts';
-import type { Logger } from '../log.ts';
+
+import type { Logger } from '../platform/log.ts';
+import { InferenceError } from '../protocol/errors.ts';
 import { MemoryLedger } from './memory-ledger.ts';
 import type { Model } from './model.ts';
 import { type AspiredVersion, type Servable, Stream, type VersionChoice } from './servable.ts';

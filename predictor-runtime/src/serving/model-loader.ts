@@ -3,16 +3,16 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { ModelLoadError } from '../engine/executor.ts';
 import { ExecutorPool, type WorkerStatus } from '../engine/executor-pool.ts';
-import { isHarmless } from '../engine/onnx-graph.ts';
-import type { Provider } from '../engine/provider-choice.ts';
+import { isHarmless } from '../engine/onnx/onnx-graph.ts';
+import type { Provider } from '../engine/onnx/provider-choice.ts';
 import { formatOf, isModelFile, MODEL_EXTENSIONS } from '../formats/format.ts';
-import type { Logger } from '../log.ts';
-import { checkRequest } from '../v2/check.ts';
-import type { ModelMetadata, Tensor, TensorMetadata } from '../v2/types.ts';
+import type { Logger } from '../platform/log.ts';
+import { checkRequest } from '../protocol/v2/check.ts';
+import type { ModelMetadata, Tensor, TensorMetadata } from '../protocol/v2/types.ts';
 import type { Loader, Model } from './model.ts';
-import type { DeclaredTensor, ModelConfig } from './model-config.ts';
-import { type Job, Scheduler } from './scheduler.ts';
-import { Statistics } from './statistics.ts';
+import type { DeclaredTensor, ModelConfig } from './repository/model-config.ts';
+import { type Job, Scheduler } from './scheduling/scheduler.ts';
+import { Statistics } from './scheduling/statistics.ts';
 import { type WarmupRequest, warmupRequests } from './warmup.ts';
 
 /** What holds for every model of this server. */

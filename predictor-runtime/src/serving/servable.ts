@@ -1,5 +1,5 @@
 /** One version of a model, and the stream of all versions of one name. TensorFlow Serving's terms. */
-import { InferenceError } from '../errors.ts';
+import { InferenceError } from '../protocol/errors.ts';
 import type { Loader, Model } from './model.ts';
 import type { VersionState } from './transition.ts';
 

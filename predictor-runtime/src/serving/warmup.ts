@@ -5,11 +5,11 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ModelLoadError } from '../engine/executor.ts';
-import { decodeElements } from '../v2/binary.ts';
-import { allocate, datatype, type TensorData } from '../v2/datatypes.ts';
-import { decodeInferRequest } from '../v2/json.ts';
-import { elementCount, type ModelMetadata, type Tensor } from '../v2/types.ts';
-import type { ModelConfig, WarmupSample } from './model-config.ts';
+import { decodeElements } from '../protocol/v2/binary.ts';
+import { allocate, datatype, type TensorData } from '../protocol/v2/datatypes.ts';
+import { decodeInferRequest } from '../protocol/v2/json.ts';
+import { elementCount, type ModelMetadata, type Tensor } from '../protocol/v2/types.ts';
+import type { ModelConfig, WarmupSample } from './repository/model-config.ts';
 
 export interface WarmupRequest {
   readonly name: string;

@@ -5,7 +5,7 @@
 import { lookup as resolve } from 'node:dns';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
-import { https, request } from '../node-http.ts';
+import { https, request } from '../platform/node-http.ts';
 import type { Env } from './storage.ts';
 import { type Range, StoreError } from './store.ts';
 

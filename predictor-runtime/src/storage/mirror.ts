@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseVersion } from '../serving/version-policy.ts';
+import { parseVersion } from '../serving/repository/version-policy.ts';
 import { downloadInto, type FetchOptions, listed, localFolder, withStore } from './storage.ts';
 import type { Store, StoredFile } from './store.ts';
 

@@ -5,8 +5,8 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join, matchesGlob } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Logger } from '../log.ts';
-import { packageFile } from '../package-files.ts';
+import type { Logger } from '../platform/log.ts';
+import { packageFile } from '../platform/package-files.ts';
 import { AZURE_HOST, openAzure } from './azure-store.ts';
 import { download } from './download.ts';
 import { openGcs } from './gcs-store.ts';

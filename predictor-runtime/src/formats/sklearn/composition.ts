@@ -1,6 +1,6 @@
 /** Estimators made of others (sklearn.pipeline, sklearn.compose). */
-import { isNdArray } from '../numpy.ts';
-import { PickleObject } from '../pickle.ts';
+import { isNdArray } from '../files/numpy.ts';
+import { PickleObject } from '../files/pickle.ts';
 import { beside, pick, type Table } from '../table.ts';
 import type { Estimator, EstimatorReader } from './estimator.ts';
 import { Fitted, show } from './fitted.ts';

@@ -1,5 +1,5 @@
 /** Categories into numbers, and what stands in for the missing (sklearn.preprocessing, sklearn.impute). */
-import { isNdArray } from '../numpy.ts';
+import { isNdArray } from '../files/numpy.ts';
 import { type Cell, pick } from '../table.ts';
 import type { EstimatorReader } from './estimator.ts';
 import { type Fitted, show } from './fitted.ts';

@@ -1,5 +1,5 @@
 /** What a fitted scikit-learn object can do, whichever class it is of. */
-import type { NdArray } from '../numpy.ts';
+import type { NdArray } from '../files/numpy.ts';
 import type { Table } from '../table.ts';
 import type { Fitted } from './fitted.ts';
 

@@ -1,7 +1,7 @@
 /** The attributes of a pickled scikit-learn object, with clear errors for what is missing or of another kind. */
 
-import { isNdArray, type NdArray } from '../numpy.ts';
-import { PickleDict, PickleGlobal, PickleObject } from '../pickle.ts';
+import { isNdArray, type NdArray } from '../files/numpy.ts';
+import { PickleDict, PickleGlobal, PickleObject } from '../files/pickle.ts';
 import { sharedNumbers } from '../shared-weights.ts';
 import { UnsupportedModelError } from '../unsupported.ts';
 

@@ -1,6 +1,7 @@
 /** Linear models: `X @ coef_.T + intercept_` and what each makes of it (sklearn.linear_model, LinearSVC, LDA). */
-import type { Matrix } from '../forest.ts';
-import type { NdArray } from '../numpy.ts';
+
+import type { NdArray } from '../files/numpy.ts';
+import type { Matrix } from '../forest/forest.ts';
 import { numbersOf } from '../table.ts';
 import {
   argmaxRows,

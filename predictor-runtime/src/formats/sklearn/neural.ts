@@ -1,5 +1,5 @@
 /** Multi-layer perceptrons (sklearn.neural_network). */
-import { isNdArray } from '../numpy.ts';
+import { isNdArray } from '../files/numpy.ts';
 import { numbersOf, type Table } from '../table.ts';
 import {
   argmaxRows,

@@ -1,6 +1,6 @@
 /** Text into counts of words (sklearn.feature_extraction.text). */
-import type { NdArray } from '../numpy.ts';
-import { PickleDict } from '../pickle.ts';
+import type { NdArray } from '../files/numpy.ts';
+import { PickleDict } from '../files/pickle.ts';
 import { numbersOf, type Table } from '../table.ts';
 import type { EstimatorReader } from './estimator.ts';
 import { Fitted, show } from './fitted.ts';

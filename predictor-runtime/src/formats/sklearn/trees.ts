@@ -1,6 +1,6 @@
 /** Trees, forests and boosted trees (sklearn.tree, sklearn.ensemble). */
-import { addLeaves, Forest, type LeafValues, type Matrix } from '../forest.ts';
-import { nextUp, Split, type Tree, type TreeNode } from '../forest-memory.ts';
+import { addLeaves, Forest, type LeafValues, type Matrix } from '../forest/forest.ts';
+import { nextUp, Split, type Tree, type TreeNode } from '../forest/forest-memory.ts';
 import { sharedList } from '../shared-weights.ts';
 import { numbersOf, type Table } from '../table.ts';
 import {

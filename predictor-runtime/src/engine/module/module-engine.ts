@@ -1,0 +1,146 @@
+/** Models and plugins in JavaScript: a module's functions as an engine. */
+import { pathToFileURL } from 'node:url';
+import { isDatatype } from '../../protocol/v2/datatypes.ts';
+import { elementCount, type Tensor, type TensorMetadata } from '../../protocol/v2/types.ts';
+import type { Engine, RunOptions } from '../engine.ts';
+import type {
+  ModelModule,
+  PluginContext,
+  PluginModule,
+  PluginTensor,
+  Tensors,
+} from './plugin-api.ts';
+
+export interface ModuleOptions {
+  readonly path: string;
+  /** Folder of the model's version. */
+  readonly dir: string;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** A model that is a module. @throws Error when it exports no model. */
+export async function openModelModule(options: ModuleOptions): Promise<Engine> {
+  const module = (await import(pathToFileURL(options.path).href)) as Partial<ModelModule>;
+  const { inputs, outputs, infer, explain } = module;
+  if (typeof infer !== 'function' || !isSignature(inputs) || !isSignature(outputs)) {
+    throw new Error(
+      'the module must export inputs, outputs (name, datatype, shape) and a function infer',
+    );
+  }
+  const contextOf = await load(module, options);
+  return {
+    platform: 'javascript',
+    inputs,
+    outputs,
+    explains: explain !== undefined,
+    parallelRuns: 1,
+    async run(tensors, names, { signal, method = 'infer' }) {
+      const run = method === 'explain' && explain !== undefined ? explain : infer;
+      const results = await run(toModule(tensors), contextOf(signal));
+      return fromModule(results, method === 'explain' ? Object.keys(results) : names);
+    },
+    close: () => undefined,
+  };
+}
+
+/** A plugin around an engine. @throws Error when it exports nothing that is called. */
+export async function openPlugin(engine: Engine, options: ModuleOptions): Promise<Engine> {
+  const module = (await import(pathToFileURL(options.path).href)) as PluginModule;
+  const {
+    preprocess,
+    postprocess,
+    explain,
+    inputs = engine.inputs,
+    outputs = engine.outputs,
+  } = module;
+  if (!preprocess && !postprocess && !explain) {
+    throw new Error('the module must export preprocess, postprocess or explain');
+  }
+  if (!isSignature(inputs) || !isSignature(outputs)) {
+    throw new Error('inputs and outputs must be arrays of name, datatype and shape');
+  }
+  const contextOf = await load(module, options);
+  const always = engine.outputs.filter(({ onRequest }) => !onRequest).map(({ name }) => name);
+  const others = engine.outputs.filter(({ onRequest }) => onRequest).map(({ name }) => name);
+
+  /** @param names what the caller asks for, some of which the model may have to be asked for, too */
+  async function infer(
+    given: Tensors,
+    call: RunOptions,
+    names: readonly string[],
+  ): Promise<Tensors> {
+    const context = contextOf(call.signal);
+    const ready = preprocess === undefined ? given : await preprocess(given, context);
+    // A model of rows and columns takes inputs of any name.
+    const accepted =
+      engine.tabular === undefined ? engine.inputs.map(({ name }) => name) : Object.keys(ready);
+    const feeds = fromModule(
+      ready,
+      accepted.filter((name) => name in ready),
+    );
+    const wanted = [...always, ...others.filter((name) => names.includes(name))];
+    const results = toModule(await engine.run(feeds, wanted, { signal: call.signal }));
+    return postprocess === undefined ? results : postprocess(results, context);
+  }
+
+  return {
+    platform: engine.platform,
+    inputs,
+    outputs,
+    tabular: module.inputs === undefined ? engine.tabular : undefined,
+    explains: explain !== undefined,
+    parallelRuns: engine.parallelRuns,
+    async run(tensors, names, call) {
+      const given = toModule(tensors);
+      if (call.method !== 'explain' || explain === undefined) {
+        return fromModule(await infer(given, call, names), names);
+      }
+      const results = await explain(given, contextOf(call.signal), (more) => infer(more, call, []));
+      return fromModule(results, Object.keys(results));
+    },
+    close: () => engine.close(),
+  };
+}
+
+/** Runs the module's `load` and returns what makes the context of a call. */
+async function load(
+  module: Pick<ModelModule, 'load'>,
+  { dir, parameters }: ModuleOptions,
+): Promise<(signal?: AbortSignal) => PluginContext> {
+  const state = await module.load?.({ dir, parameters });
+  const never = new AbortController().signal;
+  return (signal = never) => ({ dir, parameters, state, signal });
+}
+
+function isSignature(value: unknown): value is TensorMetadata[] {
+  return (
+    Array.isArray(value) &&
+    value.every(
+      ({ name, datatype, shape }) =>
+        typeof name === 'string' && isDatatype(datatype) && Array.isArray(shape),
+    )
+  );
+}
+
+function toModule(tensors: readonly Tensor[]): Tensors {
+  return Object.fromEntries(tensors.map(({ name, ...tensor }) => [name, tensor]));
+}
+
+/** @throws Error when a tensor is missing or is none. */
+function fromModule(tensors: Tensors, names: readonly string[]): Tensor[] {
+  return names.map((name) => {
+    const tensor = tensors?.[name];
+    if (tensor === undefined) throw new Error(`the module gave no tensor '${name}'`);
+    check(name, tensor);
+    return { name, ...tensor };
+  });
+}
+
+function check(name: string, { datatype, shape, data }: PluginTensor): void {
+  const isTensor = isDatatype(datatype) && Array.isArray(shape) && typeof data === 'object';
+  if (!isTensor || data.length !== elementCount(shape)) {
+    throw new Error(
+      `the module's tensor '${name}' must have a datatype, a shape and as many elements as the shape says`,
+    );
+  }
+}

@@ -1,0 +1,246 @@
+/** Models of rows and columns as an engine: XGBoost's, LightGBM's and scikit-learn's, read and evaluated here. */
+import { setImmediate as breathe } from 'node:timers/promises';
+import { beside, type Cell, type Table } from '../../formats/table.ts';
+import { openForThreads } from '../../formats/tabular-file.ts';
+import type { TabularModel, TabularOutput, TabularValues } from '../../formats/tabular-model.ts';
+import { concatenated } from '../../protocol/v2/datatypes.ts';
+import { numbers } from '../../protocol/v2/elements.ts';
+import type { TabularSignature } from '../../protocol/v2/tabular.ts';
+import type { Tensor, TensorMetadata } from '../../protocol/v2/types.ts';
+import type { Engine, RunOptions } from '../engine.ts';
+import { TabularThreads } from './tabular-threads.ts';
+
+/** As KServe's servers name it. */
+const DEFAULT_OUTPUT = 'output-0';
+const DEFAULT_INPUT = 'input-0';
+const PROBABILITIES = 'predict_proba';
+/** After so long, in ms, the calling thread does something else first. */
+const SLICE_MS = 5;
+const FIRST_SLICE_ROWS = 16;
+/** A run that takes no longer needs no turn of its own. */
+const SHORT_MS = 0.3;
+/** A run that takes longer goes to other threads; sending it there and back takes a tenth. */
+const LONG_MS = 1;
+/** A part of such a run takes no longer, so that a caller who leaves stops it soon. */
+const MAX_PART_MS = 20;
+/** What the clock can tell. */
+const MIN_MS = 1e-3;
+
+export interface TabularOptions {
+  readonly path: string;
+  /** `output`: what is answered when a request names no output; `predict` if not given. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Probabilities instead, where there are any. */
+  readonly predictProba: boolean;
+  /** Threads of a run: with several, long ones leave the calling thread. */
+  readonly threads: number;
+}
+
+/** @throws Error when the file cannot be read, or has no output of the name that `parameters` give. */
+export async function openTabularModel(options: TabularOptions): Promise<Engine> {
+  const { path, parameters, predictProba, threads } = options;
+  const { model, shared } = await openForThreads(path, threads > 1 ? threads : 0);
+  const hasProbabilities = model.outputs.some(({ name }) => name === PROBABILITIES);
+  const preferred = predictProba && hasProbabilities ? PROBABILITIES : undefined;
+  const others = threads > 1 ? new TabularThreads(shared, threads) : undefined;
+  return new TabularEngine(model, parameters.output ?? preferred, others);
+}
+
+class TabularEngine implements Engine {
+  readonly explains = false;
+  /** A long run takes all threads, a short one the loop's. */
+  readonly parallelRuns = 1;
+  readonly platform: string;
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+  readonly tabular: TabularSignature;
+  readonly #outputs: ReadonlyMap<string, TabularOutput>;
+  readonly #threads: TabularThreads | undefined;
+  /** What a row took last, in ms. */
+  #rowMs = 0;
+
+  constructor(model: TabularModel, wanted: string | undefined, threads?: TabularThreads) {
+    this.#threads = threads;
+    const { platform, features, columns, textColumns = [], outputs } = model;
+    const chosen = outputs.find(({ name }) => name === wanted) ?? outputs[0];
+    if (chosen === undefined || (wanted !== undefined && chosen.name !== wanted)) {
+      const known = outputs.map(({ name }) => name).join(', ');
+      throw new Error(`it has no output '${wanted}' (it has ${known})`);
+    }
+    this.platform = platform;
+    this.tabular = { features, columns, readsText: textColumns.length > 0 };
+    this.inputs = inputsOf(model);
+    this.#outputs = new Map([
+      [DEFAULT_OUTPUT, chosen],
+      ...outputs.map((output): [string, TabularOutput] => [output.name, output]),
+    ]);
+    this.outputs = [...this.#outputs].map(([name, { datatype, shape }]) => ({
+      name,
+      datatype,
+      shape,
+      ...(name !== DEFAULT_OUTPUT && { onRequest: true }),
+    }));
+  }
+
+  /** Where one slice is enough, and the last rows were not slow. */
+  runNow(inputs: readonly Tensor[], names: readonly string[]): Tensor[] | undefined {
+    const rows = inputs[0]?.shape[0] ?? 0;
+    if (rows > FIRST_SLICE_ROWS || this.#rowMs * rows > SHORT_MS) return undefined;
+    const table = tableOf(inputs, this.tabular);
+    return names.map((name) => {
+      const output = this.#outputs.get(name) as TabularOutput;
+      const { width, data } = this.#timed(table, () => output.compute(table));
+      const shape = width === undefined ? [rows] : [rows, width];
+      return { name, datatype: output.datatype, shape, data };
+    });
+  }
+
+  async run(
+    inputs: readonly Tensor[],
+    names: readonly string[],
+    { signal }: RunOptions,
+  ): Promise<Tensor[]> {
+    const table = tableOf(inputs, this.tabular);
+    const wanted = names.map((name) => this.#outputs.get(name) as TabularOutput);
+    const isLong = this.#rowMs * table.rows > LONG_MS;
+    const parts =
+      isLong && this.#threads !== undefined && this.#threads.ready > 0
+        ? await this.#runThere(table, wanted, signal)
+        : await this.#runHere(table, wanted, signal);
+    return wanted.map((output, i) => {
+      const own = parts.map((part) => part[i] as TabularValues);
+      return { name: names[i] as string, ...joined(own, table.rows, output) };
+    });
+  }
+
+  /** On this thread, in slices, each short, so that a large request holds up nobody. */
+  async #runHere(
+    table: Table,
+    wanted: readonly TabularOutput[],
+    signal?: AbortSignal,
+  ): Promise<TabularValues[][]> {
+    const parts: TabularValues[][] = [];
+    let size = FIRST_SLICE_ROWS;
+    let start = 0;
+    do {
+      if (start > 0) {
+        await breathe();
+        signal?.throwIfAborted();
+      }
+      const end = Math.min(start + size, table.rows);
+      const slice = rowsOf(table, start, end);
+      parts.push(this.#timed(slice, () => wanted.map((output) => output.compute(slice))));
+      size = Math.max(1, Math.floor(SLICE_MS / this.#rowMs));
+      start = end;
+    } while (start < table.rows);
+    return parts;
+  }
+
+  /** On other threads: a part for each of them at a time. */
+  async #runThere(
+    table: Table,
+    wanted: readonly TabularOutput[],
+    signal?: AbortSignal,
+  ): Promise<TabularValues[][]> {
+    const threads = this.#threads as TabularThreads;
+    const names = wanted.map(({ name }) => name);
+    const share = Math.ceil(table.rows / threads.ready);
+    const size = Math.max(1, Math.min(share, Math.floor(MAX_PART_MS / this.#rowMs)));
+    const parts: TabularValues[][] = [];
+    for (let start = 0; start < table.rows; ) {
+      signal?.throwIfAborted();
+      const { ready } = threads;
+      if (ready === 0) {
+        const rest = rowsOf(table, start, table.rows);
+        return [...parts, ...(await this.#runHere(rest, wanted, signal))];
+      }
+      const running: Promise<TabularValues[]>[] = [];
+      for (let i = 0; i < ready && start < table.rows; i++) {
+        const part = rowsOf(table, start, Math.min(start + size, table.rows));
+        running.push(
+          threads.run(part, names).then(({ values, ms }) => this.#keep(part, ms, values)),
+        );
+        start += part.rows;
+      }
+      parts.push(...(await Promise.all(running)));
+    }
+    return parts;
+  }
+
+  #timed<T>(table: Table, compute: () => T): T {
+    const started = performance.now();
+    const result = compute();
+    return this.#keep(table, performance.now() - started, result);
+  }
+
+  /** Keeps what a row took. */
+  #keep<T>({ rows }: Table, ms: number, result: T): T {
+    this.#rowMs = Math.max(ms, MIN_MS) / Math.max(rows, 1);
+    return result;
+  }
+
+  close(): void {
+    this.#threads?.close();
+  }
+}
+
+/** The parts of an output, one after the other. */
+function joined(
+  parts: readonly TabularValues[],
+  rows: number,
+  { datatype }: TabularOutput,
+): Pick<Tensor, 'datatype' | 'shape' | 'data'> {
+  const [first] = parts as [TabularValues];
+  const { width } = first;
+  const shape = width === undefined ? [rows] : [rows, width];
+  const all = () =>
+    concatenated(
+      datatype,
+      parts.map(({ data }) => data),
+    );
+  return { datatype, shape, data: parts.length === 1 ? first.data : all() };
+}
+
+/** One tensor of all columns; where some are text, and have names, one for each. */
+function inputsOf(model: TabularModel): TensorMetadata[] {
+  const { features, columns, datatype, textColumns = [] } = model;
+  if (textColumns.length === 0 || textColumns.length === features || columns === undefined) {
+    const type = textColumns.length > 0 ? 'BYTES' : datatype;
+    return [{ name: DEFAULT_INPUT, datatype: type, shape: [-1, features] }];
+  }
+  return columns.map((name, i) => ({
+    name,
+    datatype: textColumns.includes(i) ? 'BYTES' : datatype,
+    shape: [-1, 1],
+  }));
+}
+
+/** The request's rows: of one tensor, or with a tensor for each column. The request was checked. */
+function tableOf(inputs: readonly Tensor[], { features, columns }: TabularSignature): Table {
+  const [first] = inputs as [Tensor];
+  const rows = first.shape[0] as number;
+  const isWhole = inputs.length === 1 && !(features > 1 && columns?.includes(first.name));
+  if (isWhole) return { rows, width: first.shape[1] ?? 1, data: cellsOf(first) };
+  const cells = (columns ?? []).map((column) =>
+    cellsOf(inputs.find(({ name }) => name === column) as Tensor),
+  );
+  return beside(
+    rows,
+    cells.map((data) => ({ rows, width: 1, data })),
+  );
+}
+
+function cellsOf(tensor: Tensor): Float64Array | readonly Cell[] {
+  if (Array.isArray(tensor.data)) return tensor.data.map((bytes) => bytes.toString());
+  return Float64Array.from(numbers(tensor));
+}
+
+/** Rows `start` to `end`, as a view where they are numbers. */
+function rowsOf({ rows, width, data }: Table, start: number, end: number): Table {
+  if (start === 0 && end === rows) return { rows, width, data };
+  const part =
+    data instanceof Float64Array
+      ? data.subarray(start * width, end * width)
+      : data.slice(start * width, end * width);
+  return { rows: end - start, width, data: part };
+}

@@ -1,0 +1,189 @@
+/**
+ * scikit-learn models from joblib or pickle files. Nothing in the file runs: the attributes that fitting left are read,
+ * and what scikit-learn would compute from them is computed here, for the classes that a test holds against it.
+ */
+
+import { allocate, type Datatype, type NumericData } from '../../protocol/v2/datatypes.ts';
+import { readJoblib } from '../files/joblib.ts';
+import type { NdArray } from '../files/numpy.ts';
+import { PickleObject } from '../files/pickle.ts';
+import type { Table } from '../table.ts';
+import type { TabularModel, TabularOutput } from '../tabular-model.ts';
+import { UnsupportedModelError } from '../unsupported.ts';
+import { COMPOSITION } from './composition.ts';
+import { ENCODING } from './encoding.ts';
+import type { Estimator, EstimatorReader, Values } from './estimator.ts';
+import { Fitted, show } from './fitted.ts';
+import { LINEAR } from './linear.ts';
+import { NAIVE_BAYES } from './naive-bayes.ts';
+import { NEIGHBORS } from './neighbors.ts';
+import { NEURAL } from './neural.ts';
+import { REDUCTION } from './reduction.ts';
+import { SCALING } from './scaling.ts';
+import { SVM } from './svm.ts';
+import { TEXT } from './text.ts';
+import { TREES } from './trees.ts';
+
+/** Class of scikit-learn → its reader. */
+const ESTIMATORS: ReadonlyMap<string, EstimatorReader> = new Map(
+  [
+    COMPOSITION,
+    ENCODING,
+    LINEAR,
+    NAIVE_BAYES,
+    NEIGHBORS,
+    NEURAL,
+    REDUCTION,
+    SCALING,
+    SVM,
+    TEXT,
+    TREES,
+  ].flatMap((readers) => Object.entries(readers)),
+);
+
+/** @throws Error that names the class, or the setting, that is not read here; docs/formats.md has the ways out. */
+export function openSklearn(bytes: Buffer): TabularModel {
+  const value = readJoblib(bytes);
+  const estimator = readEstimator(value);
+  const outputs = outputsOf(estimator);
+  if (outputs.length === 0) throw new Error(`${show(value)} neither predicts nor transforms`);
+  const { textColumns } = estimator;
+  const [features, columns] = featuresOf(value);
+  return {
+    platform: 'sklearn',
+    features: features === -1 && textColumns !== undefined ? textColumns.length : features,
+    columns,
+    datatype: 'FP64',
+    textColumns,
+    outputs,
+  };
+}
+
+function readEstimator(value: unknown): Estimator {
+  if (!(value instanceof PickleObject)) throw new Error(`it holds ${show(value)}, no estimator`);
+  const fitted = new Fitted(value);
+  const reader = fitted.type.startsWith('sklearn.') ? ESTIMATORS.get(fitted.name) : undefined;
+  if (reader === undefined)
+    throw new UnsupportedModelError(
+      'sklearn',
+      `it holds a ${fitted.type}, which is not evaluated here`,
+    );
+  return reader(fitted, readEstimator);
+}
+
+/** Of the outermost, or the first in it that says so. */
+function featuresOf(value: unknown): [number, string[] | undefined] {
+  const fitted = new Fitted(value);
+  if (fitted.has('n_features_in_')) {
+    const names = fitted.has('feature_names_in_')
+      ? fitted.list('feature_names_in_').map(String)
+      : undefined;
+    return [fitted.number('n_features_in_'), names];
+  }
+  if (fitted.name !== 'Pipeline') return [-1, undefined];
+  const steps = fitted.list('steps') as readonly [string, unknown][];
+  const first = steps.find(([, step]) => step instanceof PickleObject);
+  return first === undefined ? [-1, undefined] : featuresOf(first[1]);
+}
+
+function outputsOf(estimator: Estimator): TabularOutput[] {
+  const { classes, predict, predictProba, decisionFunction, transform, isClusterer } = estimator;
+  const outputs: TabularOutput[] = [];
+  if (predict !== undefined) {
+    const shape = estimator.targets === undefined ? [-1] : [-1, estimator.targets];
+    const datatype = isClusterer ? 'INT32' : 'FP64';
+    outputs.push(
+      classes === undefined
+        ? numeric({ name: 'predict', datatype, shape }, predict)
+        : labelled(classes, predict),
+    );
+  }
+  const count = classes?.shape[0] ?? -1;
+  if (predictProba !== undefined) {
+    outputs.push(
+      numeric({ name: 'predict_proba', datatype: 'FP64', shape: [-1, count] }, predictProba),
+    );
+  }
+  if (decisionFunction !== undefined) {
+    const shape = count === 2 ? [-1] : [-1, -1];
+    outputs.push(numeric({ name: 'decision_function', datatype: 'FP64', shape }, decisionFunction));
+  }
+  if (transform !== undefined) {
+    const about = { name: 'transform', datatype: 'FP64', shape: [-1, -1] } as const;
+    outputs.push(numeric(about, (table) => valuesOf(transform(table))));
+  }
+  return outputs;
+}
+
+function valuesOf({ width, data }: Table): Values {
+  if (data instanceof Float64Array) return { width, data, isList: true };
+  throw new Error('its transform gives text, which is no output');
+}
+
+function numeric(
+  about: Pick<TabularOutput, 'name' | 'datatype' | 'shape'>,
+  of: (table: Table) => Values,
+): TabularOutput {
+  return {
+    ...about,
+    compute: (table) => {
+      const { width, data, isList = width > 1 } = of(table);
+      const values = about.datatype === 'INT32' ? Int32Array.from(data) : data;
+      return { width: isList ? width : undefined, data: values };
+    },
+  };
+}
+
+/** NumPy's kind of labels → the datatype that KServe's server gives them. */
+const LABELS: Readonly<Record<string, Datatype>> = {
+  i: 'INT64',
+  u: 'UINT64',
+  b: 'BOOL',
+  f: 'FP64',
+};
+
+function labelled({ dtype, data }: NdArray, predict: (table: Table) => Values): TabularOutput {
+  const isText = !(data instanceof Float64Array);
+  const datatype = isText ? 'BYTES' : (LABELS[dtype.charAt(0)] ?? 'FP64');
+  const pick = isText
+    ? texts(Array.from(data, (label) => Buffer.from(String(label))))
+    : numberLabels(datatype, data);
+  return {
+    name: 'predict',
+    datatype,
+    shape: [-1],
+    compute: (table) => {
+      const { width, data: indices } = predict(table);
+      if (width !== 1) throw new Error('it gives several labels a row');
+      return { data: pick(indices) };
+    },
+  };
+}
+
+type LabelPicker = (indices: Float64Array) => NumericData | Buffer[];
+
+function texts(labels: readonly Buffer[]): LabelPicker {
+  return (indices) => Array.from(indices, (index) => labels[index] as Buffer);
+}
+
+/** Integers of 64 bits are copied as two halves: a bigint for each would take longer than the model. */
+function numberLabels(datatype: Datatype, labels: Float64Array): LabelPicker {
+  if (datatype !== 'INT64' && datatype !== 'UINT64') {
+    return (indices) => {
+      const answers = allocate(datatype, indices.length) as Float64Array;
+      for (let i = 0; i < indices.length; i++) answers[i] = labels[indices[i] as number] as number;
+      return answers;
+    };
+  }
+  const halves = new Int32Array(BigInt64Array.from(labels, (label) => BigInt(label)).buffer);
+  return (indices) => {
+    const answers = allocate(datatype, indices.length) as BigInt64Array;
+    const words = new Int32Array(answers.buffer);
+    for (let i = 0; i < indices.length; i++) {
+      const label = (indices[i] as number) * 2;
+      words[2 * i] = halves[label] as number;
+      words[2 * i + 1] = halves[label + 1] as number;
+    }
+    return answers;
+  };
+}

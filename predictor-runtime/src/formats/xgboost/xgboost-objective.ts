@@ -1,0 +1,83 @@
+/**
+ * XGBoost's objectives at prediction: from `base_score` to the margin that a row begins with, and from a row's margins to
+ * what `predict` gives. All in single precision, step by step as XGBoost does it
+ * (src/common/math.h, src/objective).
+ */
+import { expf, logf } from '../libm.ts';
+import { UnsupportedModelError } from '../unsupported.ts';
+
+const { fround } = Math;
+
+export interface XgboostObjective {
+  /** ProbToMargin. */
+  readonly toMargin: (baseScore: number) => number;
+  /** PredTransform, in place: the margins of one row. */
+  readonly transform: (margins: Float32Array) => void;
+  /** True when a row's answer is the number of its class, as a float. */
+  readonly isClass?: boolean;
+}
+
+const identity = (value: number) => value;
+const keep = () => undefined;
+const each = (of: (margin: number) => number) => (margins: Float32Array) => {
+  for (let i = 0; i < margins.length; i++) margins[i] = of(margins[i] as number);
+};
+
+function logit(probability: number): number {
+  return -logf(fround(fround(1 / probability) - 1));
+}
+
+function sigmoid(margin: number): number {
+  const power = expf(Math.min(-margin, fround(88.7)));
+  return fround(1 / fround(fround(power + 1) + fround(1e-16)));
+}
+
+function softmax(margins: Float32Array): void {
+  const max = margins.reduce((most, margin) => Math.max(most, margin), Number.NEGATIVE_INFINITY);
+  let sum = 0;
+  for (let i = 0; i < margins.length; i++) {
+    margins[i] = expf(fround((margins[i] as number) - max));
+    sum += margins[i] as number;
+  }
+  const total = fround(sum);
+  for (let i = 0; i < margins.length; i++) margins[i] = (margins[i] as number) / total;
+}
+
+const plain: XgboostObjective = { toMargin: identity, transform: keep };
+const logistic: XgboostObjective = { toMargin: logit, transform: each(sigmoid) };
+const logLink: XgboostObjective = { toMargin: logf, transform: each(expf) };
+
+const OBJECTIVES: Readonly<Record<string, XgboostObjective>> = {
+  'reg:squarederror': plain,
+  'reg:linear': plain,
+  'reg:squaredlogerror': plain,
+  'reg:pseudohubererror': plain,
+  'reg:absoluteerror': plain,
+  'reg:quantileerror': plain,
+  'reg:logistic': logistic,
+  'reg:gamma': logLink,
+  'reg:tweedie': logLink,
+  'count:poisson': logLink,
+  'survival:cox': logLink,
+  'survival:aft': logLink,
+  'binary:logistic': logistic,
+  'binary:logitraw': plain,
+  'binary:hinge': { toMargin: identity, transform: each((margin) => (margin > 0 ? 1 : 0)) },
+  'multi:softprob': { toMargin: identity, transform: softmax },
+  'multi:softmax': { toMargin: identity, transform: keep, isClass: true },
+  'rank:pairwise': plain,
+  'rank:ndcg': plain,
+  'rank:map': plain,
+};
+
+/** @throws Error that names the known ones. */
+export function xgboostObjective(name: string): XgboostObjective {
+  const objective = OBJECTIVES[name];
+  if (objective === undefined || !Object.hasOwn(OBJECTIVES, name)) {
+    throw new UnsupportedModelError(
+      'xgboost',
+      `its objective '${name}' is unknown here (known: ${Object.keys(OBJECTIVES).join(' ')})`,
+    );
+  }
+  return objective;
+}

@@ -1,0 +1,195 @@
+/**
+ * The V1 protocol's predict, in TensorFlow Serving's two forms: rows (`instances` → `predictions`) and columns
+ * (`inputs` → `outputs`). Source: TensorFlow Serving, RESTful API; KServe's V1 is its row form.
+ */
+import { invalid } from '../errors.ts';
+import { NumberArray, type Place } from '../numbers/number-arrays.ts';
+import { fill, flatten, MAX_DIMENSIONS } from '../v2/elements.ts';
+import { array, base64, elementTexts, object, parseTensors } from '../v2/json.ts';
+import { acceptedInputs } from '../v2/tabular.ts';
+import type {
+  InferRequest,
+  InferResponse,
+  ModelMetadata,
+  Tensor,
+  TensorMetadata,
+} from '../v2/types.ts';
+
+export interface PredictRequest {
+  readonly request: InferRequest;
+  /** The form of the request, in which the answer goes back. */
+  readonly form: 'rows' | 'columns';
+}
+
+/** @throws InferenceError INVALID_ARGUMENT with the path of the field. */
+export function decodePredict(json: Buffer, model: ModelMetadata): PredictRequest {
+  const body = signed(json);
+  if ((body.instances === undefined) === (body.inputs === undefined)) {
+    throw invalid("body: expected either 'instances' (rows) or 'inputs' (columns)");
+  }
+  const form = body.instances === undefined ? 'columns' : 'rows';
+  const inputs =
+    form === 'rows' ? rowInputs(body.instances, model) : columnInputs(body.inputs, model);
+  return { request: { inputs, outputs: [], binaryOutputs: false }, form };
+}
+
+/** A V1 body, for the only signature that an ONNX model has. */
+export function signed(json: Buffer): Record<string, unknown> {
+  const body = object(parseTensors(json, isTensor), 'body');
+  const { signature_name: signature = 'serving_default' } = body;
+  if (signature !== 'serving_default') {
+    throw invalid(`signature_name: '${signature}' is not known, the model has 'serving_default'`);
+  }
+  return body;
+}
+
+/** The rows, all columns, or one of the columns by name. */
+function isTensor({ opened, keys }: Place): boolean {
+  if (opened === '{') return keys[1] === 'instances' || keys[1] === 'inputs';
+  return opened === '{{' && keys[1] === 'inputs';
+}
+
+/** Each row is an object by input name, or the value itself when the model has one input. */
+export function rowInputs(instances: unknown, model: ModelMetadata): Tensor[] {
+  if (instances instanceof NumberArray) {
+    const [only] = single(model.inputs, 'instances');
+    return [tensor(only, instances, 'instances')];
+  }
+  const rows = array(instances, 'instances');
+  if (rows.length === 0) throw invalid('instances: expected at least one');
+  if (!isNamed(rows[0])) {
+    const [only] = single(model.inputs, 'instances');
+    return [tensor(only, rows, 'instances')];
+  }
+  const objects = rows.map((row, i) => object(row, `instances[${i}]`));
+  const names = Object.keys(objects[0] ?? {});
+  return names.map((name) => {
+    const values = objects.map((row, i) => {
+      if (!(name in row)) throw invalid(`instances[${i}]: has no '${name}', as instances[0] has`);
+      return row[name];
+    });
+    return tensor(inputNamed(model, name, 'instances[0]'), values, `instances[].${name}`);
+  });
+}
+
+/** A map from input name to tensor, or the tensor itself when the model has one input. */
+function columnInputs(value: unknown, model: ModelMetadata): Tensor[] {
+  if (!isNamed(value)) {
+    const [only] = single(model.inputs, 'inputs');
+    return [tensor(only, value, 'inputs')];
+  }
+  return Object.entries(value).map(([name, item]) =>
+    tensor(inputNamed(model, name, 'inputs'), item, `inputs.${name}`),
+  );
+}
+
+/** An object of names, and not one of bytes: `{"b64": …}` is a value. */
+function isNamed(value: unknown): value is Record<string, unknown> {
+  const isArray = Array.isArray(value) || value instanceof NumberArray;
+  return typeof value === 'object' && value !== null && !isArray && !isBytes(value);
+}
+
+function isBytes(value: unknown): value is { b64: string } {
+  const keys = typeof value === 'object' && value !== null ? Object.keys(value) : [];
+  return keys.length === 1 && keys[0] === 'b64';
+}
+
+function single(inputs: readonly TensorMetadata[], path: string): [TensorMetadata] {
+  const [only] = inputs;
+  if (only === undefined || inputs.length !== 1) {
+    const names = inputs.map(({ name }) => `'${name}'`).join(', ');
+    throw invalid(`${path}: the model has ${inputs.length} inputs, name them: ${names}`);
+  }
+  return [only];
+}
+
+function inputNamed(model: ModelMetadata, name: string, path: string): TensorMetadata {
+  const inputs = acceptedInputs(model);
+  const found = inputs.find((input) => input.name === name);
+  if (found === undefined) {
+    const names = inputs.map((input) => `'${input.name}'`).join(', ');
+    throw invalid(`${path}: the model has no input '${name}', expected ${names}`);
+  }
+  return found;
+}
+
+/** The nesting of the value is its shape; the datatype is the model's. */
+function tensor({ name, datatype }: TensorMetadata, value: unknown, path: string): Tensor {
+  if (value instanceof NumberArray) {
+    return { name, datatype, shape: value.shape, data: fill(datatype, value.data, path) };
+  }
+  const shape = shapeOf(value, path);
+  const flat = shape.length === 0 ? [value] : flatten(value as unknown[], shape, path);
+  const values = datatype === 'BYTES' ? flat.map((item, i) => bytes(item, `${path}[${i}]`)) : flat;
+  return { name, datatype, shape, data: fill(datatype, values, path) };
+}
+
+function shapeOf(value: unknown, path: string): number[] {
+  const shape: number[] = [];
+  for (let inner = value; Array.isArray(inner); inner = inner[0]) {
+    shape.push(inner.length);
+    if (shape.length > MAX_DIMENSIONS) {
+      throw invalid(`${path}: is nested more than ${MAX_DIMENSIONS} deep`);
+    }
+  }
+  return shape;
+}
+
+function bytes(value: unknown, path: string): unknown {
+  return isBytes(value) ? base64(value.b64, path) : value;
+}
+
+/** @throws InferenceError INVALID_ARGUMENT when rows are asked for and an output has no row for each. */
+export function encodePredict(
+  response: InferResponse,
+  form: PredictRequest['form'],
+  name: 'predictions' | 'explanations' = 'predictions',
+): string {
+  const { outputs } = response;
+  if (form === 'columns') {
+    const columns = outputs.map((output) => `${JSON.stringify(output.name)}:${nested(output)}`);
+    const [only] = outputs;
+    const value = outputs.length === 1 && only ? nested(only) : `{${columns.join(',')}}`;
+    return `{"outputs":${value}}`;
+  }
+  const count = outputs[0]?.shape[0] ?? 0;
+  for (const { name, shape } of outputs) {
+    if (shape[0] !== count) {
+      throw invalid(`output '${name}' has no row for each instance: ask with 'inputs' (columns)`);
+    }
+  }
+  const byOutput = outputs.map(rows);
+  const predictions = Array.from({ length: count }, (_, row) => {
+    if (byOutput.length === 1) return byOutput[0]?.[row];
+    const fields = outputs.map(({ name }, i) => `${JSON.stringify(name)}:${byOutput[i]?.[row]}`);
+    return `{${fields.join(',')}}`;
+  });
+  return `{"${name}":[${predictions.join(',')}]}`;
+}
+
+/** The JSON text of a tensor, nested as its shape. */
+function nested(output: Tensor): string {
+  return output.shape.length === 0 ? (texts(output)[0] ?? 'null') : `[${rows(output).join(',')}]`;
+}
+
+/** The JSON text of each row of a tensor. */
+function rows(output: Tensor): string[] {
+  let parts = texts(output);
+  for (let dim = output.shape.length - 1; dim >= 1; dim--) {
+    const size = output.shape[dim] ?? 0;
+    const count = output.shape.slice(0, dim).reduce((product, n) => product * n, 1);
+    parts = Array.from(
+      { length: count },
+      (_, i) => `[${parts.slice(i * size, (i + 1) * size).join(',')}]`,
+    );
+  }
+  return parts;
+}
+
+/** TensorFlow Serving: an output whose name ends in `_bytes` is written in base64. */
+function texts(output: Tensor): string[] {
+  if (output.datatype !== 'BYTES' || !output.name.endsWith('_bytes')) return elementTexts(output);
+  return (output.data as Buffer[]).map((value) =>
+    JSON.stringify({ b64: value.toString('base64') }),
+  );
+}

@@ -1,0 +1,329 @@
+/**
+ * V2 REST bodies: JSON, with tensors as bytes after it (binary.ts) → InferRequest, and InferResponse → the same.
+ * Every fault is an INVALID_ARGUMENT whose message starts with the path of the field.
+ */
+import { isUtf8 } from 'node:buffer';
+import { isDeepStrictEqual } from 'node:util';
+import { invalid } from '../errors.ts';
+import { extractNumbers, NumberArray, type Place } from '../numbers/number-arrays.ts';
+import { float32sText, shortest } from '../numbers/number-text.ts';
+import { BinaryReader, decodeElements, encodeElements } from './binary.ts';
+import { datatype, type NumericData } from './datatypes.ts';
+import { checkDatatype, decodeShape, fill, flatten, numbers, show } from './elements.ts';
+import {
+  elementCount,
+  type InferRequest,
+  type InferResponse,
+  type Parameters,
+  type RequestedOutput,
+  type Tensor,
+} from './types.ts';
+
+/** Digits that may not survive a trip through a double (2^53 has 16). */
+const LONG_INTEGER = /\d{16}/;
+
+/**
+ * Parses a V2 inference request. `data` may be flat or nested as `shape` says; `null` is NaN in floating-point
+ * tensors; 64-bit integers are exact; BYTES are text, or base64 where `parameters.content_type` says so. Inputs with
+ * `binary_data_size` take their bytes from `binary`, in order; all of it must be used.
+ */
+export function decodeInferRequest(json: string | Buffer, binary: Buffer = NO_BYTES): InferRequest {
+  const body = object(typeof json === 'string' ? parse(json) : parseTensors(json, isData), 'body');
+  const reader = new BinaryReader(binary);
+  const inputs = array(body.inputs, 'inputs').map((input, i) =>
+    decodeTensor(input, `inputs[${i}]`, reader),
+  );
+  if (reader.left > 0) throw invalid(`body: ${reader.left} bytes after the last tensor`);
+  const outputs = body.outputs === undefined ? [] : array(body.outputs, 'outputs');
+  const parameters = parametersOf(body, 'parameters');
+  return {
+    id: body.id === undefined ? undefined : string(body.id, 'id'),
+    inputs,
+    outputs: outputs.map((output, i) => decodeOutput(output, `outputs[${i}]`)),
+    binaryOutputs: flag(parameters.binary_data_output, 'parameters.binary_data_output') ?? false,
+    parameters: parameters as Parameters,
+  };
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** `data` of an object in `inputs`. */
+function isData({ opened, keys }: Place): boolean {
+  return opened === '{[{' && keys[3] === 'data' && keys[1] === 'inputs';
+}
+
+/** A response's JSON, and the tensors that follow it as bytes. */
+export interface EncodedResponse {
+  readonly json: string;
+  readonly binary: readonly Buffer[];
+}
+
+/** Writes a V2 inference response as its request wants it; see `encodeTensor` for how JSON holds what it has no form for. */
+export function encodeInferResponse(
+  response: InferResponse,
+  { outputs: asked, binaryOutputs }: Pick<InferRequest, 'outputs' | 'binaryOutputs'>,
+): EncodedResponse {
+  const { modelName, modelVersion, id, parameters } = response;
+  const head = [
+    id === undefined ? '{' : `{"id":${JSON.stringify(id)},`,
+    `"model_name":${quoted(modelName)}`,
+    modelVersion === undefined ? '' : `,"model_version":"${modelVersion}"`,
+    parameters === undefined ? '' : `,"parameters":${JSON.stringify(parameters)}`,
+  ].join('');
+  const binary: Buffer[] = [];
+  const outputs = response.outputs.map((tensor) => {
+    const wish = asked.find(({ name }) => name === tensor.name);
+    if (!(wish?.binary ?? binaryOutputs)) return encodeTensor(tensor, wish?.contentType);
+    const bytes = encodeElements(tensor);
+    binary.push(bytes);
+    return `${encodeHead(tensor)},"parameters":{"binary_data_size":${bytes.length}}}`;
+  });
+  return { json: `${head},"outputs":[${outputs.join(',')}]}`, binary };
+}
+
+function decodeOutput(value: unknown, path: string): RequestedOutput {
+  const output = object(value, path);
+  const parameters = parametersOf(output, `${path}.parameters`);
+  const at = `${path}.parameters`;
+  return {
+    name: string(output.name, `${path}.name`),
+    binary: flag(parameters.binary_data, `${at}.binary_data`),
+    classification: count(parameters.classification, `${at}.classification`),
+    contentType: contentType(parameters, at) === 'base64' ? 'base64' : undefined,
+  };
+}
+
+function count(value: unknown, path: string): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value;
+  throw invalid(`${path}: expected a whole number above 0, got ${show(value)}`);
+}
+
+/** How text holds BYTES: MLServer's `content_type`, whose other values say nothing about it. */
+function contentType(parameters: Record<string, unknown>, path: string): string | undefined {
+  const { content_type: type } = parameters;
+  return type === undefined ? undefined : string(type, `${path}.content_type`);
+}
+
+function parametersOf(value: Record<string, unknown>, path: string): Record<string, unknown> {
+  return value.parameters === undefined ? {} : object(value.parameters, path);
+}
+
+function flag(value: unknown, path: string): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw invalid(`${path}: expected true or false, got ${show(value)}`);
+}
+
+/**
+ * JSON in which integers beyond 2^53 become bigints. The bare words NaN, Infinity and -Infinity, which many writers
+ * make, are understood too.
+ * @throws InferenceError INVALID_ARGUMENT.
+ */
+export function parse(text: string): unknown {
+  try {
+    return parseNumbers(text);
+  } catch (error) {
+    const named = text.replace(NOT_A_NUMBER, (word) => {
+      if (word.startsWith('"')) return word;
+      return word === 'NaN' ? 'null' : `"${word}"`;
+    });
+    if (named !== text) {
+      try {
+        return parseNumbers(named);
+      } catch {
+        // The first error is about the text as it came.
+      }
+    }
+    throw invalid(`body is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** The bare words, and the strings that must stay as they are. */
+const NOT_A_NUMBER = /"(?:\\.|[^"\\])*"|-?\b(?:NaN|Infinity)\b/g;
+
+function parseNumbers(text: string): unknown {
+  return LONG_INTEGER.test(text) ? JSON.parse(text, keepLongIntegers) : JSON.parse(text);
+}
+
+/** The same, with a NumberArray where `isTensor` says and the array is of plain numbers. @throws InferenceError INVALID_ARGUMENT. */
+export function parseTensors(bytes: Buffer, isTensor: (place: Place) => boolean): unknown {
+  const extraction = extractNumbers(bytes, isTensor);
+  if (extraction !== undefined) {
+    const { text, arrays } = extraction;
+    try {
+      const place: Reviver = (key, value, context) =>
+        typeof value === 'string'
+          ? (arrays.get(value) ?? value)
+          : keepLongIntegers(key, value, context);
+      return JSON.parse(text, place);
+    } catch {
+      // An error is told about the text as it came.
+    }
+  }
+  return parse(bytes.toString());
+}
+
+type Reviver = (key: string, value: unknown, context?: { source?: string }) => unknown;
+
+/** JSON.parse reviver: an integer beyond 2^53 becomes a bigint made from its source text. */
+function keepLongIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
+  const source = context?.source;
+  return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value;
+}
+
+function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tensor {
+  const input = object(value, path);
+  const name = string(input.name, `${path}.name`);
+  const type = string(input.datatype, `${path}.datatype`);
+  checkDatatype(type, `${path}.datatype`);
+  const shape = decodeShape(array(input.shape, `${path}.shape`), `${path}.shape`);
+  const parameters = parametersOf(input, `${path}.parameters`);
+  const { binary_data_size: size } = parameters;
+  if (size !== undefined) {
+    if (input.data !== undefined) throw invalid(`${path}: has both data and binary_data_size`);
+    const at = `${path}.parameters.binary_data_size`;
+    const bytes = binary.take(size, at);
+    return { name, datatype: type, shape, data: decodeElements(type, shape, bytes, at) };
+  }
+  const values = decodeValues(input.data, shape, `${path}.data`);
+  const isBase64 = type === 'BYTES' && contentType(parameters, `${path}.parameters`) === 'base64';
+  const elements = isBase64
+    ? Array.from(values, (text, i) => base64(text, `${path}.data[${i}]`))
+    : values;
+  return { name, datatype: type, shape, data: fill(type, elements, `${path}.data`) };
+}
+
+/** An empty tensor may have no data, a scalar a value in place of an array. */
+function decodeValues(data: unknown, shape: readonly number[], path: string): ArrayLike<unknown> {
+  if (data instanceof NumberArray) return flatNumbers(data, shape, path);
+  if (data === undefined && shape.includes(0)) return [];
+  if (shape.length === 0 && data !== undefined && !Array.isArray(data)) return [data];
+  return flatten(array(data, path), shape, path);
+}
+
+/** Flat, or nested as `shape` says. @throws InferenceError INVALID_ARGUMENT. */
+function flatNumbers(
+  array: NumberArray,
+  shape: readonly number[],
+  path: string,
+): ArrayLike<unknown> {
+  const isFlat = array.shape.length === 1 && array.data.length === elementCount(shape);
+  const isNested = array.shape.length > 1 && isDeepStrictEqual(array.shape, shape);
+  return isFlat || isNested ? array.data : flatten(array.toJSON(), shape, path);
+}
+
+/** @throws InferenceError INVALID_ARGUMENT when it is not base64 text. */
+export function base64(value: unknown, path: string): Buffer {
+  if (
+    typeof value !== 'string' ||
+    !/^[A-Za-z0-9+/]*={0,2}$/.test(value) ||
+    value.length % 4 === 1
+  ) {
+    throw invalid(`${path}: ${show(value)} is not base64`);
+  }
+  return Buffer.from(value, 'base64');
+}
+
+/**
+ * A tensor in JSON. NaN is `null` and the infinities are the strings "Infinity" and "-Infinity". BYTES are text, or
+ * base64 where asked for or where an element is no text: `parameters.content_type` says so.
+ */
+function encodeTensor(tensor: Tensor, wanted?: 'base64'): string {
+  const { data } = tensor;
+  if (!Array.isArray(data)) return `${encodeHead(tensor)},"data":${encodeNumbers(tensor)}}`;
+  const asBase64 = wanted === 'base64' || !data.every(isUtf8);
+  const parameters = asBase64 ? ',"parameters":{"content_type":"base64"}' : '';
+  const text = data.map((bytes) => bytes.toString(asBase64 ? 'base64' : 'utf8'));
+  return `${encodeHead(tensor)}${parameters},"data":${JSON.stringify(text)}}`;
+}
+
+/** A tensor up to what it holds. */
+function encodeHead({ name, datatype: type, shape }: Tensor): string {
+  return `{"name":${quoted(name)},"datatype":"${type}","shape":[${shape.join(',')}]`;
+}
+
+/** Names as JSON has them; they are always the same few. */
+const QUOTED = new Map<string, string>();
+const MAX_QUOTED = 1000;
+
+function quoted(name: string): string {
+  const known = QUOTED.get(name);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(name);
+  if (QUOTED.size < MAX_QUOTED) QUOTED.set(name, text);
+  return text;
+}
+
+function encodeNumbers(tensor: Tensor): string {
+  const data = tensor.data as NumericData;
+  if (data instanceof Float32Array) return float32sText(data) ?? texts(tensor);
+  switch (datatype(tensor.datatype).kind) {
+    case 'int':
+      return `[${data.join(',')}]`;
+    case 'bigint':
+      return `[${wideIntegers(data as BigInt64Array).join(',')}]`;
+    case 'bool':
+      return texts(tensor);
+    default: {
+      const values = Array.from(numbers(tensor));
+      return values.every(Number.isFinite) ? JSON.stringify(values) : texts(tensor);
+    }
+  }
+}
+
+/** Those of 64 bits that fit 32 as numbers, whose text takes a tenth of the time. */
+function wideIntegers(data: BigInt64Array | BigUint64Array): (number | bigint)[] {
+  const words = new Int32Array(data.buffer, data.byteOffset, data.length * 2);
+  const isSigned = data instanceof BigInt64Array;
+  const values = new Array<number | bigint>(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const low = words[2 * i] as number;
+    const fits = words[2 * i + 1] === low >> 31 && (isSigned || low >= 0);
+    values[i] = fits ? low : (data[i] as bigint);
+  }
+  return values;
+}
+
+function texts(tensor: Tensor): string {
+  return `[${elementTexts(tensor).join(',')}]`;
+}
+
+function floatText(value: number): string {
+  if (Number.isFinite(value)) return JSON.stringify(value);
+  return Number.isNaN(value) ? 'null' : `"${value}"`;
+}
+
+/** The JSON text of each element of a tensor; BYTES as text. */
+export function elementTexts(tensor: Tensor): string[] {
+  const { data } = tensor;
+  if (Array.isArray(data)) return data.map((bytes) => JSON.stringify(bytes.toString()));
+  switch (datatype(tensor.datatype).kind) {
+    case 'int':
+    case 'bigint':
+      return Array.from<number | bigint, string>(data as Int32Array, String);
+    case 'bool':
+      return Array.from(data as Uint8Array, (bit) => String(bit !== 0));
+    default: {
+      const isSingle = data instanceof Float32Array;
+      return Array.from(numbers(tensor), (value) => floatText(isSingle ? shortest(value) : value));
+    }
+  }
+}
+
+export function object(value: unknown, path: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid(`${path}: expected an object, got ${show(value)}`);
+  }
+  return value as Record<string, unknown>;
+}
+
+export function array(value: unknown, path: string): unknown[] {
+  if (!Array.isArray(value)) throw invalid(`${path}: expected an array, got ${show(value)}`);
+  return value;
+}
+
+function string(value: unknown, path: string): string {
+  if (typeof value !== 'string') throw invalid(`${path}: expected a string, got ${show(value)}`);
+  return value;
+}

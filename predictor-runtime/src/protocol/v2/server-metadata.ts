@@ -1,0 +1,24 @@
+/** What the server says of itself, over every transport. */
+import { readFileSync } from 'node:fs';
+import { packageFile } from '../../platform/package-files.ts';
+
+const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as {
+  version: string;
+};
+
+/** V2 "Server Metadata"; the names of the extensions are Triton's. */
+export const SERVER_METADATA = {
+  name: 'wherry',
+  version,
+  extensions: [
+    'binary_tensor_data',
+    'classification',
+    'logging',
+    'model_configuration',
+    'model_repository',
+    'model_repository(unload_dependents)',
+    'parameters',
+    'schedule_policy',
+    'statistics',
+  ],
+};

@@ -1,0 +1,83 @@
+/** The values of flags: text → value, or a usage error that says what was expected. */
+import { InvalidArgumentError } from 'commander';
+import { PROVIDERS, type Provider } from '../engine/onnx/provider-choice.ts';
+import {
+  parseVersion,
+  parseVersionPolicy,
+  type VersionPolicy,
+} from '../serving/repository/version-policy.ts';
+
+export function port(text: string): number {
+  return number(
+    text,
+    (value) => Number.isInteger(value) && value >= 0 && value <= 65535,
+    'a port, 0 to 65535',
+  );
+}
+
+export function count(text: string): number {
+  return number(
+    text,
+    (value) => Number.isSafeInteger(value) && value >= 1,
+    'a whole number of at least 1',
+  );
+}
+
+export function count0(text: string): number {
+  return number(
+    text,
+    (value) => Number.isSafeInteger(value) && value >= 0,
+    'a whole number of at least 0',
+  );
+}
+
+export function positive(text: string): number {
+  return number(text, (value) => value > 0, 'a number above 0');
+}
+
+export function positive0(text: string): number {
+  return number(text, (value) => value >= 0, 'a number of at least 0');
+}
+
+function number(text: string, isValid: (value: number) => boolean, expected: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !isValid(value))
+    throw new InvalidArgumentError(`expected ${expected}.`);
+  return value;
+}
+
+export function overloadStatus(text: string): number {
+  return number(text, (value) => value === 429 || value === 503, '429 or 503');
+}
+
+export function policy(text: string): VersionPolicy {
+  try {
+    return parseVersionPolicy(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
+export function labels(text: string): Record<string, number> {
+  const pairs = text.split(',').map((pair) => pair.split('=', 2));
+  return Object.fromEntries(
+    pairs.map(([label = '', number = '']) => {
+      const version = parseVersion(number);
+      if (!/^[A-Za-z_][\w-]*$/.test(label) || version === undefined) {
+        throw new InvalidArgumentError('expected LABEL=VERSION,…');
+      }
+      return [label, version];
+    }),
+  );
+}
+
+export const PROVIDER_NAMES = PROVIDERS.join(', ');
+
+/** `cuda,cpu` */
+export function providers(value: string): Provider[] {
+  return value.split(',').map((name) => {
+    const known = PROVIDERS.find((provider) => provider === name.trim());
+    if (known === undefined) throw new InvalidArgumentError(`Expected some of ${PROVIDER_NAMES}.`);
+    return known;
+  });
+}

@@ -1,0 +1,100 @@
+/** How one model is to be served: the same value, whatever file it was read from. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ModelLoadError } from '../../engine/executor.ts';
+import type { Datatype } from '../../protocol/v2/datatypes.ts';
+import type { BatchPolicy } from '../scheduling/batch.ts';
+import type { QueuePolicy } from '../scheduling/request-queue.ts';
+import { parseMlserverSettings } from './mlserver-settings.ts';
+import { parseTritonConfig } from './triton-config.ts';
+import type { VersionPolicy } from './version-policy.ts';
+
+/** A tensor as the configuration declares it. */
+export interface DeclaredTensor {
+  readonly name: string;
+  readonly datatype?: Datatype;
+  /** Without the batch dimension where `maxBatchSize` is not 0. */
+  readonly dims?: readonly number[];
+  /** File, in the model's folder, with a line for each class. */
+  readonly labelFile?: string;
+}
+
+/** A request that is run before a version serves. */
+export interface WarmupSample {
+  readonly name: string;
+  readonly count: number;
+  readonly batchSize: number;
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly datatype: Datatype;
+    readonly dims: readonly number[];
+    /** Zeros, random numbers, or the bytes of a file in the folder `warmup`. */
+    readonly data: 'zero' | 'random' | { readonly file: string };
+  }[];
+}
+
+/** One model of an ensemble: its tensors by name → the ensemble's. */
+export interface EnsembleStep {
+  readonly model: string;
+  /** Undefined is the one that the model's policy chooses. */
+  readonly version?: number;
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly outputs: Readonly<Record<string, string>>;
+}
+
+/** Where a model runs: `auto` lets small, loop-free graphs run inside the server's own process. */
+export type Placement = 'auto' | 'inline' | 'process';
+
+export interface ModelConfig {
+  /** Where it was read from; undefined when there is nothing but defaults. */
+  readonly source?: string;
+  /** Name that the file gives; must be the model's. */
+  readonly name?: string;
+  readonly versionPolicy: VersionPolicy;
+  /** Label → version. */
+  readonly labels: Readonly<Record<string, number>>;
+  /** File of the model in its version's folder. */
+  readonly file?: string;
+  /** Most rows of a request, and of a run; 0 leaves both to the model. */
+  readonly maxBatchSize: number;
+  /** Absent when requests are not batched. */
+  readonly batch?: BatchPolicy;
+  readonly queue: QueuePolicy;
+  readonly workers: number;
+  readonly placement: Placement;
+  /** Threads of one run; undefined is the server's. */
+  readonly threads?: number;
+  readonly warmup: readonly WarmupSample[];
+  readonly inputs: readonly DeclaredTensor[];
+  readonly outputs: readonly DeclaredTensor[];
+  readonly responseCache: boolean;
+  readonly ensemble?: readonly EnsembleStep[];
+  /** Free values for plugins. */
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+const TRITON_FILE = 'config.pbtxt';
+const MLSERVER_FILE = 'model-settings.json';
+
+/**
+ * The configuration in a model's folder: Triton's `config.pbtxt`, MLServer's `model-settings.json`, or none.
+ * @throws ModelLoadError with the file, the line or field, and what was expected.
+ */
+export async function readModelConfig(dir: string, defaults: ModelConfig): Promise<ModelConfig> {
+  const entries = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+    throw new ModelLoadError(`model folder ${dir} cannot be read: ${error.message}`);
+  });
+  for (const [file, parse] of [
+    [TRITON_FILE, parseTritonConfig],
+    [MLSERVER_FILE, parseMlserverSettings],
+  ] as const) {
+    if (!entries.includes(file)) continue;
+    const path = join(dir, file);
+    try {
+      return { ...parse(await readFile(path, 'utf8'), defaults), source: path };
+    } catch (error) {
+      throw new ModelLoadError(`${path}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+  return defaults;
+}

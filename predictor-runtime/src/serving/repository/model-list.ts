@@ -1,0 +1,99 @@
+/** Which models a server has: one by flags, the folders of a repository, or TensorFlow Serving's list of models. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ModelLoadError } from '../../engine/executor.ts';
+import { type MessageType, parseTextProto } from './text-proto.ts';
+import { VERSION_POLICY } from './triton-schema.ts';
+import { type PolicyMessage, policyOf, type VersionPolicy } from './version-policy.ts';
+
+/** A model by name and folder; what is absent is left to the folder's own configuration. */
+export interface ModelEntry {
+  readonly name: string;
+  readonly dir: string;
+  readonly versionPolicy?: VersionPolicy;
+  readonly labels?: Readonly<Record<string, number>>;
+}
+
+/** Lists the models there are now. @throws ModelLoadError. */
+export type ModelList = () => Promise<readonly ModelEntry[]>;
+
+/** Every folder of the repositories is a model of that name. */
+export function repositoryFolders(dirs: readonly string[]): ModelList {
+  return async () => {
+    const models: ModelEntry[] = [];
+    for (const repository of dirs) {
+      const entries = await readdir(repository, { withFileTypes: true }).catch((error: Error) => {
+        throw new ModelLoadError(`model repository ${repository} cannot be read: ${error.message}`);
+      });
+      for (const entry of entries) {
+        if (entry.name.startsWith('.') || entry.isFile()) continue;
+        const dir = join(repository, entry.name);
+        const other = models.find(({ name }) => name === entry.name);
+        if (other !== undefined) {
+          throw new ModelLoadError(
+            `model '${entry.name}' is in two repositories: ${other.dir}, ${dir}`,
+          );
+        }
+        models.push({ name: entry.name, dir });
+      }
+    }
+    return models;
+  };
+}
+
+/** Source: TensorFlow Serving, model_server_config.proto. */
+const MODEL_SERVER_CONFIG: MessageType = {
+  model_config_list: {
+    message: {
+      config: {
+        repeated: {
+          message: {
+            name: 'string',
+            base_path: 'string',
+            model_platform: 'string',
+            model_version_policy: { message: VERSION_POLICY },
+            version_labels: { map: 'int' },
+          },
+        },
+      },
+    },
+  },
+};
+
+interface ModelServerConfig {
+  model_config_list?: {
+    config?: {
+      name?: string;
+      base_path?: string;
+      model_version_policy?: PolicyMessage;
+      version_labels?: Record<string, number>;
+    }[];
+  };
+}
+
+/** The models of a `--model_config_file`, read anew each time. */
+export function configFile(path: string): ModelList {
+  return async () => {
+    try {
+      const text = await readFile(path, 'utf8');
+      const { model_config_list: list } = parseTextProto(
+        text,
+        MODEL_SERVER_CONFIG,
+      ) as ModelServerConfig;
+      return (list?.config ?? []).map(
+        ({ name, base_path: dir, model_version_policy, version_labels }) => {
+          if (!name || !dir)
+            throw new SyntaxError('model_config_list.config: needs a name and a base_path');
+          return {
+            name,
+            dir,
+            versionPolicy: policyOf(model_version_policy),
+            labels: version_labels,
+          };
+        },
+      );
+    } catch (error) {
+      throw new ModelLoadError(`${path}: ${(error as Error).message}`, { cause: error });
+    }
+  };
+}

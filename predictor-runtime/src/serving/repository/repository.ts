@@ -1,0 +1,312 @@
+/**
+ * The source: finds models and their versions, and tells the manager which ones are aspired. At start, by polling, or
+ * when asked (Triton's model control modes).
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import type { Logger } from '../../platform/log.ts';
+import { InferenceError, invalid } from '../../protocol/errors.ts';
+import type { ModelManager } from '../manager.ts';
+import type { Loader } from '../model.ts';
+import type { Servable } from '../servable.ts';
+import type { ModelConfig } from './model-config.ts';
+import { type ModelFolder, readModelFolder } from './model-folder.ts';
+import type { ModelEntry, ModelList } from './model-list.ts';
+import { parseTritonJson } from './triton-config.ts';
+import { selectVersions } from './version-policy.ts';
+
+export type ControlMode = 'none' | 'poll' | 'explicit';
+
+export interface RepositoryOptions {
+  readonly list: ModelList;
+  readonly mode: ControlMode;
+  /** Between two looks at the files in mode `poll`, in ms. */
+  readonly pollMs: number;
+  /** Loaded at start in mode `explicit`; `*` is all. */
+  readonly loadAtStart: readonly string[];
+  readonly defaults: ModelConfig;
+  readonly manager: ModelManager;
+  readonly log: Logger;
+  /** Brings the model of a storage URI here; a folder of its own is the repository's to remove. @throws InferenceError. */
+  fetch(uri: string): Promise<{ readonly dir: string; readonly isOwn: boolean }>;
+  /** Makes the loader of a version. */
+  loader(version: { name: string; modelDir: string; dir: string; config: ModelConfig }): Loader;
+}
+
+/** Triton's words for what has become of a version. */
+export type IndexState = 'UNKNOWN' | 'READY' | 'UNAVAILABLE' | 'LOADING' | 'UNLOADING';
+
+export interface IndexEntry {
+  readonly name: string;
+  /** Absent when no version was ever loaded. */
+  readonly version?: string;
+  readonly state?: IndexState;
+  readonly reason: string;
+}
+
+/** What a load request may bring along: a configuration, and files of the model by their paths. */
+export interface LoadOverride {
+  readonly config?: string;
+  readonly files: ReadonlyMap<string, Buffer>;
+}
+
+const STATES: Record<Servable['phase'], IndexState> = {
+  new: 'LOADING',
+  loading: 'LOADING',
+  available: 'READY',
+  unloading: 'UNLOADING',
+  failed: 'UNAVAILABLE',
+};
+
+export class ModelRepository {
+  readonly #options: RepositoryOptions;
+  /** Models whose folder could not be read: name → why. */
+  readonly #unreadable = new Map<string, string>();
+  /** Folders of models that came with a load request, or were fetched: they go with the model. */
+  readonly #overrides = new Map<string, string>();
+  /** Models that the management API added. */
+  readonly #registered = new Map<string, ModelEntry>();
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  /** What is to be loaded at start has been looked at. */
+  #isStarted = false;
+
+  constructor(options: RepositoryOptions) {
+    this.#options = options;
+  }
+
+  /** Loads what is to be loaded at start; a model that fails is told of by the manager and by `index`. */
+  async start(): Promise<void> {
+    const { mode, loadAtStart } = this.#options;
+    const models = await this.#options.list();
+    const wanted = (name: string) =>
+      mode !== 'explicit' || loadAtStart.includes('*') || loadAtStart.includes(name);
+    const missing = loadAtStart.find(
+      (name) => name !== '*' && !models.some((m) => m.name === name),
+    );
+    if (missing !== undefined) throw new Error(`--load_model: there is no model '${missing}'`);
+    await Promise.all(
+      models.filter(({ name }) => wanted(name)).map((model) => this.#aspire(model)),
+    );
+    this.#isStarted = true;
+    if (mode === 'poll') this.#schedule();
+  }
+
+  /** Looks at the files now. */
+  async poll(): Promise<void> {
+    const { manager, log } = this.#options;
+    try {
+      const models = await this.#options.list();
+      const gone = manager.names().filter((name) => !models.some((model) => model.name === name));
+      // A slow load or unload must not keep the next look at the files.
+      for (const name of gone) void manager.aspire(name, []);
+      for (const model of models) void this.#aspire(model);
+    } catch (error) {
+      // A store that cannot be read says nothing of what is in it: what serves goes on.
+      log.warn('model repository not read', { reason: (error as Error).message });
+    }
+  }
+
+  /** Stops polling and removes what load requests brought. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    for (const dir of this.#overrides.values()) await rm(dir, { recursive: true, force: true });
+  }
+
+  /** Every model there is, each loaded version a line. */
+  async index(): Promise<IndexEntry[]> {
+    const { manager } = this.#options;
+    const listed = await this.#options.list().catch(() => []);
+    const names = new Set([...listed.map(({ name }) => name), ...manager.names()]);
+    return [...names].sort().flatMap((name): IndexEntry[] => {
+      const reason = this.#unreadable.get(name);
+      if (reason !== undefined) return [{ name, version: '1', state: 'UNAVAILABLE', reason }];
+      const servables = manager.servables(name);
+      if (servables.length === 0) {
+        const unloaded = manager.names().includes(name);
+        return [
+          unloaded
+            ? { name, version: '1', state: 'UNAVAILABLE', reason: 'unloaded' }
+            : { name, reason: '' },
+        ];
+      }
+      return servables.map(({ version, phase, error = '' }) => ({
+        name,
+        version: String(version),
+        state: STATES[phase],
+        reason: error,
+      }));
+    });
+  }
+
+  /**
+   * Loads a model, or loads it anew beside the one that serves, and resolves when that is done.
+   * @throws InferenceError UNAVAILABLE unless the mode is `explicit`; INVALID_ARGUMENT with the reason when it fails.
+   */
+  async load(name: string, override?: LoadOverride): Promise<void> {
+    this.#mustBeExplicit();
+    const { manager } = this.#options;
+    const entry = await this.#find(name, override);
+    manager.forgetFailures(name);
+    await this.#aspire(entry, override?.config);
+    const failed = manager.servables(name).findLast(({ aspired, error }) => aspired && error);
+    const reason = this.#unreadable.get(name) ?? failed?.error;
+    if (reason !== undefined) throw invalid(`failed to load '${name}': ${reason}`);
+  }
+
+  /**
+   * Unloads a model after its requests under way.
+   * @throws InferenceError UNAVAILABLE unless the mode is `explicit`; NOT_FOUND.
+   */
+  async unload(name: string, { dependents = false } = {}): Promise<void> {
+    this.#mustBeExplicit();
+    const { manager } = this.#options;
+    if (!manager.names().includes(name)) {
+      throw new InferenceError('NOT_FOUND', `model '${name}' is not loaded`);
+    }
+    const models = dependents ? [name, ...this.#stepsOf(name)] : [name];
+    await Promise.all(models.map((model) => manager.aspire(model, [])));
+  }
+
+  /**
+   * Adds a model by the name of a folder in the repository, or from a storage URI that is allowed, and loads it.
+   * @throws InferenceError CONFLICT when there is one of that name; INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+   */
+  async register(name: string, url: string): Promise<void> {
+    this.#mustBeExplicit();
+    const { manager, fetch } = this.#options;
+    if (!/^[\w][\w.-]*$/.test(name)) throw invalid(`model_name: '${name}' is no name for a model`);
+    if (manager.servables(name).some(({ phase }) => phase !== 'failed')) {
+      throw new InferenceError('CONFLICT', `model '${name}' is registered already`);
+    }
+    const listed = (await this.#options.list()).find((model) => model.name === url);
+    const found = listed ?? (await fetch(url));
+    const { dir } = found;
+    if ('isOwn' in found && found.isOwn) this.#overrides.set(name, dir);
+    this.#registered.set(name, { ...listed, name, dir });
+    await this.load(name);
+  }
+
+  /** Unloads a model or one of its versions. @throws InferenceError as `unload`; CONFLICT for the default version. */
+  async unregister(name: string, version?: number): Promise<void> {
+    if (version === undefined) {
+      await this.unload(name);
+      this.#registered.delete(name);
+      this.#options.manager.forget(name);
+      const dir = this.#overrides.get(name);
+      if (dir !== undefined) await rm(dir, { recursive: true, force: true });
+      this.#overrides.delete(name);
+      return;
+    }
+    this.#mustBeExplicit();
+    await this.#options.manager.withdraw(name, version);
+  }
+
+  #mustBeExplicit(): void {
+    const { mode } = this.#options;
+    if (mode === 'explicit') return;
+    throw new InferenceError(
+      'UNAVAILABLE',
+      `explicit model load / unload is not allowed in model control mode '${mode}': start the server with --model_control_mode=explicit`,
+    );
+  }
+
+  #stepsOf(name: string): string[] {
+    const { manager } = this.#options;
+    const [servable] = manager.servables(name);
+    return servable?.model?.config.ensemble?.map(({ model }) => model) ?? [];
+  }
+
+  /** The model in the repository, or in a folder made of the files that came along. */
+  async #find(name: string, override: LoadOverride | undefined): Promise<ModelEntry> {
+    if (override !== undefined && override.files.size > 0) {
+      if (override.config === undefined) throw invalid("parameters: 'file:…' needs a 'config' too");
+      return { name, dir: await this.#write(name, override.files) };
+    }
+    const listed = await this.#options.list();
+    const found = this.#registered.get(name) ?? listed.find((model) => model.name === name);
+    if (found === undefined) {
+      throw invalid(`failed to load '${name}': no such model in the repository`);
+    }
+    return found;
+  }
+
+  async #write(name: string, files: ReadonlyMap<string, Buffer>): Promise<string> {
+    const root = await mkdtemp(join(tmpdir(), 'wherry-model-'));
+    const previous = this.#overrides.get(name);
+    this.#overrides.set(name, root);
+    for (const [path, content] of files) {
+      const target = join(root, path);
+      const inside = relative(root, target);
+      if (inside === '' || inside.startsWith('..')) {
+        throw invalid(`parameters: 'file:${path}' leads out of the model's folder`);
+      }
+      await mkdir(dirname(target), { recursive: true });
+      await writeFile(target, content);
+    }
+    if (previous !== undefined) await rm(previous, { recursive: true, force: true });
+    return root;
+  }
+
+  async #aspire(entry: ModelEntry, config?: string): Promise<void> {
+    const { manager, defaults, log } = this.#options;
+    const { name, dir } = entry;
+    let folder: ModelFolder;
+    try {
+      folder = await readModelFolder(name, dir, defaults);
+      if (config !== undefined) {
+        folder = { ...folder, config: parseTritonJson(config, folder.config) };
+      }
+    } catch (error) {
+      // What is loaded stays: an unreadable folder is no wish for nothing.
+      const reason = (error as Error).message;
+      this.#unreadable.set(name, reason);
+      log.error('model folder not read', { model: name, reason });
+      return;
+    }
+    this.#unreadable.delete(name);
+    const available = new Map(folder.versions.map((version) => [version.version, version]));
+    const policy = entry.versionPolicy ?? folder.config.versionPolicy;
+    const wanted = selectVersions([...available.keys()], policy);
+    const versions = wanted.map((version) => {
+      const { dir: versionDir, fingerprint } = available.get(
+        version,
+      ) as (typeof folder.versions)[0];
+      const loader = this.#options.loader({
+        name,
+        modelDir: dir,
+        dir: versionDir,
+        config: folder.config,
+      });
+      return { version, fingerprint: `${fingerprint}${config ?? ''}`, loader };
+    });
+    await manager.aspire(name, versions, entry.labels ?? folder.config.labels);
+  }
+
+  /**
+   * Why some model that should serve does not; undefined when all do. A load by API that failed was told to its caller:
+   * it is no reason to keep requests from the others.
+   */
+  notReadyReason(): string | undefined {
+    const { manager, mode } = this.#options;
+    if (!this.#isStarted) return manager.anyNotReadyReason() ?? 'the models are being loaded';
+    if (mode === 'explicit') return manager.anyNotReadyReason(true);
+    return this.unreadableReason() ?? manager.anyNotReadyReason();
+  }
+
+  /** Why the folder of a model could not be read. */
+  unreadableReason(name?: string): string | undefined {
+    if (name !== undefined) return this.#unreadable.get(name);
+    return this.#unreadable.values().next().value;
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(async () => {
+      await this.poll();
+      if (!this.#closed) this.#schedule();
+    }, this.#options.pollMs);
+    this.#timer.unref();
+  }
+}

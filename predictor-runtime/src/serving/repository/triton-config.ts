@@ -1,0 +1,251 @@
+/** Triton's `config.pbtxt`, and the same as JSON (its repository API) ↔ ModelConfig. */
+import { DATATYPES, type Datatype, isDatatype } from '../../protocol/v2/datatypes.ts';
+import type { ModelMetadata, TensorMetadata } from '../../protocol/v2/types.ts';
+import type { QueuePolicy } from '../scheduling/request-queue.ts';
+import type { DeclaredTensor, EnsembleStep, ModelConfig, WarmupSample } from './model-config.ts';
+import { checkMessage, parseTextProto } from './text-proto.ts';
+import { MODEL_CONFIG } from './triton-schema.ts';
+import { type PolicyMessage, policyOf, type VersionPolicy } from './version-policy.ts';
+
+interface TritonTensor {
+  name?: string;
+  data_type?: string;
+  dims?: number[];
+  label_filename?: string;
+}
+
+interface TritonConfig {
+  name?: string;
+  platform?: string;
+  backend?: string;
+  default_model_filename?: string;
+  version_policy?: PolicyMessage;
+  max_batch_size?: number;
+  input?: TritonTensor[];
+  output?: TritonTensor[];
+  instance_group?: { count?: number; kind?: string }[];
+  dynamic_batching?: {
+    preferred_batch_size?: number[];
+    max_queue_delay_microseconds?: number;
+    priority_levels?: number;
+    default_priority_level?: number;
+    default_queue_policy?: { default_timeout_microseconds?: number; max_queue_size?: number };
+  };
+  model_warmup?: {
+    name?: string;
+    batch_size?: number;
+    count?: number;
+    inputs?: Record<
+      string,
+      { data_type?: string; dims?: number[]; random_data?: boolean; input_data_file?: string }
+    >;
+  }[];
+  response_cache?: { enable?: boolean };
+  ensemble_scheduling?: {
+    step?: {
+      model_name?: string;
+      model_version?: number;
+      input_map?: Record<string, string>;
+      output_map?: Record<string, string>;
+    }[];
+  };
+  model_transaction_policy?: { decoupled?: boolean };
+  parameters?: Record<string, { string_value?: string }>;
+}
+
+const BACKENDS = new Set(['onnxruntime', 'onnxruntime_onnx', 'ensemble', undefined, '']);
+
+/** @throws SyntaxError with the line or field. */
+export function parseTritonConfig(text: string, defaults: ModelConfig): ModelConfig {
+  return fromTriton(parseTextProto(text, MODEL_CONFIG), defaults);
+}
+
+/** @throws SyntaxError with the field. */
+export function parseTritonJson(text: string, defaults: ModelConfig): ModelConfig {
+  return fromTriton(checkMessage(JSON.parse(text), MODEL_CONFIG), defaults);
+}
+
+function fromTriton(config: TritonConfig, defaults: ModelConfig): ModelConfig {
+  for (const kind of ['platform', 'backend'] as const) {
+    if (!BACKENDS.has(config[kind])) {
+      throw new SyntaxError(
+        `${kind}: '${config[kind]}' is not supported, use onnxruntime or ensemble`,
+      );
+    }
+  }
+  if (config.model_transaction_policy?.decoupled) {
+    throw new SyntaxError('model_transaction_policy: decoupled models are not supported');
+  }
+  const maxBatchSize = config.max_batch_size ?? defaults.maxBatchSize;
+  if (maxBatchSize < 0)
+    throw new SyntaxError(`max_batch_size: expected 0 or more, got ${maxBatchSize}`);
+  const batching = config.dynamic_batching;
+  if (batching !== undefined && maxBatchSize === 0) {
+    throw new SyntaxError('dynamic_batching: needs a max_batch_size above 0');
+  }
+  const instances = config.instance_group ?? [];
+  const workers = instances.reduce((sum, { count = 1 }) => sum + count, 0);
+  return {
+    ...defaults,
+    name: config.name || undefined,
+    file: config.default_model_filename || undefined,
+    versionPolicy: policyOf(config.version_policy) ?? defaults.versionPolicy,
+    maxBatchSize,
+    batch: batching && {
+      maxRows: maxBatchSize,
+      preferredRows: batching.preferred_batch_size ?? [],
+      maxDelayMs: (batching.max_queue_delay_microseconds ?? 0) / 1000,
+    },
+    queue: queuePolicy(batching, defaults.queue),
+    workers: workers || defaults.workers,
+    inputs: (config.input ?? []).map((tensor, i) => declared(tensor, `input[${i}]`)),
+    outputs: (config.output ?? []).map((tensor, i) => declared(tensor, `output[${i}]`)),
+    warmup: (config.model_warmup ?? []).map(warmupSample),
+    responseCache: config.response_cache?.enable ?? defaults.responseCache,
+    ensemble: config.ensemble_scheduling && ensembleSteps(config.ensemble_scheduling.step ?? []),
+    parameters: Object.fromEntries(
+      Object.entries(config.parameters ?? {}).map(([key, { string_value = '' }]) => [
+        key,
+        string_value,
+      ]),
+    ),
+  };
+}
+
+function queuePolicy(
+  batching: TritonConfig['dynamic_batching'],
+  defaults: QueuePolicy,
+): QueuePolicy {
+  const policy = batching?.default_queue_policy;
+  return {
+    ...defaults,
+    maxRequests: policy?.max_queue_size || defaults.maxRequests,
+    defaultTimeoutMs:
+      (policy?.default_timeout_microseconds ?? 0) / 1000 || defaults.defaultTimeoutMs,
+    priorityLevels: batching?.priority_levels ?? defaults.priorityLevels,
+    defaultPriority: batching?.default_priority_level ?? defaults.defaultPriority,
+  };
+}
+
+function declared(tensor: TritonTensor, path: string): DeclaredTensor {
+  if (!tensor.name) throw new SyntaxError(`${path}: has no name`);
+  return {
+    name: tensor.name,
+    datatype: tensor.data_type === undefined ? undefined : fromTritonType(tensor.data_type, path),
+    dims: tensor.dims,
+    labelFile: tensor.label_filename || undefined,
+  };
+}
+
+function warmupSample(
+  sample: NonNullable<TritonConfig['model_warmup']>[number],
+  index: number,
+): WarmupSample {
+  const path = `model_warmup[${index}]`;
+  return {
+    name: sample.name ?? path,
+    count: sample.count || 1,
+    batchSize: sample.batch_size ?? 0,
+    inputs: Object.entries(sample.inputs ?? {}).map(([name, input]) => ({
+      name,
+      datatype: fromTritonType(input.data_type ?? '', `${path}.inputs.${name}`),
+      dims: input.dims ?? [],
+      data: input.input_data_file
+        ? { file: input.input_data_file }
+        : input.random_data
+          ? 'random'
+          : 'zero',
+    })),
+  };
+}
+
+function ensembleSteps(
+  steps: NonNullable<NonNullable<TritonConfig['ensemble_scheduling']>['step']>,
+): EnsembleStep[] {
+  if (steps.length === 0) throw new SyntaxError('ensemble_scheduling: has no step');
+  return steps.map((step, i) => {
+    if (!step.model_name)
+      throw new SyntaxError(`ensemble_scheduling.step[${i}]: has no model_name`);
+    const version = step.model_version ?? -1;
+    return {
+      model: step.model_name,
+      version: version < 0 ? undefined : version,
+      inputs: step.input_map ?? {},
+      outputs: step.output_map ?? {},
+    };
+  });
+}
+
+/** Triton's names are V2's with a prefix, but for strings. */
+function fromTritonType(type: string, path: string): Datatype {
+  const name = type === 'TYPE_STRING' ? 'BYTES' : type.replace(/^TYPE_/, '');
+  if (!type.startsWith('TYPE_') || !isDatatype(name)) {
+    const known = Object.keys(DATATYPES).map((known) => tritonType(known as Datatype));
+    throw new SyntaxError(`${path}.data_type: '${type}' is not one of ${known.join(', ')}`);
+  }
+  return name;
+}
+
+function tritonType(type: Datatype): string {
+  return type === 'BYTES' ? 'TYPE_STRING' : `TYPE_${type}`;
+}
+
+/** The configuration in full, as `GET /v2/models/M/config` and gRPC's ModelConfig answer it. */
+export function toTriton(config: ModelConfig, metadata: ModelMetadata): Record<string, unknown> {
+  const { batch, maxBatchSize, ensemble } = config;
+  const tensor = ({ name, datatype, shape, optional }: TensorMetadata) => ({
+    name,
+    data_type: tritonType(datatype),
+    // With batching the first dimension goes without saying.
+    dims: maxBatchSize > 0 ? shape.slice(1) : shape,
+    ...(optional ? { optional } : {}),
+  });
+  return {
+    name: metadata.name,
+    platform: metadata.platform,
+    backend: ensemble === undefined ? 'onnxruntime' : '',
+    version_policy: toVersionPolicy(config.versionPolicy),
+    max_batch_size: maxBatchSize,
+    input: metadata.inputs.map(tensor),
+    output: metadata.outputs.map((output) => ({
+      ...tensor(output),
+      label_filename: config.outputs.find(({ name }) => name === output.name)?.labelFile ?? '',
+    })),
+    instance_group: [{ name: metadata.name, kind: 'KIND_CPU', count: config.workers }],
+    default_model_filename: config.file ?? 'model.onnx',
+    ...(batch && {
+      dynamic_batching: {
+        preferred_batch_size: batch.preferredRows,
+        max_queue_delay_microseconds: batch.maxDelayMs * 1000,
+        preserve_ordering: false,
+        priority_levels: config.queue.priorityLevels,
+        default_priority_level: config.queue.defaultPriority,
+      },
+    }),
+    ...(ensemble && {
+      ensemble_scheduling: {
+        step: ensemble.map(({ model, version = -1, inputs, outputs }) => ({
+          model_name: model,
+          model_version: version,
+          input_map: inputs,
+          output_map: outputs,
+        })),
+      },
+    }),
+    response_cache: { enable: config.responseCache },
+    parameters: Object.fromEntries(
+      Object.entries(config.parameters).map(([key, value]) => [key, { string_value: value }]),
+    ),
+  };
+}
+
+function toVersionPolicy(policy: VersionPolicy): object {
+  switch (policy.kind) {
+    case 'all':
+      return { all: {} };
+    case 'latest':
+      return { latest: { num_versions: policy.count } };
+    case 'specific':
+      return { specific: { versions: policy.versions } };
+  }
+}

@@ -1,0 +1,132 @@
+/** What a model version has done since it was loaded. Source of the terms: Triton's statistics extension. */
+
+import type { Model } from '../model.ts';
+
+/** A version's statistics with what they are of. */
+export interface VersionStatistics {
+  readonly name: string;
+  readonly version: number;
+  readonly model: Model;
+}
+
+/** How often something happened, and how long it took altogether, in ns. */
+export interface Duration {
+  count: number;
+  ns: number;
+}
+
+export const DURATIONS = [
+  'success',
+  'fail',
+  'queue',
+  'compute_input',
+  'compute_infer',
+  'compute_output',
+  'cache_hit',
+  'cache_miss',
+] as const;
+export type DurationName = (typeof DURATIONS)[number];
+
+/** Why requests fail, as Triton's `reason` label has it. */
+export type FailureReason = 'REJECTED' | 'CANCELED' | 'BACKEND' | 'OTHER';
+
+/** The stages of one run, in ms. */
+export interface RunTimes {
+  readonly input: number;
+  readonly infer: number;
+  readonly output: number;
+}
+
+/** Told of what happens as it happens. */
+export interface StatisticsListener {
+  duration(name: DurationName, ms: number): void;
+  batch(rows: number): void;
+}
+
+interface BatchStatistics {
+  compute_input: Duration;
+  compute_infer: Duration;
+  compute_output: Duration;
+}
+
+const NS_PER_MS = 1e6;
+
+export class Statistics {
+  readonly durations = Object.fromEntries(
+    DURATIONS.map((name) => [name, { count: 0, ns: 0 }]),
+  ) as Record<DurationName, Duration>;
+  readonly failures: Record<FailureReason, number> = {
+    REJECTED: 0,
+    CANCELED: 0,
+    BACKEND: 0,
+    OTHER: 0,
+  };
+  /** By rows of a run. */
+  readonly batches = new Map<number, BatchStatistics>();
+  /** Rows inferred; answers from the cache do not count. */
+  inferenceCount = 0;
+  /** Runs of the model. */
+  executionCount = 0;
+  /** Of the last request, in ms since 1970; 0 before the first. */
+  lastInference = 0;
+  listener: StatisticsListener | undefined;
+
+  add(name: DurationName, ms: number): void {
+    const duration = this.durations[name];
+    duration.count++;
+    duration.ns += Math.round(ms * NS_PER_MS);
+    this.listener?.duration(name, ms);
+  }
+
+  failed(reason: FailureReason, ms: number): void {
+    this.failures[reason]++;
+    this.add('fail', ms);
+  }
+
+  /** A run of `rows` rows for as many requests as `requests` says; each of them took the whole run's time. */
+  ran(rows: number, requests: number, times: RunTimes): void {
+    this.executionCount++;
+    this.inferenceCount += rows;
+    this.lastInference = Date.now();
+    this.listener?.batch(rows);
+    for (let i = 0; i < requests; i++) {
+      this.add('compute_input', times.input);
+      this.add('compute_infer', times.infer);
+      this.add('compute_output', times.output);
+    }
+    let batch = this.batches.get(rows);
+    if (batch === undefined) {
+      batch = {
+        compute_input: { count: 0, ns: 0 },
+        compute_infer: { count: 0, ns: 0 },
+        compute_output: { count: 0, ns: 0 },
+      };
+      this.batches.set(rows, batch);
+    }
+    for (const stage of ['input', 'infer', 'output'] as const) {
+      const duration = batch[`compute_${stage}`];
+      duration.count++;
+      duration.ns += Math.round(times[stage] * NS_PER_MS);
+    }
+  }
+}
+
+/** Source: Triton, statistics extension; counters are numbers, as perf_analyzer reads them. */
+export function statisticsOf({ name, version, model }: VersionStatistics): object {
+  const { statistics } = model;
+  const bytes = model.memoryUsage();
+  return {
+    name,
+    version: String(version),
+    last_inference: statistics.lastInference,
+    inference_count: statistics.inferenceCount,
+    execution_count: statistics.executionCount,
+    inference_stats: Object.fromEntries(
+      DURATIONS.map((duration) => [duration, statistics.durations[duration]]),
+    ),
+    batch_stats: [...statistics.batches]
+      .sort(([a], [b]) => a - b)
+      .map(([batch_size, durations]) => ({ batch_size, ...durations })),
+    memory_usage: bytes > 0 ? [{ type: 'CPU', id: 0, byte_size: bytes }] : [],
+  };
+}

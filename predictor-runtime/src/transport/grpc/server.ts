@@ -1,0 +1,273 @@
+/** The V2 protocol over gRPC, with health and reflection: convert, delegate, convert. */
+
+import {
+  type handleUnaryCall,
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import { parseVersionChoice } from '../../dataplane.ts';
+import { Cohort } from '../../platform/cohort.ts';
+import { logSettings, setLogSettings } from '../../platform/log.ts';
+import { packageFile } from '../../platform/package-files.ts';
+import { ERROR_TABLE, InferenceError } from '../../protocol/errors.ts';
+import { SERVER_METADATA } from '../../protocol/v2/server-metadata.ts';
+import { statisticsOf } from '../../serving/scheduling/statistics.ts';
+import type { FrontOptions } from '../call.ts';
+import {
+  decodeInferMessage,
+  decodeParameters,
+  encodeInferMessage,
+  encodeMetadata,
+  type InferMessage,
+  type ParameterMap,
+} from './messages.ts';
+
+const SERVICE = 'inference.GRPCInferenceService';
+const PROTOS = packageFile('src/transport/grpc/');
+
+interface Named {
+  readonly name: string;
+  readonly version: string;
+}
+
+interface RepositoryRequest {
+  readonly model_name: string;
+  readonly parameters: ParameterMap;
+}
+
+/** What a handler needs of its call, whatever kind it is. */
+interface Cancellable {
+  readonly cancelled: boolean;
+  readonly metadata: Metadata;
+  getDeadline(): Date | number;
+  on(event: 'cancelled', listener: () => void): unknown;
+}
+
+export class GrpcServer {
+  readonly #decoding = new Cohort();
+  readonly #options: FrontOptions;
+  readonly #server: Server;
+  readonly #health = new HealthImplementation({ '': 'NOT_SERVING', [SERVICE]: 'NOT_SERVING' });
+
+  constructor(options: FrontOptions) {
+    this.#options = options;
+    this.#server = new Server({
+      'grpc.max_receive_message_length': options.maxBodyBytes,
+      'grpc.max_send_message_length': -1,
+    });
+    const definition = loadSync('inference.proto', {
+      includeDirs: [PROTOS],
+      keepCase: true,
+      longs: String,
+      enums: String,
+      defaults: true,
+      oneofs: true,
+    });
+    this.#server.addService(definition[SERVICE] as ServiceDefinition, this.#methods());
+    this.#health.addToServer(this.#server);
+    new ReflectionService(definition).addToServer(this.#server);
+  }
+
+  /** Listens; returns the port. @throws Error when it cannot. */
+  async listen(host: string, port: number): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const { tls } = this.#options;
+    const credentials =
+      tls === undefined
+        ? ServerCredentials.createInsecure()
+        : ServerCredentials.createSsl(
+            tls.ca ?? null,
+            [{ private_key: tls.key, cert_chain: tls.cert }],
+            tls.ca !== undefined,
+          );
+    this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+    return promise;
+  }
+
+  /** Tells the clients of grpc.health.v1. */
+  setServing(serving: boolean): void {
+    for (const service of ['', SERVICE]) {
+      this.#health.setStatus(service, serving ? 'SERVING' : 'NOT_SERVING');
+    }
+  }
+
+  /** Takes no new call and resolves when those under way are answered. */
+  drain(): Promise<void> {
+    this.setServing(false);
+    return new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
+  }
+
+  #methods(): UntypedServiceImplementation {
+    const { dataPlane } = this.#options;
+    return {
+      ServerLive: this.#unary(() => ({ live: true })),
+      ServerReady: this.#unary(() => ({ ready: dataPlane.notReadyReason() === undefined })),
+      ModelReady: this.#unary(({ name, version }: Named) => ({
+        ready: dataPlane.modelNotReadyReason(name, parseVersionChoice(version)) === undefined,
+      })),
+      ServerMetadata: this.#unary(() => SERVER_METADATA),
+      ModelMetadata: this.#unary(({ name, version }: Named) => {
+        const { inputs, outputs, ...about } = dataPlane.metadata(name, parseVersionChoice(version));
+        return {
+          ...about,
+          inputs: inputs.map(encodeMetadata),
+          outputs: outputs.map(encodeMetadata),
+        };
+      }),
+      ModelInfer: this.#unary((message: InferMessage, call) => this.#infer(message, call)),
+      ModelStreamInfer: (call: ServerDuplexStream<InferMessage, object>) => this.#stream(call),
+      ModelConfig: this.#unary(({ name, version }: Named) => ({
+        config: dataPlane.config(name, parseVersionChoice(version)),
+      })),
+      ModelStatistics: this.#unary(({ name, version }: Named) => ({
+        model_stats: dataPlane
+          .statistics(name || undefined, parseVersionChoice(version))
+          .map(statisticsOf),
+      })),
+      ...this.#repositoryMethods(),
+      LogSettings: this.#unary(({ settings }: { settings: ParameterMap }) => {
+        setLogSettings(this.#options.log, decodeParameters(settings));
+        return { settings: encodeSettings(logSettings(this.#options.log)) };
+      }),
+    };
+  }
+
+  #repositoryMethods(): UntypedServiceImplementation {
+    const { repository } = this.#options;
+    return {
+      RepositoryIndex: this.#unary(async ({ ready }: { ready: boolean }) => {
+        const models = await repository.index();
+        return { models: ready ? models.filter(({ state }) => state === 'READY') : models };
+      }),
+      RepositoryModelLoad: this.#unary(async (request: RepositoryRequest) => {
+        const parameters = Object.entries(decodeParameters(request.parameters));
+        const files = parameters.filter(([key]) => key.startsWith('file:'));
+        const config = parameters.find(([key]) => key === 'config')?.[1] as string | undefined;
+        await repository.load(request.model_name, {
+          config,
+          files: new Map(files.map(([key, bytes]) => [key.slice(5), bytes as unknown as Buffer])),
+        });
+        return {};
+      }),
+      RepositoryModelUnload: this.#unary(async ({ model_name, parameters }: RepositoryRequest) => {
+        const { unload_dependents: dependents } = decodeParameters(parameters);
+        await repository.unload(model_name, { dependents: dependents === true });
+        return {};
+      }),
+    };
+  }
+
+  async #infer(message: InferMessage, call: Cancellable): Promise<object> {
+    const { dataPlane, metrics, log, logRequests } = this.#options;
+    const { model_name: name } = message;
+    const choice = parseVersionChoice(message.model_version);
+    // Metric labels come from the models that exist, never from what a caller invents.
+    dataPlane.modelNotReadyReason(name);
+    const controller = new AbortController();
+    call.on('cancelled', () => controller.abort());
+    const start = performance.now();
+    let code = 200;
+    try {
+      await this.#decoding.join();
+      const request = decodeInferMessage(message);
+      const timeoutMs = millisecondsLeft(call);
+      const traceparent = call.metadata.get('traceparent')[0] as string | undefined;
+      const response = await dataPlane.infer(name, choice, request, {
+        caller: controller,
+        timeoutMs,
+        traceparent,
+      });
+      return encodeInferMessage(response, request.binaryOutputs);
+    } catch (error) {
+      code = ERROR_TABLE[error instanceof InferenceError ? error.code : 'INTERNAL'].http;
+      throw error;
+    } finally {
+      const seconds = (performance.now() - start) / 1000;
+      metrics.inference(name, code, seconds);
+      if (logRequests) log.info('inference', { model: name, ...choice, status: code, seconds });
+    }
+  }
+
+  /** Each message is answered as soon as it can be; a failure is an answer too, and the stream stays (Triton). */
+  #stream(call: ServerDuplexStream<InferMessage, object>): void {
+    const running = new Set<Promise<void>>();
+    call.on('data', (message: InferMessage) => {
+      const answer = this.#admit(call, message)
+        .then(() => this.#infer(message, call))
+        .then(
+          (response) => ({ infer_response: response }),
+          (error) => ({
+            error_message: this.#told(error).details,
+            infer_response: { id: message.id },
+          }),
+        )
+        .then((response) => {
+          if (!call.cancelled) call.write(response);
+          running.delete(answer);
+        });
+      running.add(answer);
+    });
+    call.on('end', async () => {
+      await Promise.all(running);
+      call.end();
+    });
+  }
+
+  #unary<Request>(
+    method: (request: Request, call: ServerUnaryCall<Request, object>) => object | Promise<object>,
+  ): handleUnaryCall<Request, object> {
+    return async (call, callback) => {
+      try {
+        await this.#admit(call, call.request);
+        callback(null, await method(call.request, call));
+      } catch (error) {
+        callback(this.#told(error));
+      }
+    };
+  }
+
+  async #admit(call: { metadata: Metadata; getPath(): string }, request: unknown): Promise<void> {
+    const { gate } = this.#options;
+    if (gate.isOpen) return;
+    const { name, model_name = name } = request as { name?: string; model_name?: string };
+    const path = call.getPath();
+    const headers = call.metadata.getMap() as Record<string, string>;
+    const method = path.slice(path.lastIndexOf('/') + 1);
+    await gate.admit({ transport: 'grpc', method, path, headers, model: model_name || undefined });
+  }
+
+  /** What a caller is told of an error; what is no domain error is logged. */
+  #told(error: unknown): { code: number; details: string } {
+    const known = error instanceof InferenceError;
+    if (!known) this.#options.log.error('call failed', { error: (error as Error).stack });
+    const details = known ? error.message : 'internal error; the server log has the details';
+    return { code: ERROR_TABLE[known ? error.code : 'INTERNAL'].grpc, details };
+  }
+}
+
+/** Until the call's deadline, in ms; undefined when it has none. */
+function millisecondsLeft(call: Cancellable): number | undefined {
+  const deadline = call.getDeadline();
+  const at = typeof deadline === 'number' ? deadline : deadline.getTime();
+  return Number.isFinite(at) ? Math.max(1, at - Date.now()) : undefined;
+}
+
+function encodeSettings(settings: object): object {
+  const field = { boolean: 'bool_param', number: 'uint32_param', string: 'string_param' };
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [
+      name,
+      { [field[typeof value as keyof typeof field]]: value },
+    ]),
+  );
+}

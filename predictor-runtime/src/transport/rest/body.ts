@@ -1,0 +1,100 @@
+/** A request's body: bounded in size, also after decompression; and the compression of an answer. */
+import type { IncomingMessage } from 'node:http';
+import { promisify } from 'node:util';
+import { deflate, gunzip, gzip, inflate } from 'node:zlib';
+import { countReceived } from '../../platform/young-collection.ts';
+import { InferenceError, invalid } from '../../protocol/errors.ts';
+
+const DECODERS = { gzip: promisify(gunzip), deflate: promisify(inflate) };
+const ENCODERS = { gzip: promisify(gzip), deflate: promisify(deflate) };
+export type Encoding = keyof typeof ENCODERS;
+
+/** Smaller answers are not worth compressing. */
+const MIN_COMPRESSED = 1024;
+
+export interface BodyOptions {
+  /** Most bytes, before and after decompression. */
+  readonly limit: number;
+  /** Room for a large body; new memory where there is no better. */
+  readonly take?: (length: number) => Buffer;
+}
+
+/**
+ * The whole body, decompressed.
+ * @throws InferenceError REQUEST_TOO_LARGE as soon as `limit` bytes are passed, before or after decompression;
+ *   UNSUPPORTED_MEDIA_TYPE, INVALID_ARGUMENT.
+ */
+export async function readBody(
+  req: IncomingMessage,
+  { limit, take }: BodyOptions,
+): Promise<Buffer> {
+  const encoding = req.headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity' && !Object.hasOwn(DECODERS, encoding)) {
+    throw new InferenceError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `content-encoding '${encoding}' is not supported, use ${Object.keys(DECODERS).join(' or ')}`,
+    );
+  }
+  const bytes = await receive(req, { limit, take });
+  if (encoding === 'identity') return bytes;
+  return DECODERS[encoding as Encoding](bytes, { maxOutputLength: limit }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(limit);
+      throw invalid(`body is not ${encoding}: ${error.message}`);
+    },
+  );
+}
+
+/** A body whose length is told gets its place at once; otherwise the parts are put together at the end. */
+function receive(
+  req: IncomingMessage,
+  { limit, take = Buffer.allocUnsafeSlow }: BodyOptions,
+): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const told = Number(req.headers['content-length'] ?? Number.NaN);
+  let whole = told > MIN_PLACED && told <= limit ? take(told) : undefined;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  req.on('data', (chunk: Buffer) => {
+    const start = size;
+    size += chunk.length;
+    // Beyond the limit the rest is read and dropped: a client that still sends would not see the answer.
+    if (size > limit) reject(tooLarge(limit));
+    else if (whole === undefined) chunks.push(chunk);
+    else whole.set(chunk, start);
+  });
+  req.on('end', () => {
+    countReceived(size);
+    resolve(whole ?? (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    whole = undefined;
+  });
+  req.on('error', reject);
+  if (told > limit) reject(tooLarge(limit));
+  return promise;
+}
+
+/** Smaller bodies come in one part. */
+const MIN_PLACED = 64 << 10;
+
+function tooLarge(limit: number): InferenceError {
+  return new InferenceError(
+    'REQUEST_TOO_LARGE',
+    `body is larger than ${limit} bytes; send fewer rows at a time`,
+  );
+}
+
+/** The encoding that a client accepts for an answer of this size; undefined for none. */
+export function answerEncoding(req: IncomingMessage, size: number): Encoding | undefined {
+  const accepted = req.headers['accept-encoding'];
+  if (accepted === undefined || size < MIN_COMPRESSED) return undefined;
+  const names = String(accepted)
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => !/;\s*q=0(\.0*)?$/.test(part))
+    .map((part) => part.split(';', 1)[0]);
+  return (Object.keys(ENCODERS) as Encoding[]).find((encoding) => names.includes(encoding));
+}
+
+export function compress(bytes: Buffer, encoding: Encoding): Promise<Buffer> {
+  return ENCODERS[encoding](bytes);
+}

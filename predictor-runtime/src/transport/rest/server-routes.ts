@@ -1,0 +1,29 @@
+/** What is about the server as a whole: health, metadata, metrics, logging. */
+import { logSettings, setLogSettings } from '../../platform/log.ts';
+import { object, parse } from '../../protocol/v2/json.ts';
+import { SERVER_METADATA } from '../../protocol/v2/server-metadata.ts';
+import { readBody } from './body.ts';
+import { json, type Routes, readiness } from './reply.ts';
+
+const metadata = () => json(SERVER_METADATA);
+
+export const SERVER_ROUTES: Routes = {
+  'GET /': () => json({ status: 'alive' }),
+  'GET /v2': metadata,
+  'GET /v2/health/live': () => json({ live: true }),
+  'GET /v2/health/ready': (_, { dataPlane }) =>
+    readiness(dataPlane.notReadyReason(), { ready: true }),
+  'GET /metrics': async (_, { metrics }) => {
+    const { registry } = metrics;
+    return { status: 200, body: await registry.metrics(), type: registry.contentType };
+  },
+  'GET /v2/logging': (_, { log }) => json(logSettings(log)),
+  'POST /v2/logging': async ({ req }, { log, maxBodyBytes }) => {
+    const settings = object(
+      parse((await readBody(req, { limit: maxBodyBytes })).toString()),
+      'body',
+    );
+    setLogSettings(log, settings);
+    return json(logSettings(log));
+  },
+};

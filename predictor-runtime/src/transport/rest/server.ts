@@ -1,0 +1,136 @@
+/** HTTP/1.1 on bare node:http: route, delegate, and write the answer or the error. */
+import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
+import { createServer, https } from '../../platform/node-http.ts';
+import type { Caller } from '../../serving/scheduling/scheduler.ts';
+import { answerEncoding, compress } from './body.ts';
+import { allowOrigin } from './cors.ts';
+import { JSON_LENGTH } from './inference.ts';
+import { OPENAPI_ROUTES } from './openapi.ts';
+import { pluginRoutes } from './plugin-routes.ts';
+import { type Exchange, errorReply, type Handler, type Reply, type RestOptions } from './reply.ts';
+import { REPOSITORY_ROUTES } from './repository.ts';
+import { Router } from './router.ts';
+import { SERVER_ROUTES } from './server-routes.ts';
+import { V1_ROUTES } from './v1.ts';
+import { V2_ROUTES } from './v2.ts';
+
+/** Probes and scrapers have no credentials. */
+const OPEN_PATHS = new Set(['/', '/v2/health/live', '/v2/health/ready', '/metrics']);
+
+/** The HTTP or, with certificates, HTTPS server; the caller listens and closes. @throws Error of a plugin's routes. */
+export function restServer(options: RestOptions): Server {
+  const router = new Router(
+    pluginRoutes(options.plugins),
+    SERVER_ROUTES,
+    V2_ROUTES,
+    V1_ROUTES,
+    REPOSITORY_ROUTES,
+    OPENAPI_ROUTES,
+  );
+  const listener = (req: IncomingMessage, res: ServerResponse) => {
+    void answer(req, res, { ...options, router });
+  };
+  const { tls } = options;
+  const server =
+    tls === undefined
+      ? createServer(listener)
+      : https().createServer({ ...tls, requestCert: tls.ca !== undefined }, listener);
+  // Above Envoy's idle timeout of an upstream connection, so that the router closes first.
+  server.keepAliveTimeout = 65 * 60 * 1000;
+  server.requestTimeout = 0;
+  return server;
+}
+
+async function answer(
+  req: IncomingMessage,
+  res: ServerResponse,
+  options: RestOptions & { router: Router },
+) {
+  let reply: Reply;
+  try {
+    reply = allowOrigin(req, res, options.corsOrigins)
+      ? { status: 204, body: '' }
+      : await handle(req, new RestCaller(res), options);
+  } catch (error) {
+    reply = errorReply(error, options);
+  }
+  await write(req, res, reply, options);
+}
+
+class RestCaller implements Caller {
+  readonly #res: ServerResponse;
+  #controller: AbortController | undefined;
+
+  constructor(res: ServerResponse) {
+    this.#res = res;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller !== undefined) return this.#controller.signal;
+    const controller = new AbortController();
+    this.#controller = controller;
+    const left = () => {
+      if (!this.#res.writableFinished) controller.abort();
+    };
+    if (this.#res.closed) left();
+    else this.#res.once('close', left);
+    return controller.signal;
+  }
+}
+
+function handle(
+  req: IncomingMessage,
+  caller: Caller,
+  options: RestOptions & { router: Router },
+): Reply | Promise<Reply> {
+  const url = req.url ?? '/';
+  const mark = url.indexOf('?');
+  const path = mark < 0 ? url : url.slice(0, mark);
+  const query = mark < 0 ? '' : url.slice(mark + 1);
+  const { handler, params } = options.router.find(req.method ?? 'GET', path);
+  const exchange = { req, params, query, caller };
+  const isOpen = options.gate.isOpen || OPEN_PATHS.has(path);
+  return isOpen ? handler(exchange, options) : admitted(path, exchange, options, handler);
+}
+
+async function admitted(
+  path: string,
+  exchange: Exchange,
+  options: RestOptions,
+  handler: Handler,
+): Promise<Reply> {
+  const { req, params } = exchange;
+  const headers = req.headers as Record<string, string>;
+  const method = req.method ?? 'GET';
+  await options.gate.admit({ transport: 'http', method, path, headers, model: params.name });
+  return handler(exchange, options);
+}
+
+async function write(
+  req: IncomingMessage,
+  res: ServerResponse,
+  reply: Reply,
+  { dataPlane }: RestOptions,
+) {
+  const { status } = reply;
+  const size = Buffer.byteLength(reply.body);
+  const encoding = answerEncoding(req, size);
+  let { body } = reply;
+  const headers: OutgoingHttpHeaders = {
+    'Content-Type': reply.type ?? 'application/json',
+    'Content-Length': size,
+  };
+  if (encoding !== undefined) {
+    body = await compress(Buffer.from(body), encoding);
+    headers['Content-Encoding'] = encoding;
+    headers['Content-Length'] = body.length;
+  }
+  if (res.destroyed) return;
+  // As in requests, it counts the bytes before compression.
+  if (reply.jsonLength !== undefined) headers[JSON_LENGTH] = reply.jsonLength;
+  if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
+  if (status === 503 || status === 429) headers['Retry-After'] = '1';
+  if (dataPlane.draining || !req.complete) headers.Connection = 'close';
+  res.writeHead(status, headers);
+  res.end(body);
+}

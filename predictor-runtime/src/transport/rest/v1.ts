@@ -1,0 +1,146 @@
+/** V1 over REST: TensorFlow Serving's dialect and KServe's in one. Sources: their REST API pages. */
+import type { DataPlane } from '../../dataplane.ts';
+import { parseVersionChoice } from '../../dataplane.ts';
+import {
+  decodeExamples,
+  encodeClassifications,
+  encodeRegressions,
+} from '../../protocol/v1/examples.ts';
+import { signatureDef } from '../../protocol/v1/metadata.ts';
+import { decodePredict, encodePredict } from '../../protocol/v1/predict.ts';
+import type { Tensor } from '../../protocol/v2/types.ts';
+import type { Servable, VersionChoice } from '../../serving/servable.ts';
+import { inference, type Target } from './inference.ts';
+import {
+  type Exchange,
+  type Handler,
+  json,
+  type Reply,
+  type RestOptions,
+  type Routes,
+} from './reply.ts';
+
+const nameOf = ({ params }: Exchange): string => params.name ?? '';
+
+function choiceOf({ params }: Exchange): VersionChoice {
+  return params.label === undefined ? parseVersionChoice(params.version) : { label: params.label };
+}
+
+function targetOf(exchange: Exchange): Target {
+  return { name: nameOf(exchange), choice: choiceOf(exchange) };
+}
+
+const predict: Handler = (exchange, options) => answer(exchange, options, 'predictions');
+
+const explain: Handler = (exchange, options) => answer(exchange, options, 'explanations');
+
+/** @param rows name of the answer's rows: what the model says, or what its explainer does */
+function answer(
+  exchange: Exchange,
+  options: RestOptions,
+  rows: 'predictions' | 'explanations',
+): Promise<Reply> {
+  const target = targetOf(exchange);
+  const { name, choice } = target;
+  const { dataPlane } = options;
+  return inference(target, exchange, options, async (body, call) => {
+    const { request, form } = decodePredict(body, dataPlane.metadata(name, choice));
+    const response =
+      rows === 'explanations'
+        ? await dataPlane.explain(name, choice, request, call)
+        : await dataPlane.infer(name, choice, request, call);
+    return { status: 200, body: encodePredict(response, form, rows) };
+  });
+}
+
+const classify: Handler = (exchange, options) =>
+  examples(exchange, options, (scores) => {
+    const labels = options.dataPlane.classLabels(nameOf(exchange), scores.name, choiceOf(exchange));
+    return encodeClassifications(scores, labels);
+  });
+
+const regress: Handler = (exchange, options) => examples(exchange, options, encodeRegressions);
+
+function examples(
+  exchange: Exchange,
+  options: RestOptions,
+  encode: (scores: Tensor) => string,
+): Reply | Promise<Reply> {
+  const target = targetOf(exchange);
+  const { name, choice } = target;
+  const { dataPlane } = options;
+  return inference(target, exchange, options, async (body, call) => {
+    const request = decodeExamples(body, dataPlane.metadata(name, choice));
+    const { outputs } = await dataPlane.infer(name, choice, request, call);
+    return { status: 200, body: encode(outputs[0] as Tensor) };
+  });
+}
+
+/** TensorFlow Serving's word for a phase. */
+const STATES: Record<Servable['phase'], string> = {
+  new: 'START',
+  loading: 'LOADING',
+  available: 'AVAILABLE',
+  unloading: 'UNLOADING',
+  failed: 'END',
+};
+
+/** All versions, as both servers' clients read them; 503 while none of them serves. */
+const modelStatus: Handler = (exchange, { dataPlane }) => {
+  const name = nameOf(exchange);
+  const error = dataPlane.modelNotReadyReason(name);
+  const model_version_status = versionStatus(dataPlane, name);
+  if (error !== undefined) return json({ error, name, ready: false, model_version_status }, 503);
+  return json({ name, ready: true, model_version_status });
+};
+
+const oneVersionStatus: Handler = (exchange, { dataPlane }) => {
+  const name = nameOf(exchange);
+  const choice = choiceOf(exchange);
+  dataPlane.modelNotReadyReason(name, choice);
+  const version = choice.version ?? dataPlane.labels(name)[choice.label ?? ''];
+  return json({ model_version_status: versionStatus(dataPlane, name, version) });
+};
+
+function versionStatus(dataPlane: DataPlane, name: string, version?: number): object[] {
+  return dataPlane
+    .versions(name)
+    .filter((servable) => version === undefined || servable.version === version)
+    .map(({ version: number, phase, error }) => ({
+      version: String(number),
+      state: STATES[phase],
+      status: { error_code: error === undefined ? 'OK' : 'UNKNOWN', error_message: error ?? '' },
+    }));
+}
+
+const metadata: Handler = (exchange, { dataPlane }) => {
+  const name = nameOf(exchange);
+  const choice = choiceOf(exchange);
+  return json(signatureDef(dataPlane.metadata(name, choice), dataPlane.version(name, choice)));
+};
+
+const VERBS: Routes = {
+  'POST :predict': predict,
+  'POST :classify': classify,
+  'POST :regress': regress,
+  'POST :explain': explain,
+  'GET metadata': metadata,
+};
+
+/** The routes of a model, of one of its versions, and of a label. */
+const PREFIXES = ['{name}', '{name}/versions/{version}', '{name}/labels/{label}'];
+
+export const V1_ROUTES: Routes = {
+  'GET /v1/models': (_, { dataPlane }) => json({ models: dataPlane.modelNames() }),
+  'GET /v1/models/{name}': modelStatus,
+  'GET /v1/models/{name}/versions/{version}': oneVersionStatus,
+  'GET /v1/models/{name}/labels/{label}': oneVersionStatus,
+  ...Object.fromEntries(
+    PREFIXES.flatMap((prefix) =>
+      Object.entries(VERBS).map(([route, handler]) => [
+        route.replace(' ', ` /v1/models/${prefix}/`),
+        handler,
+      ]),
+    ),
+  ),
+};
