@@ -11,14 +11,14 @@ import type {
   Parameters,
   Tensor,
 } from './protocol/v2/types.ts';
+import type { VersionChoice } from './protocol/versions.ts';
 import type { ModelManager } from './serving/manager.ts';
 import type { Model } from './serving/model.ts';
 import type { ModelRepository } from './serving/repository/repository.ts';
 import { toTriton } from './serving/repository/triton-config.ts';
+import type { Caller, Job } from './serving/scheduling/job.ts';
 import { cacheKey, type ResponseCache } from './serving/scheduling/response-cache.ts';
-import type { Caller, Job } from './serving/scheduling/scheduler.ts';
-import type { VersionStatistics } from './serving/scheduling/statistics.ts';
-import type { Servable, VersionChoice } from './serving/servable.ts';
+import type { Servable } from './serving/servable.ts';
 
 export interface DataPlaneOptions {
   readonly manager: ModelManager;
@@ -33,8 +33,15 @@ export interface VersionedMetadata extends ModelMetadata {
   readonly versions: readonly string[];
 }
 
+/** A loaded version, for its statistics. */
+export interface VersionStatistics {
+  readonly name: string;
+  readonly version: number;
+  readonly model: Model;
+}
+
 /** What comes with a request besides its body. */
-export interface Call {
+export interface InferOptions {
   readonly caller?: Caller;
   /** How long the caller waits, in ms. */
   readonly timeoutMs?: number;
@@ -133,21 +140,21 @@ export class DataPlane {
     name: string,
     choice: VersionChoice,
     request: InferRequest,
-    call: Call = {},
+    options: InferOptions = {},
   ): InferResponse | Promise<InferResponse> {
-    const trace = this.#options.tracer?.start(name, call.traceparent);
-    if (trace === undefined) return this.#infer({ name, choice }, request, call);
-    return this.#inferTraced(trace, { name, choice }, request, call);
+    const trace = this.#options.tracer?.start(name, options.traceparent);
+    if (trace === undefined) return this.#infer({ name, choice }, request, options);
+    return this.#inferTraced(trace, { name, choice }, request, options);
   }
 
   async #inferTraced(
     trace: RequestTrace,
     target: { name: string; choice: VersionChoice },
     request: InferRequest,
-    call: Call,
+    options: InferOptions,
   ): Promise<InferResponse> {
     try {
-      const response = await this.#infer({ ...target, trace }, request, call);
+      const response = await this.#infer({ ...target, trace }, request, options);
       trace.end();
       return response;
     } catch (error) {
@@ -159,12 +166,17 @@ export class DataPlane {
   #infer(
     { name, choice, trace }: { name: string; choice: VersionChoice; trace?: RequestTrace },
     request: InferRequest,
-    call: Call,
+    options: InferOptions,
   ): InferResponse | Promise<InferResponse> {
     return this.#options.manager.use(name, choice, (model, version) => {
       checkRequest(request, model.metadata);
       const names = request.outputs.map((output) => output.name);
-      const job = { inputs: request.inputs, outputs: names, trace, ...jobOptions(request, call) };
+      const job = {
+        inputs: request.inputs,
+        outputs: names,
+        trace,
+        ...jobOptions(request, options),
+      };
       const respond = (tensors: readonly Tensor[]): InferResponse => ({
         modelName: name,
         modelVersion: String(version),
@@ -184,14 +196,14 @@ export class DataPlane {
     name: string,
     choice: VersionChoice,
     request: InferRequest,
-    call: Call = {},
+    options: InferOptions = {},
   ): InferResponse | Promise<InferResponse> {
     return this.#options.manager.use(name, choice, async (model, version) => {
       if (!model.explains) {
         throw new InferenceError('UNIMPLEMENTED', `model '${name}' has no explainer`);
       }
       checkRequest(request, model.metadata);
-      const job = { inputs: request.inputs, outputs: [], ...jobOptions(request, call) };
+      const job = { inputs: request.inputs, outputs: [], ...jobOptions(request, options) };
       const outputs = await model.infer({ ...job, method: 'explain' });
       return { modelName: name, modelVersion: String(version), id: request.id, outputs };
     });
@@ -219,7 +231,7 @@ const NONE: Parameters = {};
 /** The reserved parameters of a request: Triton's schedule policy extension. */
 function jobOptions(
   { parameters = NONE }: InferRequest,
-  { caller, timeoutMs }: Call,
+  { caller, timeoutMs }: InferOptions,
 ): Partial<Job> {
   const priority = wholeNumber(parameters, 'priority');
   const timeoutUs = wholeNumber(parameters, 'timeout');
@@ -256,13 +268,4 @@ function classified(tensor: Tensor, request: InferRequest, model: Model): Tensor
     labels: model.classLabels(tensor.name),
     batched: shape.length > 1 && shape[0] === -1,
   });
-}
-
-/** A version as paths and messages write it: a number, or else a label. */
-export function parseVersionChoice(text: string | undefined): VersionChoice {
-  if (text === undefined || text === '') return {};
-  if (!/^\d+$/.test(text)) return { label: text };
-  const version = Number(text);
-  if (Number.isSafeInteger(version)) return { version };
-  throw new InferenceError('NOT_FOUND', `there is no version '${text}'`);
 }

@@ -18,6 +18,7 @@ import { openLightgbm } from '../src/formats/lightgbm/lightgbm.ts';
 import { openSklearn } from '../src/formats/sklearn/sklearn.ts';
 import type { Cell, Table } from '../src/formats/table.ts';
 import { openTabularFile } from '../src/formats/tabular-file.ts';
+import { WeightStore } from '../src/formats/weight-store.ts';
 import { openXgboost } from '../src/formats/xgboost/xgboost.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, withServer } from './server.ts';
@@ -312,7 +313,10 @@ describe('trees', () => {
       { leaf: i },
     ]);
     const chain = [...nodes.slice(0, 1), ...nodes.slice(1)];
-    const forest = new Forest(() => [[...chain, { leaf: 99 }], [{ leaf: 7 }]], 3);
+    const forest = new Forest(() => [[...chain, { leaf: 99 }], [{ leaf: 7 }]], {
+      features: 3,
+      store: WeightStore.unshared(),
+    });
     const values = [
       -2,
       -1.5,
@@ -351,7 +355,10 @@ describe('trees', () => {
   it('of very wide rows take a block that fits', () => {
     const features = 300_000;
     const split = { feature: features - 1, threshold: 1, left: 1, right: 2 };
-    const forest = new Forest(() => [[split, { leaf: 0 }, { leaf: 1 }]], features);
+    const forest = new Forest(() => [[split, { leaf: 0 }, { leaf: 1 }]], {
+      features,
+      store: WeightStore.unshared(),
+    });
     const rows = 9;
     const data = new Float64Array(rows * features);
     for (let row = 0; row < rows; row++) data[(row + 1) * features - 1] = row % 3;

@@ -47,10 +47,9 @@ export class ExecutorPool {
   readonly explains: boolean;
   /** Runs that can go on at once, each with processors of its own. */
   readonly parallelRuns: number;
-  /** Called when an executor joins. */
-  onJoin: () => void = () => undefined;
   readonly #options: PoolOptions;
   readonly #workers: Worker[] = [];
+  readonly #joinListeners: (() => void)[] = [];
   #placement: PoolOptions['placement'];
   /** Runs that wait for an executor to come back. */
   readonly #waiting: (() => void)[] = [];
@@ -78,6 +77,11 @@ export class ExecutorPool {
       await pool.close();
       throw error;
     }
+  }
+
+  /** Has the listener told, from now on, when an executor joins. */
+  addJoinListener(listener: () => void): void {
+    this.#joinListeners.push(listener);
   }
 
   /** Executors that can be given runs now. */
@@ -223,7 +227,7 @@ export class ExecutorPool {
 
   #wake(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
-    this.onJoin();
+    for (const listener of this.#joinListeners) listener();
   }
 
   #newWorker(): Worker {

@@ -60,11 +60,3 @@ export class ExecutorError extends Error {
     this.failure = failure;
   }
 }
-
-/** A model that cannot be loaded, with the reason that a user needs to mend it. */
-export class ModelLoadError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'ModelLoadError';
-  }
-}

@@ -1,8 +1,10 @@
 /** A model in this process: the shortest way, for graphs that cannot run away (onnx-graph.ts decides). */
+
 import { type Format, formatOf } from '../formats/format.ts';
+import { ModelLoadError } from '../protocol/errors.ts';
 import type { Tensor } from '../protocol/v2/types.ts';
 import type { Engine, RunOptions, Signature } from './engine.ts';
-import { type Executor, ExecutorError, type ExecutorOptions, ModelLoadError } from './executor.ts';
+import { type Executor, ExecutorError, type ExecutorOptions } from './executor.ts';
 
 export class InlineExecutor implements Executor {
   readonly #engine: Engine;

@@ -1,10 +1,12 @@
 /** A model in a process of its own: whatever it does there, this process lives. */
+
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { programBeside } from '../platform/package-files.ts';
+import { ModelLoadError } from '../protocol/errors.ts';
 import type { Tensor } from '../protocol/v2/types.ts';
 import type { RunOptions, Signature } from './engine.ts';
-import { type Executor, ExecutorError, type ExecutorOptions, ModelLoadError } from './executor.ts';
+import { type Executor, ExecutorError, type ExecutorOptions } from './executor.ts';
 import { type FromExecutor, fromClone, type ToExecutor } from './executor-messages.ts';
 
 const PROGRAM = programBeside(import.meta.url, 'executor-process');

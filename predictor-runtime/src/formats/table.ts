@@ -1,5 +1,4 @@
 /** Rows of features, which may be text. */
-import type { Matrix } from './forest/forest.ts';
 
 /** `null` is a missing text; a missing number is NaN. */
 export type Cell = number | string | null;
@@ -9,6 +8,13 @@ export interface Table {
   readonly rows: number;
   readonly width: number;
   readonly data: Float64Array | readonly Cell[];
+}
+
+/** Rows of numbers, row-major: `data[row * width + column]`; a missing value is NaN. */
+export interface Matrix {
+  readonly rows: number;
+  readonly width: number;
+  readonly data: Float64Array;
 }
 
 /** @throws Error that names the first cell that is no number. */

@@ -2,9 +2,9 @@
 import { open } from 'node:fs/promises';
 import { formatOf } from './format.ts';
 import { openLightgbm } from './lightgbm/lightgbm.ts';
-import { readAgain, readFirst, type SharedWeights } from './shared-weights.ts';
 import { openSklearn } from './sklearn/sklearn.ts';
 import type { TabularModel } from './tabular-model.ts';
+import { type SharedWeights, WeightStore } from './weight-store.ts';
 import { openXgboost } from './xgboost/xgboost.ts';
 
 /** @throws Error with what the file has that is not read here. */
@@ -26,8 +26,9 @@ export async function openForThreads(
   others: number,
 ): Promise<{ model: TabularModel; shared: SharedModel }> {
   const { bytes, version } = await readVersion(path);
-  const { model, weights } = readFirst(others + 1, () => read(path, bytes));
-  return { model, shared: { path, version, weights } };
+  const store = WeightStore.first(others + 1);
+  const model = read(path, bytes, store);
+  return { model, shared: { path, version, weights: store.parts } };
 }
 
 /** Opens it as one of these others, the `place`-th from 1 on. @throws Error when the file is no longer the same. */
@@ -35,7 +36,7 @@ export async function openShared(shared: SharedModel, place: number): Promise<Ta
   const { path, weights } = shared;
   const { bytes, version } = await readVersion(path);
   if (version !== shared.version) throw new Error(`${path} has changed since it was loaded`);
-  return readAgain(weights, place, () => read(path, bytes));
+  return read(path, bytes, WeightStore.other(weights, place));
 }
 
 async function readVersion(path: string): Promise<{ bytes: Buffer; version: string }> {
@@ -48,8 +49,9 @@ async function readVersion(path: string): Promise<{ bytes: Buffer; version: stri
   }
 }
 
-function read(path: string, bytes: Buffer): TabularModel {
+function read(path: string, bytes: Buffer, store: WeightStore): TabularModel {
   const format = formatOf(path);
-  if (format === 'xgboost') return openXgboost(bytes);
-  return format === 'lightgbm' ? openLightgbm(bytes.toString('utf8')) : openSklearn(bytes);
+  if (format === 'xgboost') return openXgboost(bytes, store);
+  if (format === 'lightgbm') return openLightgbm(bytes.toString('utf8'), store);
+  return openSklearn(bytes, store);
 }

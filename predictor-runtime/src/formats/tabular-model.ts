@@ -1,7 +1,6 @@
 /** What the readers of this folder make of a file: rows of features in, a value or several a row out. */
 import type { Datatype, NumericData } from '../protocol/v2/datatypes.ts';
-import type { Matrix } from './forest/forest.ts';
-import { numbersOf, type Table } from './table.ts';
+import { type Matrix, numbersOf, type Table } from './table.ts';
 
 export interface TabularModel {
   /** V2 metadata's `platform`. */

@@ -137,11 +137,13 @@ export class Metrics {
   readonly #load = this.#histogram('wherry_load_seconds', 'Time that loading took', LOAD_BUCKETS);
 
   constructor(manager: ModelManager) {
-    manager.onLoaded = (servable) => this.#observe(servable);
-    manager.onUnloaded = ({ name, version }) => {
-      for (const remove of this.#removals.get(`${name}/${version}`) ?? []) remove();
-      this.#removals.delete(`${name}/${version}`);
-    };
+    manager.addListener({
+      loaded: (servable) => this.#observe(servable),
+      unloaded: ({ name, version }) => {
+        for (const remove of this.#removals.get(`${name}/${version}`) ?? []) remove();
+        this.#removals.delete(`${name}/${version}`);
+      },
+    });
     // Among them the event loop's delay (nodejs_eventloop_lag_*).
     collectDefaultMetrics({ register: this.registry });
     for (const metric of MODEL_METRICS) this.#readFrom(manager, metric);
@@ -191,32 +193,41 @@ export class Metrics {
     const stages = new Map(
       this.#stages.map(({ stage, histogram }) => [stage, this.#seriesOf(servable, histogram)]),
     );
-    model.statistics.listener = {
+    model.statistics.addListener({
       duration: (stage, ms) => stages.get(stage)?.observe(ms / MS_PER_S),
       batch: (count) => rows.observe(count),
-    };
+    });
   }
 
   #readFrom(manager: ModelManager, { name, help, kind, value }: ModelMetric): void {
-    // A gauge can be set to what was counted elsewhere; its type is told as a counter.
-    const gauge = new Gauge({
-      name,
-      help,
-      labelNames: ['model', 'version'],
-      registers: [this.registry],
+    const about = { name, help, labelNames: ['model', 'version'], registers: [this.registry] };
+    const values = () =>
+      loaded(manager).map((servable) => {
+        const { name: model, version } = servable;
+        return { labels: { model, version }, amount: value(servable) ?? 0 };
+      });
+    if (kind === 'gauge') {
+      new Gauge({
+        ...about,
+        collect() {
+          this.reset();
+          for (const { labels, amount } of values()) this.set(labels, amount);
+        },
+      });
+      return;
+    }
+    new Counter({
+      ...about,
+      // What was counted elsewhere replaces what was told the last time.
       collect() {
         this.reset();
-        for (const servable of loaded(manager)) {
-          const { name: model, version } = servable;
-          this.set({ model, version }, value(servable) ?? 0);
-        }
+        for (const { labels, amount } of values()) this.inc(labels, amount);
       },
     });
-    if (kind === 'counter') Object.assign(gauge, { type: 'counter' });
   }
 
   #readFailures(manager: ModelManager): void {
-    const gauge = new Gauge({
+    new Counter({
       name: 'nv_inference_request_failure',
       help: 'Inference requests that failed, by reason',
       labelNames: ['model', 'version', 'reason'],
@@ -225,17 +236,18 @@ export class Metrics {
         this.reset();
         for (const { name: model, version, model: served } of loaded(manager)) {
           for (const [reason, count] of Object.entries(served?.statistics.failures ?? {})) {
-            this.set({ model, version, reason: reason as FailureReason }, count);
+            this.inc({ model, version, reason: reason as FailureReason }, count);
           }
         }
       },
     });
-    Object.assign(gauge, { type: 'counter' });
   }
 }
 
+/** Lists the loaded versions of all models; of two with one number, the newer one. */
 function loaded(manager: ModelManager): Servable[] {
-  return manager
-    .names()
-    .flatMap((name) => manager.servables(name).filter(({ model }) => model !== undefined));
+  return manager.names().flatMap((name) => {
+    const servables = manager.servables(name).filter(({ model }) => model !== undefined);
+    return [...new Map(servables.map((servable) => [servable.version, servable])).values()];
+  });
 }

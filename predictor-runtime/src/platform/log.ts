@@ -1,6 +1,5 @@
 /** The process's logger: JSON lines on stdout, a constant message plus fields. */
 import winston from 'winston';
-import { invalid } from '../protocol/errors.ts';
 
 export type Logger = winston.Logger;
 
@@ -11,45 +10,4 @@ export function createLogger(level: string, { silent = false } = {}): Logger {
     format: winston.format.combine(winston.format.timestamp(), winston.format.json()),
     transports: [new winston.transports.Console()],
   });
-}
-
-/** winston's levels in the order of Triton's switches, the least verbose first. */
-const LEVELS = ['error', 'warn', 'info', 'debug'];
-
-/** Source: Triton, logging extension. */
-export function logSettings(log: Logger): object {
-  const level = LEVELS.indexOf(log.level);
-  return {
-    log_file: '',
-    log_info: level >= LEVELS.indexOf('info'),
-    log_warning: level >= LEVELS.indexOf('warn'),
-    log_error: true,
-    log_verbose_level: level >= LEVELS.indexOf('debug') ? 1 : 0,
-    log_format: 'default',
-  };
-}
-
-/** @throws InferenceError INVALID_ARGUMENT for a setting that is unknown or stays as it is. */
-export function setLogSettings(log: Logger, settings: Readonly<Record<string, unknown>>): void {
-  const wanted = { ...(logSettings(log) as Record<string, unknown>), ...settings };
-  const changes: Record<string, (value: unknown) => boolean> = {
-    log_info: (value) => typeof value === 'boolean',
-    log_warning: (value) => typeof value === 'boolean',
-    log_error: (value) => value === true,
-    log_verbose_level: (value) => Number.isSafeInteger(value) && Number(value) >= 0,
-    log_format: (value) => value === 'default',
-  };
-  for (const [name, value] of Object.entries(settings)) {
-    if (name === 'log_file') {
-      throw invalid('log_file: log file location can not be updated through network protocol');
-    }
-    if (changes[name]?.(value) !== true) {
-      throw invalid(
-        `${name}: ${JSON.stringify(value)} can not be set; errors and the format stay as they are`,
-      );
-    }
-  }
-  if (Number(wanted.log_verbose_level) > 0) log.level = 'debug';
-  else if (wanted.log_info) log.level = 'info';
-  else log.level = wanted.log_warning ? 'warn' : 'error';
 }

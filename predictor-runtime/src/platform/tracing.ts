@@ -2,7 +2,9 @@
  * Traces of requests through queue, batch and compute, by OpenTelemetry's protocol. On when an endpoint is set in
  * OpenTelemetry's own variables; nothing of it is loaded otherwise. Source: W3C Trace Context, "traceparent".
  */
+
 import type { Context, Tracer as OtelTracer, Span } from '@opentelemetry/api';
+import type { Env } from './environment.ts';
 
 /** Of a run, as a span each. */
 export type Stage = 'queue' | 'batch' | 'compute';
@@ -20,8 +22,6 @@ export interface Tracer {
   /** Sends what is left. */
   close(): Promise<void>;
 }
-
-type Env = Readonly<Record<string, string | undefined>>;
 
 /** A caller's place in its trace: version, trace id, parent's span id, flags. */
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;

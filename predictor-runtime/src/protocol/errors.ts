@@ -41,3 +41,11 @@ export class InferenceError extends Error {
 export function invalid(message: string): InferenceError {
   return new InferenceError('INVALID_ARGUMENT', message);
 }
+
+/** A model that cannot be loaded, with the reason that a user needs to mend it. */
+export class ModelLoadError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ModelLoadError';
+  }
+}

@@ -1,11 +1,9 @@
 /** The values of flags: text → value, or a usage error that says what was expected. */
+
 import { InvalidArgumentError } from 'commander';
 import { PROVIDERS, type Provider } from '../engine/onnx/provider-choice.ts';
-import {
-  parseVersion,
-  parseVersionPolicy,
-  type VersionPolicy,
-} from '../serving/repository/version-policy.ts';
+import { parseVersion } from '../protocol/versions.ts';
+import { parseVersionPolicy, type VersionPolicy } from '../serving/repository/version-policy.ts';
 
 export function port(text: string): number {
   return number(

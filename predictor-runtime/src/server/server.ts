@@ -6,12 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataPlane } from '../dataplane.ts';
-import { ModelLoadError } from '../engine/executor.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { containerMemory } from '../platform/container.ts';
+import type { Env } from '../platform/environment.ts';
 import type { Logger } from '../platform/log.ts';
 import { createTracer } from '../platform/tracing.ts';
-import { InferenceError, invalid } from '../protocol/errors.ts';
+import { InferenceError, invalid, ModelLoadError } from '../protocol/errors.ts';
 import { EnsembleLoader } from '../serving/ensemble.ts';
 import { ModelManager } from '../serving/manager.ts';
 import { ModelLoader } from '../serving/model-loader.ts';
@@ -45,7 +45,7 @@ export interface PredictorServer {
 
 export interface ServerOptions {
   readonly config: Config;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Env;
   readonly log: Logger;
 }
 
@@ -76,7 +76,7 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
   let listeners: Listeners | undefined;
   const tellHealth = () =>
     listeners?.grpc?.server.setServing(dataPlane.notReadyReason() === undefined);
-  manager.onSettled = tellHealth;
+  manager.addListener({ settled: tellHealth });
   // ONNX Runtime makes its environment in another thread meanwhile.
   const loaded = load();
   // Whom its failure concerns is up to the caller.
@@ -238,7 +238,7 @@ function modelDefaults(config: Config): ModelConfig {
 
 interface RepositoryParts {
   readonly config: Config;
-  readonly env: ServerOptions['env'];
+  readonly env: Env;
   readonly manager: ModelManager;
   readonly log: Logger;
   readonly list: ModelList;

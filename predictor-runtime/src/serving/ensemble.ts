@@ -1,11 +1,11 @@
 /** An ensemble: a directed acyclic graph of models that answers one request. Source: Triton, "Ensemble Models". */
-import { ModelLoadError } from '../engine/executor.ts';
-import { InferenceError } from '../protocol/errors.ts';
+
+import { InferenceError, ModelLoadError } from '../protocol/errors.ts';
 import type { ModelMetadata, Tensor, TensorMetadata } from '../protocol/v2/types.ts';
 import type { ModelManager } from './manager.ts';
 import type { Loader, Model } from './model.ts';
 import type { DeclaredTensor, EnsembleStep, ModelConfig } from './repository/model-config.ts';
-import type { Job } from './scheduling/scheduler.ts';
+import type { Job } from './scheduling/job.ts';
 import { Statistics } from './scheduling/statistics.ts';
 
 export interface EnsembleOptions {

@@ -5,10 +5,12 @@
  */
 
 import type { Logger } from '../platform/log.ts';
+import { Semaphore } from '../platform/semaphore.ts';
 import { InferenceError } from '../protocol/errors.ts';
+import type { VersionChoice } from '../protocol/versions.ts';
 import { MemoryLedger } from './memory-ledger.ts';
 import type { Model } from './model.ts';
-import { type AspiredVersion, type Servable, Stream, type VersionChoice } from './servable.ts';
+import { type AspiredVersion, type Servable, Stream } from './servable.ts';
 import { nextAction, type TransitionPolicy } from './transition.ts';
 
 export interface ManagerOptions {
@@ -20,22 +22,33 @@ export interface ManagerOptions {
   readonly log: Logger;
 }
 
+/** What the manager tells as it happens. */
+export interface ManagerListener {
+  /** A version serves. */
+  loaded?(servable: Servable): void;
+  /** A version has gone. */
+  unloaded?(servable: Servable): void;
+  /** A model has become what was aspired, as far as it could. */
+  settled?(): void;
+}
+
 export class ModelManager {
-  /** Called when a version serves, and when it has gone. */
-  onLoaded: (servable: Servable) => void = () => undefined;
-  onUnloaded: (servable: Servable) => void = () => undefined;
-  /** Called when a model has become what was aspired, as far as it could. */
-  onSettled: () => void = () => undefined;
   readonly #options: ManagerOptions;
   readonly #streams = new Map<string, Stream>();
   readonly #memory: MemoryLedger;
-  #loading = 0;
-  readonly #waitingToLoad: (() => void)[] = [];
+  readonly #loads: Semaphore;
+  readonly #listeners: ManagerListener[] = [];
   #lastId = 0;
 
   constructor(options: ManagerOptions) {
     this.#options = options;
     this.#memory = new MemoryLedger(options.memoryBytes);
+    this.#loads = new Semaphore(options.parallelLoads);
+  }
+
+  /** Has the listener told from now on, after those that were added before. */
+  addListener(listener: ManagerListener): void {
+    this.#listeners.push(listener);
   }
 
   /** Says that a model will be aspired: until then it is loading, and not unknown. */
@@ -202,7 +215,7 @@ export class ModelManager {
       if (action === undefined && unloads.size === 0) {
         // At once: a wish that comes now must begin anew.
         stream.isSettling = false;
-        this.onSettled();
+        for (const listener of this.#listeners) listener.settled?.();
         return;
       }
       if (action === undefined) {
@@ -212,7 +225,8 @@ export class ModelManager {
       this.#options.log.debug('model transition', { model: stream.name, ...action });
       const servable = stream.servables.find(({ id }) => id === action.id) as Servable;
       if (action.kind === 'load') {
-        await this.#load(stream, servable);
+        servable.phase = 'loading';
+        await this.#loads.run(() => this.#load(stream, servable));
       } else {
         const unload = this.#unload(stream, servable).finally(() => unloads.delete(unload));
         unloads.add(unload);
@@ -223,8 +237,6 @@ export class ModelManager {
   async #load(stream: Stream, servable: Servable): Promise<void> {
     const { name, version, loader, id } = servable;
     const { log } = this.#options;
-    servable.phase = 'loading';
-    await this.#turnToLoad();
     const started = performance.now();
     try {
       servable.expectedBytes = await loader.estimate();
@@ -234,24 +246,14 @@ export class ModelManager {
       servable.loadSeconds = (performance.now() - started) / 1000;
       servable.phase = 'available';
       stream.changed();
-      this.onLoaded(servable);
+      for (const listener of this.#listeners) listener.loaded?.(servable);
       log.info('model loaded', { model: name, version, seconds: servable.loadSeconds });
     } catch (error) {
       this.#memory.release(id);
       servable.phase = 'failed';
       servable.error = (error as Error).message;
       log.error('model not loaded', { model: name, version, reason: servable.error });
-    } finally {
-      this.#loading--;
-      this.#waitingToLoad.shift()?.();
     }
-  }
-
-  async #turnToLoad(): Promise<void> {
-    while (this.#loading >= this.#options.parallelLoads) {
-      await new Promise<void>((resolve) => this.#waitingToLoad.push(resolve));
-    }
-    this.#loading++;
   }
 
   async #unload(stream: Stream, servable: Servable): Promise<void> {
@@ -270,7 +272,7 @@ export class ModelManager {
     servable.model = undefined;
     this.#memory.release(id);
     stream.remove((other) => other.id === id);
-    this.onUnloaded(servable);
+    for (const listener of this.#listeners) listener.unloaded?.(servable);
     log.info('model unloaded', { model: name, version });
   }
 }

@@ -1,5 +1,6 @@
+import { ModelLoadError } from '../protocol/errors.ts';
+
 /** Who has how much of the memory that models may take. */
-import { ModelLoadError } from '../engine/executor.ts';
 
 const MIB = 1 << 20;
 

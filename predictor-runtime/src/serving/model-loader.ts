@@ -1,17 +1,19 @@
 /** From the folder of a version to executors with a queue before them, whatever the model's format. */
+
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { ModelLoadError } from '../engine/executor.ts';
 import { ExecutorPool, type WorkerStatus } from '../engine/executor-pool.ts';
 import { isHarmless } from '../engine/onnx/onnx-graph.ts';
 import type { Provider } from '../engine/onnx/provider-choice.ts';
 import { formatOf, isModelFile, MODEL_EXTENSIONS } from '../formats/format.ts';
 import type { Logger } from '../platform/log.ts';
+import { ModelLoadError } from '../protocol/errors.ts';
 import { checkRequest } from '../protocol/v2/check.ts';
 import type { ModelMetadata, Tensor, TensorMetadata } from '../protocol/v2/types.ts';
 import type { Loader, Model } from './model.ts';
 import type { DeclaredTensor, ModelConfig } from './repository/model-config.ts';
-import { type Job, Scheduler } from './scheduling/scheduler.ts';
+import type { Job } from './scheduling/job.ts';
+import { Scheduler } from './scheduling/scheduler.ts';
 import { Statistics } from './scheduling/statistics.ts';
 import { type WarmupRequest, warmupRequests } from './warmup.ts';
 

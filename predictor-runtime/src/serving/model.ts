@@ -1,8 +1,9 @@
 /** A loaded version of a model, and what loads one: TensorFlow Serving's servable and loader. */
+
 import type { WorkerStatus } from '../engine/executor-pool.ts';
 import type { ModelMetadata, Tensor } from '../protocol/v2/types.ts';
 import type { ModelConfig } from './repository/model-config.ts';
-import type { Job } from './scheduling/scheduler.ts';
+import type { Job } from './scheduling/job.ts';
 import type { Statistics } from './scheduling/statistics.ts';
 
 export interface Model {

@@ -1,5 +1,6 @@
 /** One version of a model, and the stream of all versions of one name. TensorFlow Serving's terms. */
 import { InferenceError } from '../protocol/errors.ts';
+import type { VersionChoice } from '../protocol/versions.ts';
 import type { Loader, Model } from './model.ts';
 import type { VersionState } from './transition.ts';
 
@@ -9,12 +10,6 @@ export interface AspiredVersion {
   /** Of its files: another one means that the version is to be loaded anew. */
   readonly fingerprint: string;
   readonly loader: Loader;
-}
-
-/** Where a caller wants a request to go; neither is the model's default version. */
-export interface VersionChoice {
-  readonly version?: number;
-  readonly label?: string;
 }
 
 /** One version of a model and where it is in its life. */

@@ -2,9 +2,10 @@
  * The requests that a model answers before it serves: `warmup/*.json` in its folder, each a V2 inference request, and
  * the samples of Triton's `model_warmup`.
  */
+
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { ModelLoadError } from '../engine/executor.ts';
+import { ModelLoadError } from '../protocol/errors.ts';
 import { decodeElements } from '../protocol/v2/binary.ts';
 import { allocate, datatype, type TensorData } from '../protocol/v2/datatypes.ts';
 import { decodeInferRequest } from '../protocol/v2/json.ts';

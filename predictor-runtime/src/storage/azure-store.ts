@@ -3,9 +3,10 @@
  * Credentials by KServe's names: a connection string, AZURE_STORAGE_ACCESS_KEY, a service principal (AZ_* or AZURE_*),
  * workload identity; without any, the container must be public.
  */
+
 import type { Readable } from 'node:stream';
 import type { ContainerClient, RestError } from '@azure/storage-blob';
-import type { Env } from './storage.ts';
+import type { Env } from '../platform/environment.ts';
 import {
   relativePath,
   type Store,

@@ -17,6 +17,7 @@ import {
 import { dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Semaphore } from '../platform/semaphore.ts';
 import { type Range, type Store, type StoredFile, StoreError } from './store.ts';
 
 export interface DownloadOptions {
@@ -38,7 +39,7 @@ export async function download(
   files: readonly StoredFile[],
   options: DownloadOptions,
 ): Promise<void> {
-  const slots = new Slots(options.parallel);
+  const slots = new Semaphore(options.parallel);
   const failure = new AbortController();
   const stop = (error: unknown) => failure.abort(error);
   const { signal } = failure;
@@ -62,7 +63,7 @@ async function allEnded(work: readonly Promise<void>[], stop: (error: unknown) =
 interface FileOptions extends DownloadOptions {
   readonly store: Store;
   readonly file: StoredFile;
-  readonly slots: Slots;
+  readonly slots: Semaphore;
   readonly signal: AbortSignal;
   readonly stop: (error: unknown) => void;
 }
@@ -260,26 +261,5 @@ class PartRecord {
   async remove(): Promise<void> {
     await this.#writing;
     await rm(this.#path, { force: true });
-  }
-}
-
-/** At most so many at a time. */
-class Slots {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  async run<T>(task: () => Promise<T>): Promise<T> {
-    while (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#free--;
-    try {
-      return await task();
-    } finally {
-      this.#free++;
-      this.#waiting.shift()?.();
-    }
   }
 }

@@ -2,11 +2,12 @@
  * GET over HTTP for stores: ranges, redirects and refusals. A redirect to a link-local address, where clouds keep the
  * credentials of machines, is not followed unless STORAGE_ALLOW_LINK_LOCAL=1.
  */
+
 import { lookup as resolve } from 'node:dns';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
+import type { Env } from '../platform/environment.ts';
 import { https, request } from '../platform/node-http.ts';
-import type { Env } from './storage.ts';
 import { type Range, StoreError } from './store.ts';
 
 const MAX_REDIRECTS = 5;

@@ -2,10 +2,11 @@
  * A local copy of a model in a store that follows it: new versions come, old ones go, each whole or not at all. What
  * polls for new versions reads this folder; the store is only listed as long as nothing has changed there.
  */
+
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseVersion } from '../serving/repository/version-policy.ts';
+import { parseVersion } from '../protocol/versions.ts';
 import { downloadInto, type FetchOptions, listed, localFolder, withStore } from './storage.ts';
 import type { Store, StoredFile } from './store.ts';
 

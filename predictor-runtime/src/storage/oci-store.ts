@@ -3,11 +3,12 @@
  * or in an artifact whose layers are files with a title (ORAS). Credentials are those of Docker's config.json in
  * DOCKER_CONFIG. Source: OCI Distribution Specification, "Pull"; Docker Registry Token Authentication.
  */
+
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
+import type { Env } from '../platform/environment.ts';
 import { httpGet, httpText } from './http-client.ts';
-import type { Env } from './storage.ts';
 import { type Store, type StoredFile, StoreError, type StoreOpener } from './store.ts';
 
 interface Descriptor {

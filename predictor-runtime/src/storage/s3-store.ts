@@ -2,9 +2,10 @@
  * s3://BUCKET/PREFIX: every object under the prefix, or the one object of that key.
  * Credentials and endpoint by KServe's conventions: AWS_* and S3_* variables, or a storage spec in STORAGE_CONFIG.
  */
+
 import type { Readable } from 'node:stream';
 import type { S3ClientConfig, S3ServiceException } from '@aws-sdk/client-s3';
-import type { Env } from './storage.ts';
+import type { Env } from '../platform/environment.ts';
 import {
   prefixOf,
   relativePath,

@@ -5,6 +5,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join, matchesGlob } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Env } from '../platform/environment.ts';
 import type { Logger } from '../platform/log.ts';
 import { packageFile } from '../platform/package-files.ts';
 import { AZURE_HOST, openAzure } from './azure-store.ts';
@@ -15,8 +16,6 @@ import { openHttp } from './http-store.ts';
 import { LAYERS, MODEL_FOLDER, openOci } from './oci-store.ts';
 import { openS3 } from './s3-store.ts';
 import { MAX_FILES, type Store, type StoredFile, StoreError, type StoreOpener } from './store.ts';
-
-export type Env = Readonly<Record<string, string | undefined>>;
 
 /** A model that cannot be fetched, with the reason that a user needs to mend it. */
 export class StorageError extends Error {

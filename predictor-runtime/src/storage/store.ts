@@ -1,6 +1,7 @@
 /** What a place that holds models can do: list files, and read them from any byte on. */
+
 import type { Readable } from 'node:stream';
-import type { Env } from './storage.ts';
+import type { Env } from '../platform/environment.ts';
 
 export interface StoredFile {
   /** Relative to the model. */

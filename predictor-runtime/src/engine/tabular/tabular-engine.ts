@@ -5,8 +5,7 @@ import { openForThreads } from '../../formats/tabular-file.ts';
 import type { TabularModel, TabularOutput, TabularValues } from '../../formats/tabular-model.ts';
 import { concatenated } from '../../protocol/v2/datatypes.ts';
 import { numbers } from '../../protocol/v2/elements.ts';
-import type { TabularSignature } from '../../protocol/v2/tabular.ts';
-import type { Tensor, TensorMetadata } from '../../protocol/v2/types.ts';
+import type { TabularSignature, Tensor, TensorMetadata } from '../../protocol/v2/types.ts';
 import type { Engine, RunOptions } from '../engine.ts';
 import { TabularThreads } from './tabular-threads.ts';
 

@@ -1,6 +1,7 @@
 /** Takes rows through decision trees. */
 
-import { sharedPart, threadCount, threadPlace } from '../shared-weights.ts';
+import type { Matrix } from '../table.ts';
+import type { WeightStore } from '../weight-store.ts';
 import {
   COLUMN_AT,
   type ForestKernel,
@@ -10,13 +11,6 @@ import {
   NODE_BYTES,
 } from './forest-kernel.ts';
 import { type Planted, plant, Split, type Tree } from './forest-memory.ts';
-
-/** Row-major: `data[row * width + column]`; a missing value is NaN. */
-export interface Matrix {
-  readonly rows: number;
-  readonly width: number;
-  readonly data: Float64Array;
-}
 
 /** Rows that go through the trees together, and the leaf of each. */
 export interface Block {
@@ -51,6 +45,12 @@ export function addLeaves(
   }
 }
 
+export interface ForestOptions {
+  /** The number of columns that a row has. */
+  readonly features: number;
+  readonly store: WeightStore;
+}
+
 /** Fewer go one by one. */
 const KERNEL_ROWS = 4;
 
@@ -65,15 +65,19 @@ export class Forest {
   /** No split but by thresholds. */
   readonly #isPlain: boolean;
 
-  /** @param grow reads the trees, unless another thread has @throws Error of `grow`, or when a tree is none. */
-  constructor(grow: () => readonly Tree[], features: number) {
-    const planted = sharedPart(() => plant(grow(), { features, threads: threadCount() }));
+  /**
+   * Plants the trees, or takes those that another thread has planted.
+   * @param grow reads the trees, unless another thread has
+   * @throws Error of `grow`, or when a tree is none.
+   */
+  constructor(grow: () => readonly Tree[], { features, store }: ForestOptions) {
+    const planted = store.part(() => plant(grow(), { features, threads: store.threads }));
     const { memory, blockRows, placesAt, placeBytes, rowBytes } = planted;
     this.#planted = planted;
     this.#kernel = forestKernel(memory);
     this.#words = new Int32Array(memory.buffer);
     this.#doubles = new Float64Array(memory.buffer);
-    this.#blockAt = placesAt + threadPlace() * placeBytes;
+    this.#blockAt = placesAt + store.place * placeBytes;
     const rooms = blockRows + LANES;
     this.#leaves = new Int32Array(memory.buffer, this.#blockAt + rooms * rowBytes, rooms);
     this.#isPlain = planted.kinds.every((kind) => kind <= Split.NanRight);

@@ -1,5 +1,6 @@
 /** LightGBM models, in double precision as LightGBM computes them (include/LightGBM/tree.h, src/boosting/gbdt_prediction.cpp). */
-import { addLeaves, type Block, Forest, type LeafValues, type Matrix } from '../forest/forest.ts';
+
+import { addLeaves, type Block, Forest, type LeafValues } from '../forest/forest.ts';
 import {
   nextUp,
   Split,
@@ -7,8 +8,9 @@ import {
   type Tree,
   type TreeNode,
 } from '../forest/forest-memory.ts';
-import { sharedList } from '../shared-weights.ts';
+import type { Matrix } from '../table.ts';
 import { numericOutput, type TabularModel } from '../tabular-model.ts';
+import { WeightStore } from '../weight-store.ts';
 import {
   type LightgbmFile,
   type LightgbmTree,
@@ -25,15 +27,15 @@ const MISSING_LEFT = 2;
 const MISSING = { none: 0, zero: 1 };
 
 /** @throws Error when the text is no model of LightGBM that can be answered for. */
-export function openLightgbm(text: string): TabularModel {
+export function openLightgbm(text: string, store = WeightStore.unshared()): TabularModel {
   const file = parseLightgbmFile(text);
   const { features, featureNames, treesPerIteration: groups, trees } = file;
   const transform = lightgbmTransform(file.objective);
   if (groups === 0 || trees.length % groups !== 0) {
     throw new Error(`it has ${trees.length} trees, but grew ${groups} at a time`);
   }
-  const forest = new Forest(() => trees.map(readTree), features);
-  const values = sharedList(trees.map(({ leafValue }) => Float64Array.from(leafValue)));
+  const forest = new Forest(() => trees.map(readTree), { features, store });
+  const values = store.list(trees.map(({ leafValue }) => Float64Array.from(leafValue)));
   const linears = trees.map(({ linear }) => linear);
   const iterations = trees.length / groups;
   const categorical = categoricalFeatures(file);

@@ -2,25 +2,33 @@
 
 import { isNdArray, type NdArray } from '../files/numpy.ts';
 import { PickleDict, PickleGlobal, PickleObject } from '../files/pickle.ts';
-import { sharedNumbers } from '../shared-weights.ts';
 import { UnsupportedModelError } from '../unsupported.ts';
+import { WeightStore } from '../weight-store.ts';
 
 export class Fitted {
   /** `sklearn.linear_model._ridge.Ridge` */
   readonly type: string;
+  /** Where its large arrays go. */
+  readonly store: WeightStore;
   readonly #state: ReadonlyMap<unknown, unknown>;
 
   /** @throws Error when the value is no object of a class. */
-  constructor(value: unknown) {
+  constructor(value: unknown, store = WeightStore.unshared()) {
     if (!(value instanceof PickleObject))
       throw new Error(`expected an estimator, found ${show(value)}`);
     this.type = value.type;
+    this.store = store;
     this.#state = value.state instanceof PickleDict ? value.state : new PickleDict();
   }
 
   /** `Ridge` */
   get name(): string {
     return this.type.slice(this.type.lastIndexOf('.') + 1);
+  }
+
+  /** Reads an object that is an attribute of this one. @throws Error when the value is no object of a class. */
+  within(value: unknown): Fitted {
+    return new Fitted(value, this.store);
   }
 
   has(name: string): boolean {
@@ -65,7 +73,9 @@ export class Fitted {
     const value = this.get(name);
     if (typeof value === 'number') return Float64Array.of(value);
     const { data } = this.array(name);
-    return data instanceof Float64Array ? sharedNumbers(data) : this.#wrong(name, 'numbers', value);
+    return data instanceof Float64Array
+      ? this.store.numbers(data)
+      : this.#wrong(name, 'numbers', value);
   }
 
   list(name: string): readonly unknown[] {

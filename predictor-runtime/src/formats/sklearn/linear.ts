@@ -1,8 +1,7 @@
 /** Linear models: `X @ coef_.T + intercept_` and what each makes of it (sklearn.linear_model, LinearSVC, LDA). */
 
 import type { NdArray } from '../files/numpy.ts';
-import type { Matrix } from '../forest/forest.ts';
-import { numbersOf } from '../table.ts';
+import { type Matrix, numbersOf } from '../table.ts';
 import {
   argmaxRows,
   bothOf,
@@ -13,7 +12,7 @@ import {
   softmaxRows,
   type Values,
 } from './estimator.ts';
-import { Fitted } from './fitted.ts';
+import type { Fitted } from './fitted.ts';
 
 type Scores = (matrix: Matrix) => Values;
 
@@ -75,7 +74,7 @@ const tweedie: EstimatorReader = (fitted, read) => {
 /** Ridge classifiers have them in the binarizer that they fitted with. */
 function readClasses(fitted: Fitted): NdArray {
   if (fitted.has('classes_') || !fitted.has('_label_binarizer')) return fitted.array('classes_');
-  return new Fitted(fitted.get('_label_binarizer')).array('classes_');
+  return fitted.within(fitted.get('_label_binarizer')).array('classes_');
 }
 
 /** How scores become probabilities; `none` where scikit-learn offers none. */

@@ -1,6 +1,5 @@
 /** Naive Bayes: the joint log likelihood of each class (sklearn.naive_bayes). */
-import type { Matrix } from '../forest/forest.ts';
-import { numbersOf, type Table } from '../table.ts';
+import { type Matrix, numbersOf, type Table } from '../table.ts';
 import { argmaxRows, type EstimatorReader, softmaxRows, type Values } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 import { product } from './linear.ts';

@@ -1,6 +1,5 @@
 /** k nearest neighbours, by looking at all of them (sklearn.neighbors). */
-import type { Matrix } from '../forest/forest.ts';
-import { numbersOf, type Table } from '../table.ts';
+import { type Matrix, numbersOf, type Table } from '../table.ts';
 import { argmaxRows, type EstimatorReader, type Values } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 

@@ -9,7 +9,7 @@ import {
   softmaxRows,
   type Values,
 } from './estimator.ts';
-import { Fitted } from './fitted.ts';
+import type { Fitted } from './fitted.ts';
 import { product } from './linear.ts';
 
 const ACTIVATIONS: Readonly<Record<string, (value: number) => number>> = {
@@ -78,7 +78,7 @@ const regressor: EstimatorReader = (fitted) => {
 };
 
 const classifier: EstimatorReader = (fitted) => {
-  const binarizer = new Fitted(fitted.get('_label_binarizer'));
+  const binarizer = fitted.within(fitted.get('_label_binarizer'));
   if (binarizer.string('y_type_').startsWith('multilabel')) fitted.refuse('several labels a row');
   const last = fitted.oneOf('out_activation_', ['logistic', 'softmax']);
   const forward = readForward(fitted);

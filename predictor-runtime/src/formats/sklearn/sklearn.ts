@@ -10,6 +10,7 @@ import { PickleObject } from '../files/pickle.ts';
 import type { Table } from '../table.ts';
 import type { TabularModel, TabularOutput } from '../tabular-model.ts';
 import { UnsupportedModelError } from '../unsupported.ts';
+import { WeightStore } from '../weight-store.ts';
 import { COMPOSITION } from './composition.ts';
 import { ENCODING } from './encoding.ts';
 import type { Estimator, EstimatorReader, Values } from './estimator.ts';
@@ -42,9 +43,9 @@ const ESTIMATORS: ReadonlyMap<string, EstimatorReader> = new Map(
 );
 
 /** @throws Error that names the class, or the setting, that is not read here; docs/formats.md has the ways out. */
-export function openSklearn(bytes: Buffer): TabularModel {
+export function openSklearn(bytes: Buffer, store = WeightStore.unshared()): TabularModel {
   const value = readJoblib(bytes);
-  const estimator = readEstimator(value);
+  const estimator = readEstimator(value, store);
   const outputs = outputsOf(estimator);
   if (outputs.length === 0) throw new Error(`${show(value)} neither predicts nor transforms`);
   const { textColumns } = estimator;
@@ -59,16 +60,16 @@ export function openSklearn(bytes: Buffer): TabularModel {
   };
 }
 
-function readEstimator(value: unknown): Estimator {
+function readEstimator(value: unknown, store: WeightStore): Estimator {
   if (!(value instanceof PickleObject)) throw new Error(`it holds ${show(value)}, no estimator`);
-  const fitted = new Fitted(value);
+  const fitted = new Fitted(value, store);
   const reader = fitted.type.startsWith('sklearn.') ? ESTIMATORS.get(fitted.name) : undefined;
   if (reader === undefined)
     throw new UnsupportedModelError(
       'sklearn',
       `it holds a ${fitted.type}, which is not evaluated here`,
     );
-  return reader(fitted, readEstimator);
+  return reader(fitted, (inner) => readEstimator(inner, store));
 }
 
 /** Of the outermost, or the first in it that says so. */

@@ -1,6 +1,5 @@
 /** Support vector machines as libsvm decides (sklearn.svm: SVC, NuSVC, SVR, NuSVR). */
-import type { Matrix } from '../forest/forest.ts';
-import { numbersOf, type Table } from '../table.ts';
+import { type Matrix, numbersOf, type Table } from '../table.ts';
 import type { EstimatorReader, Values } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 

@@ -3,7 +3,7 @@ import type { NdArray } from '../files/numpy.ts';
 import { PickleDict } from '../files/pickle.ts';
 import { numbersOf, type Table } from '../table.ts';
 import type { EstimatorReader } from './estimator.ts';
-import { Fitted, show } from './fitted.ts';
+import { type Fitted, show } from './fitted.ts';
 import { type Norm, normalized } from './scaling.ts';
 
 type Analyzer = (text: string) => string[];
@@ -160,13 +160,13 @@ const tfidf: EstimatorReader = (fitted) => {
 /** `idf_`; before 1.6 the diagonal of a sparse matrix. */
 function inverseFrequencies(fitted: Fitted): Float64Array {
   if (fitted.has('idf_')) return fitted.numbers('idf_');
-  const diagonal = new Fitted(fitted.get('_idf_diag')).get('data') as NdArray;
+  const diagonal = fitted.within(fitted.get('_idf_diag')).get('data') as NdArray;
   return diagonal.data as Float64Array;
 }
 
 const tfidfVectorizer: EstimatorReader = (fitted, read) => {
   const { transform: count } = counter(fitted, read);
-  const { transform: weigh } = tfidf(new Fitted(fitted.get('_tfidf')), read);
+  const { transform: weigh } = tfidf(fitted.within(fitted.get('_tfidf')), read);
   return {
     textColumns: [0],
     transform: (table) => (weigh as (t: Table) => Table)((count as (t: Table) => Table)(table)),

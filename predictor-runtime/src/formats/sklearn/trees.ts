@@ -1,8 +1,8 @@
 /** Trees, forests and boosted trees (sklearn.tree, sklearn.ensemble). */
-import { addLeaves, Forest, type LeafValues, type Matrix } from '../forest/forest.ts';
+import { addLeaves, Forest, type LeafValues } from '../forest/forest.ts';
 import { nextUp, Split, type Tree, type TreeNode } from '../forest/forest-memory.ts';
-import { sharedList } from '../shared-weights.ts';
-import { numbersOf, type Table } from '../table.ts';
+import { type Matrix, numbersOf, type Table } from '../table.ts';
+import type { WeightStore } from '../weight-store.ts';
 import {
   argmaxRows,
   bothOf,
@@ -12,7 +12,7 @@ import {
   softmaxRows,
   type Values,
 } from './estimator.ts';
-import { Fitted } from './fitted.ts';
+import type { Fitted } from './fitted.ts';
 
 /** A grown tree: its splits, and at each node the values of one output. */
 interface Grown {
@@ -25,7 +25,7 @@ interface Grown {
 
 /** `tree_` of a fitted tree. */
 function readGrown(fitted: Fitted): Grown {
-  const grown = new Fitted(fitted.get('tree_'));
+  const grown = fitted.within(fitted.get('tree_'));
   const fields = grown.array('nodes').fields;
   const column = (name: string, fallback?: Float64Array) => {
     const data = fields?.get(name)?.data ?? fallback;
@@ -63,17 +63,26 @@ function rounded(matrix: Matrix): Matrix {
 
 function readMembers(fitted: Fitted): Grown[] {
   return fitted.has('estimators_')
-    ? fitted.list('estimators_').map((tree) => readGrown(new Fitted(tree)))
+    ? fitted.list('estimators_').map((tree) => readGrown(fitted.within(tree)))
     : [readGrown(fitted)];
+}
+
+interface AdderOptions {
+  readonly features: number;
+  readonly store: WeightStore;
+  /** The number of sums that a row has. */
+  readonly width: number;
+  /** What each value is multiplied with. */
+  readonly rate?: number;
 }
 
 /** Adds the trees' values to a row's sums: `width` of them at once, or one from each tree in turn. */
 function adder(
   members: readonly Grown[],
-  { features, width, rate = 1 }: { features: number; width: number; rate?: number },
+  { features, store, width, rate = 1 }: AdderOptions,
 ): (matrix: Matrix, sums: Float64Array) => void {
-  const forest = new Forest(() => members.map(({ tree }) => tree), features);
-  const values = sharedList(members.map((grown) => grown.values.map((value) => rate * value)));
+  const forest = new Forest(() => members.map(({ tree }) => tree), { features, store });
+  const values = store.list(members.map((grown) => grown.values.map((value) => rate * value)));
   const added = members.map((grown, tree) => {
     const size = grown.width * grown.outputs;
     const at = size === width ? 0 : tree % width;
@@ -85,10 +94,13 @@ function adder(
 }
 
 /** The average of the trees' values. */
-function average(members: readonly Grown[], features: number): (table: Table) => Values {
+function average(
+  members: readonly Grown[],
+  { features, store }: Pick<AdderOptions, 'features' | 'store'>,
+): (table: Table) => Values {
   const [first] = members as [Grown];
   const width = first.width * first.outputs;
-  const add = adder(members, { features, width });
+  const add = adder(members, { features, store, width });
   return (table) => {
     const matrix = rounded(numbersOf(table));
     const data = new Float64Array(matrix.rows * width);
@@ -103,14 +115,17 @@ const treeRegressor: EstimatorReader = (fitted) => {
   const { outputs } = members[0] as Grown;
   return {
     targets: outputs > 1 ? outputs : undefined,
-    predict: average(members, fitted.number('n_features_in_')),
+    predict: average(members, { features: fitted.number('n_features_in_'), store: fitted.store }),
   };
 };
 
 const treeClassifier: EstimatorReader = (fitted) => {
   const members = readMembers(fitted);
   if ((members[0] as Grown).outputs > 1) fitted.refuse('several outputs');
-  const predictProba = average(members.map(withShares), fitted.number('n_features_in_'));
+  const predictProba = average(members.map(withShares), {
+    features: fitted.number('n_features_in_'),
+    store: fitted.store,
+  });
   return {
     classes: fitted.array('classes_'),
     predictProba,
@@ -135,9 +150,10 @@ function boosting(
   fitted: Fitted,
   { start, width }: { start: (table: Table) => Values; width: number },
 ): (table: Table) => Values {
-  const members = fitted.list('estimators_').map((tree) => readGrown(new Fitted(tree)));
+  const members = fitted.list('estimators_').map((tree) => readGrown(fitted.within(tree)));
   const rate = fitted.number('learning_rate');
-  const add = adder(members, { features: fitted.number('n_features_in_'), width, rate });
+  const features = fitted.number('n_features_in_');
+  const add = adder(members, { features, store: fitted.store, width, rate });
   return (table) => {
     const matrix = rounded(numbersOf(table));
     const { data } = start(matrix);
@@ -165,7 +181,7 @@ const boostingRegressor: EstimatorReader = (fitted, read) => {
 /** scikit-learn's own beginnings; another estimator would have been fitted, and computes, in single precision. */
 function initOf(fitted: Fitted): unknown {
   const init = fitted.get('init_');
-  const { name } = new Fitted(init);
+  const { name } = fitted.within(init);
   if (!name.startsWith('Dummy')) fitted.refuse(`init=${name}`);
   return init;
 }
@@ -260,7 +276,7 @@ const dummyClassifier: EstimatorReader = (fitted) => {
 
 /** Histogram trees split on doubles, and keep their value in the node. */
 function readHistogramTree(value: unknown, fitted: Fitted): Grown {
-  const nodes = new Fitted(value).array('nodes').fields;
+  const nodes = fitted.within(value).array('nodes').fields;
   const column = (name: string) => {
     const data = nodes?.get(name)?.data;
     return data instanceof Float64Array ? data : fitted.refuse(`trees without ${name}`);
@@ -295,7 +311,8 @@ function histogramScores(fitted: Fitted): (table: Table) => Values {
     .map((tree) => readHistogramTree(tree, fitted));
   const base = fitted.numbers('_baseline_prediction');
   const width = base.length;
-  const add = adder(members, { features: fitted.number('n_features_in_'), width });
+  const features = fitted.number('n_features_in_');
+  const add = adder(members, { features, store: fitted.store, width });
   const start = constant([...base]);
   return (table) => {
     const { data } = start(table);

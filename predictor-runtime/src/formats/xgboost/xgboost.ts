@@ -2,10 +2,12 @@
  * XGBoost models, bit-equal to XGBoost: margins start from the base score and take the trees in order, each addition
  * rounded to single precision (src/predictor/cpu_predictor.cc, src/gbm/gblinear.cc).
  */
-import { addLeaves, Forest, type LeafValues, type Matrix } from '../forest/forest.ts';
+
+import { addLeaves, Forest, type LeafValues } from '../forest/forest.ts';
 import { Split, type SplitKind, type Tree, type TreeNode } from '../forest/forest-memory.ts';
-import { sharedList, sharedNumbers } from '../shared-weights.ts';
+import type { Matrix } from '../table.ts';
 import { numericOutput, type TabularModel } from '../tabular-model.ts';
+import { WeightStore } from '../weight-store.ts';
 import {
   type Numbers,
   parseXgboostFile,
@@ -22,15 +24,22 @@ type Trees = Extract<XgboostBooster, { readonly trees: unknown }>;
 /** The margins of all rows, `groups` each, from those they begin with. */
 type Booster = (matrix: Matrix, margins: Float32Array) => void;
 
+interface BoosterOptions {
+  readonly features: number;
+  /** The number of outputs of a row. */
+  readonly groups: number;
+  readonly store: WeightStore;
+}
+
 /** @throws Error when the bytes are no model of XGBoost that can be answered for. */
-export function openXgboost(bytes: Buffer): TabularModel {
+export function openXgboost(bytes: Buffer, store = WeightStore.unshared()): TabularModel {
   const file = parseXgboostFile(bytes);
   const { groups, features, featureNames } = file;
   const objective = xgboostObjective(file.objective);
   const boost =
     file.booster.name === 'gblinear'
-      ? linear(file.booster.weights, file)
-      : gbtree(file.booster, file);
+      ? linear(file.booster.weights, { features, groups, store })
+      : gbtree(file.booster, { features, groups, store });
   const base = startMargins(file, objective);
 
   function margins(matrix: Matrix): Float32Array {
@@ -90,11 +99,11 @@ function classes(margins: Float32Array, groups: number): Float32Array {
 }
 
 /** The bias first, then the features that are there, in order. */
-function linear(weights: Numbers, { features, groups }: XgboostFile): Booster {
+function linear(weights: Numbers, { features, groups, store }: BoosterOptions): Booster {
   if (weights.length !== (features + 1) * groups) {
     throw new Error(`it has ${weights.length} weights for ${features} features`);
   }
-  const weight = sharedNumbers(Float32Array.from(weights as ArrayLike<number>));
+  const weight = store.numbers(Float32Array.from(weights as ArrayLike<number>));
   return ({ rows, width, data }, margins) => {
     for (let row = 0; row < rows; row++) {
       for (let group = 0; group < groups; group++) {
@@ -113,10 +122,10 @@ function linear(weights: Numbers, { features, groups }: XgboostFile): Booster {
 
 function gbtree(
   { trees, treeInfo, treeWeights }: Trees,
-  { features, groups }: XgboostFile,
+  { features, groups, store }: BoosterOptions,
 ): Booster {
-  const forest = new Forest(() => trees.map(readTree), features);
-  const values = sharedList(
+  const forest = new Forest(() => trees.map(readTree), { features, store });
+  const values = store.list(
     trees.map((tree, i) => leafValues(tree, Number(treeWeights?.[i] ?? 1))),
   );
   const sizes = trees.map(leafSize);

@@ -7,18 +7,10 @@ import {
   elementCount,
   type InferRequest,
   type ModelMetadata,
+  type TabularSignature,
   type Tensor,
   type TensorMetadata,
 } from './types.ts';
-
-/** What a model of rows and columns takes. */
-export interface TabularSignature {
-  /** Columns of a row; -1 when the model does not say. */
-  readonly features: number;
-  readonly columns?: readonly string[];
-  /** It reads text, in some columns at least. */
-  readonly readsText: boolean;
-}
 
 /** A model's inputs, and those that may come in their stead: a tensor for each column that has a name. */
 export function acceptedInputs({ inputs, tabular }: ModelMetadata): TensorMetadata[] {

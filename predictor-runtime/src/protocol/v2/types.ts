@@ -1,6 +1,5 @@
 /** The values that cross the data plane: independent of transport and of engine. */
 import type { Datatype, TensorData } from './datatypes.ts';
-import type { TabularSignature } from './tabular.ts';
 
 /** A dense tensor in row-major order; `data.length` equals the product of `shape`. */
 export interface Tensor {
@@ -51,6 +50,15 @@ export interface TensorMetadata {
   readonly optional?: boolean;
   /** An output that is left out unless a request asks for it by name. */
   readonly onRequest?: boolean;
+}
+
+/** What a model of rows and columns takes. */
+export interface TabularSignature {
+  /** Columns of a row; -1 when the model does not say. */
+  readonly features: number;
+  readonly columns?: readonly string[];
+  /** It reads text, in some columns at least. */
+  readonly readsText: boolean;
 }
 
 /** What an engine says of a model: V2's metadata but for its name. */

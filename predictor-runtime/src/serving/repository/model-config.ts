@@ -1,12 +1,7 @@
 /** How one model is to be served: the same value, whatever file it was read from. */
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { ModelLoadError } from '../../engine/executor.ts';
 import type { Datatype } from '../../protocol/v2/datatypes.ts';
 import type { BatchPolicy } from '../scheduling/batch.ts';
 import type { QueuePolicy } from '../scheduling/request-queue.ts';
-import { parseMlserverSettings } from './mlserver-settings.ts';
-import { parseTritonConfig } from './triton-config.ts';
 import type { VersionPolicy } from './version-policy.ts';
 
 /** A tensor as the configuration declares it. */
@@ -71,30 +66,4 @@ export interface ModelConfig {
   readonly ensemble?: readonly EnsembleStep[];
   /** Free values for plugins. */
   readonly parameters: Readonly<Record<string, string>>;
-}
-
-const TRITON_FILE = 'config.pbtxt';
-const MLSERVER_FILE = 'model-settings.json';
-
-/**
- * The configuration in a model's folder: Triton's `config.pbtxt`, MLServer's `model-settings.json`, or none.
- * @throws ModelLoadError with the file, the line or field, and what was expected.
- */
-export async function readModelConfig(dir: string, defaults: ModelConfig): Promise<ModelConfig> {
-  const entries = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
-    throw new ModelLoadError(`model folder ${dir} cannot be read: ${error.message}`);
-  });
-  for (const [file, parse] of [
-    [TRITON_FILE, parseTritonConfig],
-    [MLSERVER_FILE, parseMlserverSettings],
-  ] as const) {
-    if (!entries.includes(file)) continue;
-    const path = join(dir, file);
-    try {
-      return { ...parse(await readFile(path, 'utf8'), defaults), source: path };
-    } catch (error) {
-      throw new ModelLoadError(`${path}: ${(error as Error).message}`, { cause: error });
-    }
-  }
-  return defaults;
 }

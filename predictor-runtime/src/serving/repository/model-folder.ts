@@ -1,11 +1,13 @@
 /** A model's folder: its configuration, and its versions in numbered folders or, unnumbered, as version 1. */
+
 import { createHash } from 'node:crypto';
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { ModelLoadError } from '../../engine/executor.ts';
-import { type ModelConfig, readModelConfig } from './model-config.ts';
-import { parseVersion } from './version-policy.ts';
+import { ModelLoadError } from '../../protocol/errors.ts';
+import { parseVersion } from '../../protocol/versions.ts';
+import type { ModelConfig } from './model-config.ts';
+import { readModelConfig } from './model-config-file.ts';
 
 export interface VersionFolder {
   readonly version: number;

@@ -1,7 +1,8 @@
 /** Which models a server has: one by flags, the folders of a repository, or TensorFlow Serving's list of models. */
+
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ModelLoadError } from '../../engine/executor.ts';
+import { ModelLoadError } from '../../protocol/errors.ts';
 import { type MessageType, parseTextProto } from './text-proto.ts';
 import { VERSION_POLICY } from './triton-schema.ts';
 import { type PolicyMessage, policyOf, type VersionPolicy } from './version-policy.ts';

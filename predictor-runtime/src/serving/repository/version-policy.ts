@@ -1,4 +1,5 @@
 /** Which of a model's versions are wanted (TensorFlow Serving's and Triton's version policies). */
+import { parseVersion } from '../../protocol/versions.ts';
 
 export type VersionPolicy =
   | { readonly kind: 'latest'; readonly count: number }
@@ -6,12 +7,6 @@ export type VersionPolicy =
   | { readonly kind: 'specific'; readonly versions: readonly number[] };
 
 export const LATEST: VersionPolicy = { kind: 'latest', count: 1 };
-
-/** A folder of a version: a positive integer without a leading zero; other folders are none of ours (Triton). */
-export function parseVersion(folder: string): number | undefined {
-  const version = Number(folder);
-  return /^[1-9]\d*$/.test(folder) && Number.isSafeInteger(version) ? version : undefined;
-}
 
 /** The wanted ones of the available versions, in ascending order. */
 export function selectVersions(available: readonly number[], policy: VersionPolicy): number[] {

@@ -2,32 +2,14 @@
  * The queue before a model version's executors: bounded, by priority, with deadlines; and its batcher. Each request is
  * answered once: with its outputs, or with the reason why not.
  */
-import type { Method } from '../../engine/engine.ts';
 import { ExecutorError } from '../../engine/executor.ts';
 import type { ExecutorPool } from '../../engine/executor-pool.ts';
-import type { RequestTrace } from '../../platform/tracing.ts';
 import { InferenceError } from '../../protocol/errors.ts';
 import type { Tensor } from '../../protocol/v2/types.ts';
 import { type BatchPolicy, concat, decide, rowsOf, signatureOf, slice, split } from './batch.ts';
+import type { Job } from './job.ts';
 import { type Queued, type QueuePolicy, RequestQueue } from './request-queue.ts';
 import type { FailureReason, RunTimes, Statistics } from './statistics.ts';
-
-/** Who waits for an answer. */
-export interface Caller {
-  /** Aborted when the caller has left. Made when it is first asked for: most requests are over before anybody does. */
-  readonly signal: AbortSignal;
-}
-
-/** One request, already checked against the model. */
-export interface Job {
-  readonly inputs: readonly Tensor[];
-  readonly outputs: readonly string[];
-  readonly priority?: number;
-  readonly timeoutMs?: number;
-  readonly caller?: Caller;
-  readonly method?: Method;
-  readonly trace?: RequestTrace;
-}
 
 export interface SchedulerOptions {
   /** Of the model, for messages. */
@@ -70,7 +52,7 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#queue = new RequestQueue(options.queue);
-    options.pool.onJoin = () => this.#dispatch();
+    options.pool.addJoinListener(() => this.#dispatch());
   }
 
   /** Requests that wait. */

@@ -1,14 +1,4 @@
 /** What a model version has done since it was loaded. Source of the terms: Triton's statistics extension. */
-
-import type { Model } from '../model.ts';
-
-/** A version's statistics with what they are of. */
-export interface VersionStatistics {
-  readonly name: string;
-  readonly version: number;
-  readonly model: Model;
-}
-
 /** How often something happened, and how long it took altogether, in ns. */
 export interface Duration {
   count: number;
@@ -69,13 +59,18 @@ export class Statistics {
   executionCount = 0;
   /** Of the last request, in ms since 1970; 0 before the first. */
   lastInference = 0;
-  listener: StatisticsListener | undefined;
+  readonly #listeners: StatisticsListener[] = [];
+
+  /** Has the listener told from now on, after those that were added before. */
+  addListener(listener: StatisticsListener): void {
+    this.#listeners.push(listener);
+  }
 
   add(name: DurationName, ms: number): void {
     const duration = this.durations[name];
     duration.count++;
     duration.ns += Math.round(ms * NS_PER_MS);
-    this.listener?.duration(name, ms);
+    for (const listener of this.#listeners) listener.duration(name, ms);
   }
 
   failed(reason: FailureReason, ms: number): void {
@@ -88,7 +83,7 @@ export class Statistics {
     this.executionCount++;
     this.inferenceCount += rows;
     this.lastInference = Date.now();
-    this.listener?.batch(rows);
+    for (const listener of this.#listeners) listener.batch(rows);
     for (let i = 0; i < requests; i++) {
       this.add('compute_input', times.input);
       this.add('compute_infer', times.infer);
@@ -109,24 +104,4 @@ export class Statistics {
       duration.ns += Math.round(times[stage] * NS_PER_MS);
     }
   }
-}
-
-/** Source: Triton, statistics extension; counters are numbers, as perf_analyzer reads them. */
-export function statisticsOf({ name, version, model }: VersionStatistics): object {
-  const { statistics } = model;
-  const bytes = model.memoryUsage();
-  return {
-    name,
-    version: String(version),
-    last_inference: statistics.lastInference,
-    inference_count: statistics.inferenceCount,
-    execution_count: statistics.executionCount,
-    inference_stats: Object.fromEntries(
-      DURATIONS.map((duration) => [duration, statistics.durations[duration]]),
-    ),
-    batch_stats: [...statistics.batches]
-      .sort(([a], [b]) => a - b)
-      .map(([batch_size, durations]) => ({ batch_size, ...durations })),
-    memory_usage: bytes > 0 ? [{ type: 'CPU', id: 0, byte_size: bytes }] : [],
-  };
 }

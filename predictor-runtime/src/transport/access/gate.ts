@@ -3,22 +3,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { JSONWebKeySet } from 'jose';
 import { InferenceError } from '../../protocol/errors.ts';
+import type { Call, Principal } from './caller.ts';
 import type { ServerPlugin } from './server-plugin.ts';
-
-/** One call, as a gate and a plugin see it. */
-export interface Caller {
-  readonly transport: 'http' | 'grpc';
-  /** `POST`, or for gRPC the name of the method. */
-  readonly method: string;
-  readonly path: string;
-  /** Headers or metadata, names in lower case. */
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  /** The model it is about, where it is about one. */
-  readonly model?: string;
-}
-
-/** Who a caller is: the claims of its token, or what a plugin made of it. */
-export type Principal = Readonly<Record<string, unknown>>;
 
 export interface AccessOptions {
   /** File with a token on each line. */
@@ -30,7 +16,7 @@ export interface AccessOptions {
 }
 
 /** Undefined when the credentials are none of its kind. @throws InferenceError UNAUTHENTICATED when they are wrong. */
-type Authenticator = (caller: Caller) => Promise<Principal | undefined>;
+type Authenticator = (call: Call) => Promise<Principal | undefined>;
 
 export class Gate {
   readonly #authenticators: readonly Authenticator[];
@@ -43,7 +29,7 @@ export class Gate {
     this.#authenticators = [
       ...(options.tokenFile === undefined ? [] : [staticTokens(readTokens(options.tokenFile))]),
       ...(options.jwks === undefined ? [] : [webTokens(options.jwks, options)]),
-      ...ofPlugins.map((authenticate) => async (caller: Caller) => authenticate(caller)),
+      ...ofPlugins.map((authenticate) => async (call: Call) => authenticate(call)),
     ];
   }
 
@@ -53,11 +39,11 @@ export class Gate {
   }
 
   /** @throws InferenceError UNAUTHENTICATED, PERMISSION_DENIED. */
-  async admit(caller: Caller): Promise<void> {
-    const principal = await this.#authenticate(caller);
+  async admit(call: Call): Promise<void> {
+    const principal = await this.#authenticate(call);
     for (const { name, authorize } of this.#plugins) {
-      if (authorize === undefined || (await authorize(principal, caller)) === true) continue;
-      const what = caller.model === undefined ? caller.path : `model '${caller.model}'`;
+      if (authorize === undefined || (await authorize(principal, call)) === true) continue;
+      const what = call.model === undefined ? call.path : `model '${call.model}'`;
       throw new InferenceError(
         'PERMISSION_DENIED',
         `${what} is not for you, says plugin '${name}'`,
@@ -65,10 +51,10 @@ export class Gate {
     }
   }
 
-  async #authenticate(caller: Caller): Promise<Principal> {
+  async #authenticate(call: Call): Promise<Principal> {
     if (this.#authenticators.length === 0) return {};
     for (const authenticate of this.#authenticators) {
-      const principal = await authenticate(caller);
+      const principal = await authenticate(call);
       if (principal !== undefined) return principal;
     }
     throw unauthenticated('needs credentials: send Authorization: Bearer TOKEN');
@@ -76,7 +62,7 @@ export class Gate {
 }
 
 /** The token of an `Authorization: Bearer` header. */
-export function bearerToken(headers: Caller['headers']): string | undefined {
+export function bearerToken(headers: Call['headers']): string | undefined {
   return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
 }
 

@@ -1,8 +1,9 @@
 /** Plugins of the whole server: custom endpoints, authentication and authorization, in modules of a folder. */
+
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Caller, Principal } from './gate.ts';
+import type { Call, Principal } from './caller.ts';
 
 /** What a custom endpoint is given. */
 export interface PluginRequest {
@@ -30,9 +31,9 @@ export interface PluginExports {
     Record<string, (request: PluginRequest) => PluginReply | Promise<PluginReply>>
   >;
   /** Who is calling; undefined leaves the question to the next. Throws when the credentials are wrong. */
-  authenticate?(caller: Caller): Principal | undefined | Promise<Principal | undefined>;
+  authenticate?(call: Call): Principal | undefined | Promise<Principal | undefined>;
   /** Whether they may. */
-  authorize?(principal: Principal, caller: Caller): boolean | Promise<boolean>;
+  authorize?(principal: Principal, call: Call): boolean | Promise<boolean>;
 }
 
 export interface ServerPlugin extends PluginExports {

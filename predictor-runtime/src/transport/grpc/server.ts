@@ -13,14 +13,14 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import { parseVersionChoice } from '../../dataplane.ts';
 import { Cohort } from '../../platform/cohort.ts';
-import { logSettings, setLogSettings } from '../../platform/log.ts';
 import { packageFile } from '../../platform/package-files.ts';
 import { ERROR_TABLE, InferenceError } from '../../protocol/errors.ts';
+import { logSettings, setLogSettings } from '../../protocol/v2/logging.ts';
 import { SERVER_METADATA } from '../../protocol/v2/server-metadata.ts';
-import { statisticsOf } from '../../serving/scheduling/statistics.ts';
+import { parseVersionChoice } from '../../protocol/versions.ts';
 import type { FrontOptions } from '../call.ts';
+import { statisticsOf } from '../statistics.ts';
 import {
   decodeInferMessage,
   decodeParameters,

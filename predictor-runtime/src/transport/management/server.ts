@@ -2,6 +2,7 @@
  * The management API, on a port of its own: register, describe, scale, unregister, set the default version.
  * Source: TorchServe, Management API; its answers and status codes. Every call needs a token.
  */
+
 import type { Server } from 'node:http';
 import express, { type ErrorRequestHandler, type Request, type RequestHandler } from 'express';
 import type { Logger } from '../../platform/log.ts';
@@ -9,7 +10,8 @@ import { ERROR_TABLE, InferenceError, invalid } from '../../protocol/errors.ts';
 import type { ModelManager } from '../../serving/manager.ts';
 import type { ModelRepository } from '../../serving/repository/repository.ts';
 import type { Servable } from '../../serving/servable.ts';
-import { bearerToken, type Caller, isOneOf } from '../access/gate.ts';
+import type { Call } from '../access/caller.ts';
+import { bearerToken, isOneOf } from '../access/gate.ts';
 import { cpuProfile, heapSnapshot } from './profile.ts';
 
 export interface ManagementOptions {
@@ -101,7 +103,7 @@ export function listenForManagement(
 
 function mustHaveToken(tokens: readonly string[]): RequestHandler {
   return (req, _res, next) => {
-    const token = bearerToken(req.headers as Caller['headers']);
+    const token = bearerToken(req.headers as Call['headers']);
     if (token === undefined || !isOneOf(token, tokens)) {
       throw new InferenceError(
         'UNAUTHENTICATED',

@@ -1,12 +1,11 @@
 /** What every inference over REST has in common: reading the body, deadlines, and measuring answers and errors. */
+
 import type { IncomingMessage } from 'node:http';
-import type { Call } from '../../dataplane.ts';
-import { Cohort } from '../../platform/cohort.ts';
+import type { InferOptions } from '../../dataplane.ts';
 import { InferenceError, invalid } from '../../protocol/errors.ts';
-import type { VersionChoice } from '../../serving/servable.ts';
+import type { VersionChoice } from '../../protocol/versions.ts';
 import { readBody } from './body.ts';
-import { BodyPool } from './body-pool.ts';
-import { type Exchange, errorReply, type Reply, type RestOptions } from './reply.ts';
+import { type Exchange, errorReply, type Reply, type RestContext } from './reply.ts';
 
 /** Bytes of the JSON before the tensors (binary tensor data extension). */
 export const JSON_LENGTH = 'inference-header-content-length';
@@ -20,17 +19,14 @@ export interface Target {
   readonly choice: VersionChoice;
 }
 
-const decoding = new Cohort();
-const bodies = new BodyPool();
-
 /** Reads the body, answers it, and measures both the answer and the error. */
 export async function inference(
   { name, choice }: Target,
   { req, caller }: Exchange,
-  options: RestOptions,
-  answerTo: (body: Buffer, call: Call) => Promise<Reply>,
+  context: RestContext,
+  answerTo: (body: Buffer, options: InferOptions) => Promise<Reply>,
 ): Promise<Reply> {
-  const { dataPlane, metrics, log, maxBodyBytes, logRequests } = options;
+  const { dataPlane, metrics, log, maxBodyBytes, logRequests, decoding, bodies } = context;
   // Metric labels come from the models that exist, never from what a caller invents.
   dataPlane.modelNotReadyReason(name, choice);
   let start = performance.now();
@@ -48,7 +44,7 @@ export async function inference(
     // After an error a run that was given up may still read it.
     bodies.giveBack(body);
   } catch (error) {
-    reply = errorReply(error, options);
+    reply = errorReply(error, context);
   }
   const seconds = (performance.now() - start) / 1000;
   metrics.inference(name, reply.status, seconds);

@@ -14,14 +14,14 @@ export function pluginRoutes(plugins: readonly ServerPlugin[]): Routes {
       if (!/^[A-Z]+ \//.test(route))
         throw new Error(`plugin '${name}': '${route}' is no METHOD /path`);
       if (routes[route]) throw new Error(`plugin '${name}': '${route}' belongs to another plugin`);
-      routes[route] = async ({ req, params, query }, options) => {
+      routes[route] = async ({ req, params, query }, context) => {
         const request: PluginRequest = {
           method: req.method ?? 'GET',
           params,
           query: new URLSearchParams(query),
           headers: req.headers as PluginRequest['headers'],
-          body: await readBody(req, { limit: options.maxBodyBytes }),
-          infer: (model, body) => infer(model, body, options),
+          body: await readBody(req, { limit: context.maxBodyBytes }),
+          infer: (model, body) => infer(model, body, context),
         };
         return replyOf(await handler(request));
       };

@@ -1,9 +1,12 @@
 /** What a REST handler gives back, and what it is given. */
+
 import type { IncomingMessage } from 'node:http';
+import type { Cohort } from '../../platform/cohort.ts';
 import { ERROR_TABLE, InferenceError } from '../../protocol/errors.ts';
-import type { Caller } from '../../serving/scheduling/scheduler.ts';
+import type { Caller } from '../../serving/scheduling/job.ts';
 import type { ServerPlugin } from '../access/server-plugin.ts';
 import type { FrontOptions } from '../call.ts';
+import type { BodyPool } from './body-pool.ts';
 
 export interface RestOptions extends FrontOptions {
   /** In place of 429: Triton's clients know 503. */
@@ -11,6 +14,13 @@ export interface RestOptions extends FrontOptions {
   readonly plugins: readonly ServerPlugin[];
   /** Origins of pages that may call; `*` is all. */
   readonly corsOrigins: readonly string[];
+}
+
+/** What handlers are given: the options, and what belongs to one server. */
+export interface RestContext extends RestOptions {
+  /** Bodies that are to be decoded together. */
+  readonly decoding: Cohort;
+  readonly bodies: BodyPool;
 }
 
 export interface Reply {
@@ -31,7 +41,7 @@ export interface Exchange {
   readonly caller: Caller;
 }
 
-export type Handler = (exchange: Exchange, options: RestOptions) => Reply | Promise<Reply>;
+export type Handler = (exchange: Exchange, context: RestContext) => Reply | Promise<Reply>;
 
 /** `METHOD /path/{param}` → handler. */
 export type Routes = Readonly<Record<string, Handler>>;

@@ -3,30 +3,30 @@ import { invalid } from '../../protocol/errors.ts';
 import { base64, object, parse } from '../../protocol/v2/json.ts';
 import type { LoadOverride } from '../../serving/repository/repository.ts';
 import { readBody } from './body.ts';
-import { type Exchange, json, type RestOptions, type Routes } from './reply.ts';
+import { type Exchange, json, type RestContext, type Routes } from './reply.ts';
 
 export const REPOSITORY_ROUTES: Routes = {
-  'POST /v2/repository/index': async (exchange, options) => {
-    const { ready } = await bodyOf(exchange, options);
-    const index = await options.repository.index();
+  'POST /v2/repository/index': async (exchange, context) => {
+    const { ready } = await bodyOf(exchange, context);
+    const index = await context.repository.index();
     return json(ready === true ? index.filter(({ state }) => state === 'READY') : index);
   },
-  'POST /v2/repository/models/{name}/load': async (exchange, options) => {
+  'POST /v2/repository/models/{name}/load': async (exchange, context) => {
     const { name = '' } = exchange.params;
-    const { parameters } = await bodyOf(exchange, options);
-    await options.repository.load(name, override(parameters));
+    const { parameters } = await bodyOf(exchange, context);
+    await context.repository.load(name, override(parameters));
     return json({ name, load: true });
   },
-  'POST /v2/repository/models/{name}/unload': async (exchange, options) => {
+  'POST /v2/repository/models/{name}/unload': async (exchange, context) => {
     const { name = '' } = exchange.params;
-    const { parameters = {} } = await bodyOf(exchange, options);
+    const { parameters = {} } = await bodyOf(exchange, context);
     const { unload_dependents: dependents } = object(parameters, 'parameters');
-    await options.repository.unload(name, { dependents: dependents === true });
+    await context.repository.unload(name, { dependents: dependents === true });
     return json({ name, unload: true });
   },
 };
 
-async function bodyOf({ req }: Exchange, { maxBodyBytes }: RestOptions) {
+async function bodyOf({ req }: Exchange, { maxBodyBytes }: RestContext) {
   const text = (await readBody(req, { limit: maxBodyBytes })).toString();
   return text.trim() === '' ? {} : object(parse(text), 'body');
 }

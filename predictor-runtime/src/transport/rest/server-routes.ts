@@ -1,6 +1,7 @@
 /** What is about the server as a whole: health, metadata, metrics, logging. */
-import { logSettings, setLogSettings } from '../../platform/log.ts';
+
 import { object, parse } from '../../protocol/v2/json.ts';
+import { logSettings, setLogSettings } from '../../protocol/v2/logging.ts';
 import { SERVER_METADATA } from '../../protocol/v2/server-metadata.ts';
 import { readBody } from './body.ts';
 import { json, type Routes, readiness } from './reply.ts';

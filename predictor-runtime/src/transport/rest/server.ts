@@ -1,13 +1,23 @@
 /** HTTP/1.1 on bare node:http: route, delegate, and write the answer or the error. */
+
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
+import { Cohort } from '../../platform/cohort.ts';
 import { createServer, https } from '../../platform/node-http.ts';
-import type { Caller } from '../../serving/scheduling/scheduler.ts';
+import type { Caller } from '../../serving/scheduling/job.ts';
 import { answerEncoding, compress } from './body.ts';
+import { BodyPool } from './body-pool.ts';
 import { allowOrigin } from './cors.ts';
 import { JSON_LENGTH } from './inference.ts';
 import { OPENAPI_ROUTES } from './openapi.ts';
 import { pluginRoutes } from './plugin-routes.ts';
-import { type Exchange, errorReply, type Handler, type Reply, type RestOptions } from './reply.ts';
+import {
+  type Exchange,
+  errorReply,
+  type Handler,
+  type Reply,
+  type RestContext,
+  type RestOptions,
+} from './reply.ts';
 import { REPOSITORY_ROUTES } from './repository.ts';
 import { Router } from './router.ts';
 import { SERVER_ROUTES } from './server-routes.ts';
@@ -27,8 +37,9 @@ export function restServer(options: RestOptions): Server {
     REPOSITORY_ROUTES,
     OPENAPI_ROUTES,
   );
+  const context = { ...options, router, decoding: new Cohort(), bodies: new BodyPool() };
   const listener = (req: IncomingMessage, res: ServerResponse) => {
-    void answer(req, res, { ...options, router });
+    void answer(req, res, context);
   };
   const { tls } = options;
   const server =
@@ -41,20 +52,21 @@ export function restServer(options: RestOptions): Server {
   return server;
 }
 
-async function answer(
-  req: IncomingMessage,
-  res: ServerResponse,
-  options: RestOptions & { router: Router },
-) {
+/** What the server itself has besides what it gives to handlers. */
+interface ServerContext extends RestContext {
+  readonly router: Router;
+}
+
+async function answer(req: IncomingMessage, res: ServerResponse, context: ServerContext) {
   let reply: Reply;
   try {
-    reply = allowOrigin(req, res, options.corsOrigins)
+    reply = allowOrigin(req, res, context.corsOrigins)
       ? { status: 204, body: '' }
-      : await handle(req, new RestCaller(res), options);
+      : await handle(req, new RestCaller(res), context);
   } catch (error) {
-    reply = errorReply(error, options);
+    reply = errorReply(error, context);
   }
-  await write(req, res, reply, options);
+  await write(req, res, reply, context);
 }
 
 class RestCaller implements Caller {
@@ -81,29 +93,29 @@ class RestCaller implements Caller {
 function handle(
   req: IncomingMessage,
   caller: Caller,
-  options: RestOptions & { router: Router },
+  context: ServerContext,
 ): Reply | Promise<Reply> {
   const url = req.url ?? '/';
   const mark = url.indexOf('?');
   const path = mark < 0 ? url : url.slice(0, mark);
   const query = mark < 0 ? '' : url.slice(mark + 1);
-  const { handler, params } = options.router.find(req.method ?? 'GET', path);
+  const { handler, params } = context.router.find(req.method ?? 'GET', path);
   const exchange = { req, params, query, caller };
-  const isOpen = options.gate.isOpen || OPEN_PATHS.has(path);
-  return isOpen ? handler(exchange, options) : admitted(path, exchange, options, handler);
+  const isOpen = context.gate.isOpen || OPEN_PATHS.has(path);
+  return isOpen ? handler(exchange, context) : admitted(path, exchange, context, handler);
 }
 
 async function admitted(
   path: string,
   exchange: Exchange,
-  options: RestOptions,
+  context: RestContext,
   handler: Handler,
 ): Promise<Reply> {
   const { req, params } = exchange;
   const headers = req.headers as Record<string, string>;
   const method = req.method ?? 'GET';
-  await options.gate.admit({ transport: 'http', method, path, headers, model: params.name });
-  return handler(exchange, options);
+  await context.gate.admit({ transport: 'http', method, path, headers, model: params.name });
+  return handler(exchange, context);
 }
 
 async function write(

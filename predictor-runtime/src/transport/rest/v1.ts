@@ -1,6 +1,6 @@
 /** V1 over REST: TensorFlow Serving's dialect and KServe's in one. Sources: their REST API pages. */
+
 import type { DataPlane } from '../../dataplane.ts';
-import { parseVersionChoice } from '../../dataplane.ts';
 import {
   decodeExamples,
   encodeClassifications,
@@ -9,14 +9,15 @@ import {
 import { signatureDef } from '../../protocol/v1/metadata.ts';
 import { decodePredict, encodePredict } from '../../protocol/v1/predict.ts';
 import type { Tensor } from '../../protocol/v2/types.ts';
-import type { Servable, VersionChoice } from '../../serving/servable.ts';
+import { parseVersionChoice, type VersionChoice } from '../../protocol/versions.ts';
+import type { Servable } from '../../serving/servable.ts';
 import { inference, type Target } from './inference.ts';
 import {
   type Exchange,
   type Handler,
   json,
   type Reply,
-  type RestOptions,
+  type RestContext,
   type Routes,
 } from './reply.ts';
 
@@ -30,48 +31,48 @@ function targetOf(exchange: Exchange): Target {
   return { name: nameOf(exchange), choice: choiceOf(exchange) };
 }
 
-const predict: Handler = (exchange, options) => answer(exchange, options, 'predictions');
+const predict: Handler = (exchange, context) => answer(exchange, context, 'predictions');
 
-const explain: Handler = (exchange, options) => answer(exchange, options, 'explanations');
+const explain: Handler = (exchange, context) => answer(exchange, context, 'explanations');
 
 /** @param rows name of the answer's rows: what the model says, or what its explainer does */
 function answer(
   exchange: Exchange,
-  options: RestOptions,
+  context: RestContext,
   rows: 'predictions' | 'explanations',
 ): Promise<Reply> {
   const target = targetOf(exchange);
   const { name, choice } = target;
-  const { dataPlane } = options;
-  return inference(target, exchange, options, async (body, call) => {
+  const { dataPlane } = context;
+  return inference(target, exchange, context, async (body, options) => {
     const { request, form } = decodePredict(body, dataPlane.metadata(name, choice));
     const response =
       rows === 'explanations'
-        ? await dataPlane.explain(name, choice, request, call)
-        : await dataPlane.infer(name, choice, request, call);
+        ? await dataPlane.explain(name, choice, request, options)
+        : await dataPlane.infer(name, choice, request, options);
     return { status: 200, body: encodePredict(response, form, rows) };
   });
 }
 
-const classify: Handler = (exchange, options) =>
-  examples(exchange, options, (scores) => {
-    const labels = options.dataPlane.classLabels(nameOf(exchange), scores.name, choiceOf(exchange));
+const classify: Handler = (exchange, context) =>
+  examples(exchange, context, (scores) => {
+    const labels = context.dataPlane.classLabels(nameOf(exchange), scores.name, choiceOf(exchange));
     return encodeClassifications(scores, labels);
   });
 
-const regress: Handler = (exchange, options) => examples(exchange, options, encodeRegressions);
+const regress: Handler = (exchange, context) => examples(exchange, context, encodeRegressions);
 
 function examples(
   exchange: Exchange,
-  options: RestOptions,
+  context: RestContext,
   encode: (scores: Tensor) => string,
 ): Reply | Promise<Reply> {
   const target = targetOf(exchange);
   const { name, choice } = target;
-  const { dataPlane } = options;
-  return inference(target, exchange, options, async (body, call) => {
+  const { dataPlane } = context;
+  return inference(target, exchange, context, async (body, options) => {
     const request = decodeExamples(body, dataPlane.metadata(name, choice));
-    const { outputs } = await dataPlane.infer(name, choice, request, call);
+    const { outputs } = await dataPlane.infer(name, choice, request, options);
     return { status: 200, body: encode(outputs[0] as Tensor) };
   });
 }

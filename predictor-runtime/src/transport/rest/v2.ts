@@ -2,7 +2,7 @@
  * The V2 protocol over REST, and Triton's additions to it: configuration and statistics.
  * Source: Open Inference Protocol V2, "HTTP/REST"; `/v2/models` is KServe's addition.
  */
-import { parseVersionChoice } from '../../dataplane.ts';
+
 import { invalid } from '../../protocol/errors.ts';
 import { decodeElements } from '../../protocol/v2/binary.ts';
 import { datatype } from '../../protocol/v2/datatypes.ts';
@@ -12,8 +12,8 @@ import {
   encodeInferResponse,
 } from '../../protocol/v2/json.ts';
 import type { InferRequest, ModelMetadata, TensorMetadata } from '../../protocol/v2/types.ts';
-import { statisticsOf } from '../../serving/scheduling/statistics.ts';
-import type { VersionChoice } from '../../serving/servable.ts';
+import { parseVersionChoice, type VersionChoice } from '../../protocol/versions.ts';
+import { statisticsOf } from '../statistics.ts';
 import { inference, JSON_LENGTH, jsonLength } from './inference.ts';
 import { type Exchange, type Handler, json, type Reply, type Routes, readiness } from './reply.ts';
 
@@ -48,17 +48,17 @@ const statistics: Handler = (exchange, { dataPlane }) => {
   return json({ model_stats: dataPlane.statistics(name, choiceOf(exchange)).map(statisticsOf) });
 };
 
-const infer: Handler = (exchange, options) => {
+const infer: Handler = (exchange, context) => {
   const target = { name: nameOf(exchange), choice: choiceOf(exchange) };
   const { name, choice } = target;
-  const { dataPlane } = options;
-  return inference(target, exchange, options, async (body, call) => {
+  const { dataPlane } = context;
+  return inference(target, exchange, context, async (body, options) => {
     const length = jsonLength(exchange.req, body);
     const isRaw = length === 0 && exchange.req.headers[JSON_LENGTH] !== undefined;
     const request = isRaw
       ? rawRequest(body, dataPlane.metadata(name, choice))
       : decodeInferRequest(body.subarray(0, length), body.subarray(length));
-    const response = await dataPlane.infer(name, choice, request, call);
+    const response = await dataPlane.infer(name, choice, request, options);
     return inferReply(encodeInferResponse(response, request));
   });
 };

@@ -1,0 +1,26 @@
+/** Versions of a model, as folders, paths and messages write them. */
+import { InferenceError } from './errors.ts';
+
+/** Where a caller wants a request to go; with neither field it goes to the model's default version. */
+export interface VersionChoice {
+  readonly version?: number;
+  readonly label?: string;
+}
+
+/**
+ * Reads the version that a folder's name says: a positive integer without a leading zero. Undefined for other folders,
+ * which hold no version (Triton).
+ */
+export function parseVersion(folder: string): number | undefined {
+  const version = Number(folder);
+  return /^[1-9]\d*$/.test(folder) && Number.isSafeInteger(version) ? version : undefined;
+}
+
+/** Reads a version in a path or a message: a number, or else a label. @throws InferenceError NOT_FOUND. */
+export function parseVersionChoice(text: string | undefined): VersionChoice {
+  if (text === undefined || text === '') return {};
+  if (!/^\d+$/.test(text)) return { label: text };
+  const version = Number(text);
+  if (Number.isSafeInteger(version)) return { version };
+  throw new InferenceError('NOT_FOUND', `there is no version '${text}'`);
+}
