@@ -10,7 +10,7 @@ import { build, type Plugin } from 'esbuild';
 
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
 /** Needed by every start. prom-client needs OpenTelemetry's API. */
-const BUNDLED = ['@opentelemetry/api', 'commander', 'prom-client', 'winston'];
+const BUNDLED = ['@opentelemetry/api', 'commander', 'find-my-way', 'prom-client', 'winston'];
 
 /** Each lies in dist itself: package-files.ts finds them, and the package's other files, from there. */
 const PROGRAMS = {

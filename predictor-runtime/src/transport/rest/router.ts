@@ -1,100 +1,83 @@
-/** Path → handler and parameters. Segments match as they are written or, in braces, anything. */
+/** Finds the handler and the parameters of a path; what finds nothing is told as the errors of the protocol. */
+import findMyWay, { type HTTPMethod } from 'find-my-way';
 import { InferenceError, invalid } from '../../protocol/errors.ts';
 import type { Handler, Routes } from './reply.ts';
 
-interface Node {
-  readonly literal: Map<string, Node>;
-  any?: { readonly name: string; readonly node: Node };
-  readonly handlers: Map<string, Handler>;
-}
-
 export interface Match {
   readonly handler: Handler;
+  /** The segments that the route names in braces, decoded. */
   readonly params: Readonly<Record<string, string>>;
 }
 
-/** Paths that are looked up once: what clients ask for is always the same few. */
-const MAX_KNOWN = 1000;
+/** Names of models are bounded by the request's head, which Node bounds. */
+const MAX_PARAM_LENGTH = Number.MAX_SAFE_INTEGER;
 
 export class Router {
-  readonly #root = node();
-  /** Method → path → what was found for it. */
-  readonly #known = new Map<string, Map<string, Match>>();
+  readonly #paths = findMyWay({ maxParamLength: MAX_PARAM_LENGTH });
+  readonly #methods = new Set<string>();
 
+  /**
+   * Makes a router of tables; a route of the first ones counts more than the same one of the later ones.
+   * @throws Error for a method that is none of HTTP's.
+   */
   constructor(...tables: readonly Routes[]) {
     for (const [route, handler] of tables.flatMap((table) => Object.entries(table))) {
       const [method = '', path = ''] = route.split(' ');
-      let at = this.#root;
-      for (const segment of segments(path)) {
-        const name = /^\{(\w+)\}$/.exec(segment)?.[1];
-        if (name === undefined) {
-          const next = at.literal.get(segment) ?? node();
-          at.literal.set(segment, next);
-          at = next;
-        } else {
-          at.any ??= { name, node: node() };
-          at = at.any.node;
-        }
-      }
-      at.handlers.set(method, handler);
+      const pattern = patternOf(path);
+      if (this.#paths.hasRoute(method as HTTPMethod, pattern)) continue;
+      this.#methods.add(method);
+      // The handler is what is kept with the route: find-my-way's own handlers are called otherwise.
+      this.#paths.on(method as HTTPMethod, pattern, () => undefined, handler);
     }
   }
 
   /** @throws InferenceError NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_ARGUMENT. */
   find(method: string, path: string): Match {
-    let known = this.#known.get(method);
-    if (known === undefined) {
-      known = new Map();
-      this.#known.set(method, known);
-    }
-    const match = known.get(path) ?? this.#find(method, path);
-    if (known.size < MAX_KNOWN) known.set(path, match);
-    return match;
+    const found = this.#paths.find(
+      method === 'HEAD' ? 'GET' : (method as HTTPMethod),
+      canonical(path),
+    );
+    if (found === null) throw this.#absence(method, path);
+    return { handler: found.store, params: found.params as Match['params'] };
   }
 
-  #find(method: string, path: string): Match {
-    const params: Record<string, string> = {};
-    let at: Node | undefined = this.#root;
-    for (const segment of segments(path)) {
-      const next: Node | undefined = at?.literal.get(segment);
-      if (next === undefined && at?.any !== undefined) {
-        params[at.any.name] = decodeSegment(segment);
-        at = at.any.node;
-      } else {
-        at = next;
-      }
-    }
-    if (at === undefined || at.handlers.size === 0) {
-      throw new InferenceError('NOT_FOUND', `no such path: ${method} ${path}`);
-    }
-    const handler = at.handlers.get(method === 'HEAD' ? 'GET' : method);
-    if (handler === undefined) {
-      const allowed = [...at.handlers.keys()].join(' or ');
-      throw new InferenceError(
-        'METHOD_NOT_ALLOWED',
-        `${method} is not allowed here, use ${allowed}`,
-      );
-    }
-    return { handler, params };
+  #absence(method: string, path: string): InferenceError {
+    const garbled = path.split('/').find((segment) => !isPercentEncoded(segment));
+    if (garbled !== undefined) return invalid(`path segment '${garbled}' is not percent-encoded`);
+    const target = canonical(path);
+    const allowed = [...this.#methods].filter(
+      (other) => this.#paths.find(other as HTTPMethod, target) !== null,
+    );
+    return allowed.length === 0
+      ? new InferenceError('NOT_FOUND', `no such path: ${method} ${path}`)
+      : new InferenceError(
+          'METHOD_NOT_ALLOWED',
+          `${method} is not allowed here, use ${allowed.join(' or ')}`,
+        );
   }
 }
 
-function node(): Node {
-  return { literal: new Map(), handlers: new Map() };
+/** Translates `{name}` to find-my-way's `:name`; its `::` is a colon. */
+function patternOf(path: string): string {
+  const segments = canonical(path).split('/');
+  return segments
+    .map((segment) => {
+      const name = /^\{(\w+)\}$/.exec(segment)?.[1];
+      return name === undefined ? segment.replaceAll(':', '::') : `:${name}`;
+    })
+    .join('/');
 }
 
-/** V1's verbs, as in `iris:predict`, are segments of their own; an empty last segment is none. */
-function segments(path: string): string[] {
-  return path
-    .replace(/(?<!\/):(\w+)$/, '/:$1')
-    .split('/')
-    .filter((segment, i, all) => i > 0 && (segment !== '' || i < all.length - 1));
+/** Makes V1's verb, as in `iris:predict`, a segment of its own, and drops a slash at the end of the last segment. */
+function canonical(path: string): string {
+  return path.replace(/(?<!\/):(\w+)$/, '/:$1').replace(/(?<=[^/])\/$/, '');
 }
 
-function decodeSegment(segment: string): string {
+function isPercentEncoded(segment: string): boolean {
   try {
-    return decodeURIComponent(segment);
+    decodeURIComponent(segment);
+    return true;
   } catch {
-    throw invalid(`path segment '${segment}' is not percent-encoded`);
+    return false;
   }
 }

@@ -30,12 +30,12 @@ const OPEN_PATHS = new Set(['/', '/v2/health/live', '/v2/health/ready', '/metric
 /** The HTTP or, with certificates, HTTPS server; the caller listens and closes. @throws Error of a plugin's routes. */
 export function restServer(options: RestOptions): Server {
   const router = new Router(
-    pluginRoutes(options.plugins),
     SERVER_ROUTES,
     V2_ROUTES,
     V1_ROUTES,
     REPOSITORY_ROUTES,
     OPENAPI_ROUTES,
+    pluginRoutes(options.plugins),
   );
   const context = { ...options, router, decoding: new Cohort(), bodies: new BodyPool() };
   const listener = (req: IncomingMessage, res: ServerResponse) => {
