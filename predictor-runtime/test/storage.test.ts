@@ -20,7 +20,10 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import { createLogger } from '../src/platform/log.ts';
+import { parseConfig } from '../src/server/config.ts';
+import { startServer } from '../src/server/server.ts';
 import { unpack } from '../src/storage/archive.ts';
+import { Mirror } from '../src/storage/mirror.ts';
 import { fetchModel } from '../src/storage/storage.ts';
 import { call, eventually, withServer } from './server.ts';
 
@@ -295,6 +298,57 @@ describe('storage', () => {
           true,
         );
       }
+    });
+
+    it('is fetched once, however often the server is asked for its models meanwhile', async () => {
+      const content = readFileSync(MODEL);
+      const asked: string[] = [];
+      const waiting = Promise.withResolvers<void>();
+      answers['/slow/model.onnx'] = async (req, res) => {
+        asked.push(req.method ?? '');
+        res.setHeader('content-length', content.length);
+        if (req.method === 'GET') await waiting.promise;
+        res.end(content);
+      };
+      const flags = ['--model_name=iris', '--http_port=0', '--host=127.0.0.1', '--threads=1'];
+      const config = {
+        ...parseConfig(flags),
+        modelDir: dir,
+        storageUri: `${base}/slow/model.onnx`,
+      };
+      const server = await startServer({ config, env: {}, log });
+      const index = async () =>
+        (await call(`http://127.0.0.1:${server.httpPort}/v2/repository/index`, {})).json;
+      try {
+        await eventually(async () => asked.includes('GET'));
+        for (let i = 0; i < 3; i++) {
+          expect(await index()).to.deep.equal([
+            { name: 'iris', version: '1', state: 'LOADING', reason: '' },
+          ]);
+        }
+        waiting.resolve();
+        await server.loaded;
+        expect((await index())[0].state).to.equal('READY');
+        expect(asked.filter((method) => method === 'GET')).to.have.length(1);
+      } finally {
+        waiting.resolve();
+        await server.drain();
+      }
+    });
+
+    it('is mirrored by one flight at a time', async () => {
+      const content = readFileSync(MODEL);
+      let gets = 0;
+      answers['/twice/model.onnx'] = (req, res) => {
+        if (req.method === 'GET') gets++;
+        res.setHeader('content-length', content.length);
+        res.end(content);
+      };
+      const mirror = new Mirror(`${base}/twice/model.onnx`, { dir, env: {}, log });
+      expect(mirror.folder).to.equal(undefined);
+      const folders = await Promise.all([mirror.sync(), mirror.sync()]);
+      expect(new Set([...folders, mirror.folder]).size).to.equal(1);
+      expect(gets).to.equal(1);
     });
 
     it('is polled for new versions', async () => {

@@ -16,7 +16,13 @@ import { EnsembleLoader } from '../serving/ensemble.ts';
 import { ModelManager } from '../serving/manager.ts';
 import { ModelLoader } from '../serving/model-loader.ts';
 import type { ModelConfig } from '../serving/repository/model-config.ts';
-import { configFile, type ModelList, repositoryFolders } from '../serving/repository/model-list.ts';
+import {
+  configFile,
+  type FolderSource,
+  type ModelList,
+  oneModel,
+  repositoryFolders,
+} from '../serving/repository/model-list.ts';
 import { ModelRepository } from '../serving/repository/repository.ts';
 import { ResponseCache } from '../serving/scheduling/response-cache.ts';
 import { Mirror } from '../storage/mirror.ts';
@@ -65,7 +71,7 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
     env,
     manager,
     log,
-    list: modelList(config, modelFolder({ config, env, log })),
+    models: modelList({ config, env, log }),
   });
   const parts = { config, manager, repository, log };
   const cache = new ResponseCache(config.responseCacheBytes);
@@ -192,21 +198,25 @@ function mustServe(
   }
 }
 
-function modelList(config: Config, dir: () => Promise<string>): ModelList {
-  const { modelName: name, modelConfigFile, modelRepository: dirs } = config;
-  if (name !== undefined) return async () => [{ name, dir: await dir() }];
+function modelList(options: ServerOptions): ModelList {
+  const { modelName: name, modelConfigFile, modelRepository: dirs } = options.config;
+  if (name !== undefined) return oneModel(name, folderSource(options));
   return modelConfigFile === undefined ? repositoryFolders(dirs) : configFile(modelConfigFile);
 }
 
 /** The folder of the one model: what is fetched is fetched again only where it is polled. */
-function modelFolder({ config, env, log }: ServerOptions): () => Promise<string> {
+function folderSource({ config, env, log }: ServerOptions): FolderSource {
   const { storageUri, modelDir, modelControlMode } = config;
-  if (storageUri === undefined) return async () => modelDir;
+  if (storageUri === undefined) return { folder: modelDir, refresh: async () => modelDir };
   const mirror = new Mirror(storageUri, { dir: modelDir, env, log });
-  let folder: string | undefined;
-  return async () => {
-    if (folder === undefined || modelControlMode === 'poll') folder = await mirror.sync();
-    return folder;
+  return {
+    get folder() {
+      return mirror.folder;
+    },
+    async refresh() {
+      const { folder } = mirror;
+      return folder === undefined || modelControlMode === 'poll' ? mirror.sync() : folder;
+    },
   };
 }
 
@@ -241,10 +251,10 @@ interface RepositoryParts {
   readonly env: Env;
   readonly manager: ModelManager;
   readonly log: Logger;
-  readonly list: ModelList;
+  readonly models: ModelList;
 }
 
-function modelRepository({ config, env, manager, log, list }: RepositoryParts): ModelRepository {
+function modelRepository({ config, env, manager, log, models }: RepositoryParts): ModelRepository {
   const { threads, concurrency } = config;
   const engine = {
     threads,
@@ -258,7 +268,7 @@ function modelRepository({ config, env, manager, log, list }: RepositoryParts): 
     log,
   };
   return new ModelRepository({
-    list,
+    models,
     mode: config.modelControlMode,
     pollMs: config.repositoryPollSecs * 1000,
     loadAtStart: config.loadModel,

@@ -56,6 +56,11 @@ export class ModelManager {
     if (!this.#streams.has(name)) this.#newStream(name).isExpected = true;
   }
 
+  /** True for a model that was said to come, and of which nothing is known yet. */
+  isExpected(name: string): boolean {
+    return this.#streams.get(name)?.isExpected === true;
+  }
+
   /**
    * The complete list of the versions wanted of a model: it supersedes the one before. Those that are not in it go.
    * @returns when all of it is done: loaded, failed or unloaded

@@ -18,6 +18,8 @@ export class Mirror {
   /** Version, or '' for the files of a model without versions → of what content it is here. */
   readonly #here = new Map<string, string>();
   #folder: string;
+  #isWhole = false;
+  #flight: Promise<string> | undefined;
 
   /** @param options its folder is the mirror's own */
   constructor(uri: string, options: FetchOptions) {
@@ -26,10 +28,30 @@ export class Mirror {
     this.#folder = options.dir;
   }
 
-  /** Brings the copy in line with the store, and returns the model's folder. @throws StorageError. */
-  async sync(): Promise<string> {
-    const local = localFolder(this.#uri);
-    if (local !== undefined) return local;
+  /** The model's folder; undefined before the first `sync` has ended. */
+  get folder(): string | undefined {
+    return this.#isWhole ? this.#folder : undefined;
+  }
+
+  /**
+   * Brings the copy in line with the store, and returns the model's folder. Calls that come meanwhile share the flight:
+   * two would write the same files.
+   * @throws StorageError.
+   */
+  sync(): Promise<string> {
+    this.#flight ??= this.#sync().finally(() => {
+      this.#flight = undefined;
+    });
+    return this.#flight;
+  }
+
+  async #sync(): Promise<string> {
+    this.#folder = localFolder(this.#uri) ?? (await this.#fetch());
+    this.#isWhole = true;
+    return this.#folder;
+  }
+
+  #fetch(): Promise<string> {
     const { env } = this.#options;
     return withStore(this.#uri, env, async (store) => {
       const files = await listed(store, env);

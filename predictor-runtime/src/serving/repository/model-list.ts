@@ -15,12 +15,38 @@ export interface ModelEntry {
   readonly labels?: Readonly<Record<string, number>>;
 }
 
-/** Lists the models there are now. @throws ModelLoadError. */
-export type ModelList = () => Promise<readonly ModelEntry[]>;
+/** The models that a server has, wherever they come from. */
+export interface ModelList {
+  /** Lists the models that are on this machine; nothing is fetched. @throws ModelLoadError. */
+  list(): Promise<readonly ModelEntry[]>;
+  /** Fetches what is to be fetched, and lists the models that are there then. @throws ModelLoadError, StorageError. */
+  refresh(): Promise<readonly ModelEntry[]>;
+}
+
+/** Where the folder of a single model comes from. */
+export interface FolderSource {
+  /** The model's folder; undefined as long as it has not been fetched. */
+  readonly folder: string | undefined;
+  /** Fetches what is to be fetched, and returns the model's folder. @throws Error with the reason. */
+  refresh(): Promise<string>;
+}
+
+/** Makes the list of a server for one model. */
+export function oneModel(name: string, source: FolderSource): ModelList {
+  return {
+    list: async () => (source.folder === undefined ? [] : [{ name, dir: source.folder }]),
+    refresh: async () => [{ name, dir: await source.refresh() }],
+  };
+}
+
+/** Makes a list of what is on this machine already, and read anew each time. */
+function local(list: ModelList['list']): ModelList {
+  return { list, refresh: list };
+}
 
 /** Every folder of the repositories is a model of that name. */
 export function repositoryFolders(dirs: readonly string[]): ModelList {
-  return async () => {
+  return local(async () => {
     const models: ModelEntry[] = [];
     for (const repository of dirs) {
       const entries = await readdir(repository, { withFileTypes: true }).catch((error: Error) => {
@@ -39,7 +65,7 @@ export function repositoryFolders(dirs: readonly string[]): ModelList {
       }
     }
     return models;
-  };
+  });
 }
 
 /** Source: TensorFlow Serving, model_server_config.proto. */
@@ -74,7 +100,7 @@ interface ModelServerConfig {
 
 /** The models of a `--model_config_file`, read anew each time. */
 export function configFile(path: string): ModelList {
-  return async () => {
+  return local(async () => {
     try {
       const text = await readFile(path, 'utf8');
       const { model_config_list: list } = parseTextProto(
@@ -96,5 +122,5 @@ export function configFile(path: string): ModelList {
     } catch (error) {
       throw new ModelLoadError(`${path}: ${(error as Error).message}`, { cause: error });
     }
-  };
+  });
 }

@@ -19,7 +19,7 @@ import { selectVersions } from './version-policy.ts';
 export type ControlMode = 'none' | 'poll' | 'explicit';
 
 export interface RepositoryOptions {
-  readonly list: ModelList;
+  readonly models: ModelList;
   readonly mode: ControlMode;
   /** Between two looks at the files in mode `poll`, in ms. */
   readonly pollMs: number;
@@ -79,7 +79,7 @@ export class ModelRepository {
   /** Loads what is to be loaded at start; a model that fails is told of by the manager and by `index`. */
   async start(): Promise<void> {
     const { mode, loadAtStart } = this.#options;
-    const models = await this.#options.list();
+    const models = await this.#options.models.refresh();
     const wanted = (name: string) =>
       mode !== 'explicit' || loadAtStart.includes('*') || loadAtStart.includes(name);
     const missing = loadAtStart.find(
@@ -97,7 +97,7 @@ export class ModelRepository {
   async poll(): Promise<void> {
     const { manager, log } = this.#options;
     try {
-      const models = await this.#options.list();
+      const models = await this.#options.models.refresh();
       const gone = manager.names().filter((name) => !models.some((model) => model.name === name));
       // A slow load or unload must not keep the next look at the files.
       for (const name of gone) void manager.aspire(name, []);
@@ -115,16 +115,17 @@ export class ModelRepository {
     for (const dir of this.#overrides.values()) await rm(dir, { recursive: true, force: true });
   }
 
-  /** Every model there is, each loaded version a line. */
+  /** Lists every model that is known, each loaded version by itself; nothing is fetched for it. */
   async index(): Promise<IndexEntry[]> {
     const { manager } = this.#options;
-    const listed = await this.#options.list().catch(() => []);
+    const listed = await this.#options.models.list().catch(() => []);
     const names = new Set([...listed.map(({ name }) => name), ...manager.names()]);
     return [...names].sort().flatMap((name): IndexEntry[] => {
       const reason = this.#unreadable.get(name);
       if (reason !== undefined) return [{ name, version: '1', state: 'UNAVAILABLE', reason }];
       const servables = manager.servables(name);
       if (servables.length === 0) {
+        if (manager.isExpected(name)) return [{ name, version: '1', state: 'LOADING', reason: '' }];
         const unloaded = manager.names().includes(name);
         return [
           unloaded
@@ -181,7 +182,7 @@ export class ModelRepository {
     if (manager.servables(name).some(({ phase }) => phase !== 'failed')) {
       throw new InferenceError('CONFLICT', `model '${name}' is registered already`);
     }
-    const listed = (await this.#options.list()).find((model) => model.name === url);
+    const listed = (await this.#options.models.refresh()).find((model) => model.name === url);
     const found = listed ?? (await fetch(url));
     const { dir } = found;
     if ('isOwn' in found && found.isOwn) this.#overrides.set(name, dir);
@@ -225,7 +226,7 @@ export class ModelRepository {
       if (override.config === undefined) throw invalid("parameters: 'file:…' needs a 'config' too");
       return { name, dir: await this.#write(name, override.files) };
     }
-    const listed = await this.#options.list();
+    const listed = await this.#options.models.refresh();
     const found = this.#registered.get(name) ?? listed.find((model) => model.name === name);
     if (found === undefined) {
       throw invalid(`failed to load '${name}': no such model in the repository`);
