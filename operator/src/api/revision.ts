@@ -1,0 +1,51 @@
+/** The identity of a revision as a value: formatted and parsed here and nowhere else. */
+
+/** The parts that an InferenceService may have, in the order in which a request passes them. */
+export const COMPONENTS = ['transformer', 'predictor', 'explainer'] as const;
+
+export type ComponentName = (typeof COMPONENTS)[number];
+
+/** One immutable version of one component of one InferenceService. */
+export interface RevisionRef {
+  readonly namespace: string;
+  /** Name of the InferenceService. */
+  readonly service: string;
+  readonly component: ComponentName;
+  /** Counts from 1; a number is never used twice for a component. */
+  readonly revision: number;
+}
+
+const NAME = new RegExp(`^(.+)-(${COMPONENTS.join('|')})-(\\d{5,})$`);
+
+/**
+ * The name of a revision's Deployment, such as `iris-predictor-00001` (Knative's form): the reference
+ * without its namespace.
+ */
+export function revisionName({ service, component, revision }: RevisionRef): string {
+  return `${service}-${component}-${String(revision).padStart(5, '0')}`;
+}
+
+/** The reference as text, `namespace/name`: unique in the cluster, and the key of maps. */
+export function formatRevision(ref: RevisionRef): string {
+  return `${ref.namespace}/${revisionName(ref)}`;
+}
+
+/** Reads what `revisionName` wrote; undefined when `name` is not a revision's. */
+export function parseRevision(namespace: string, name: string): RevisionRef | undefined {
+  const [, service, component, digits] = NAME.exec(name) ?? [];
+  const revision = Number(digits);
+  if (service === undefined || !Number.isSafeInteger(revision) || revision < 1) return undefined;
+  const ref = { namespace, service, component: component as ComponentName, revision };
+  // Other ways to write the number are other names.
+  return revisionName(ref) === name ? ref : undefined;
+}
+
+/** Says whether two references name one revision. */
+export function sameRevision(a: RevisionRef, b: RevisionRef): boolean {
+  return (
+    a.revision === b.revision &&
+    a.service === b.service &&
+    a.namespace === b.namespace &&
+    a.component === b.component
+  );
+}
