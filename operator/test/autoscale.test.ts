@@ -7,7 +7,7 @@ import {
   decide,
   initialState,
 } from '../src/plan/autoscale.ts';
-import { autoscalingOf } from '../src/plan/autoscaling-settings.ts';
+import { componentAutoscaling } from '../src/plan/autoscaling-settings.ts';
 import { Window } from '../src/plan/window.ts';
 
 const SETTINGS: AutoscalerSettings = {
@@ -19,7 +19,7 @@ const SETTINGS: AutoscalerSettings = {
   activationScale: 1,
   scaleDownDelaySeconds: 0,
 };
-const CALM: AutoscalerState = { maxPanicPods: 0, wishes: [] };
+const CALM: AutoscalerState = { maxPanicPods: 0, pastDesired: [] };
 
 /** [seconds, ready pods, stable average, panic average, wanted pods, in panic afterwards] */
 type Step = [number, number, number, number, number, boolean];
@@ -38,13 +38,13 @@ const ROWS: Row[] = [
   {
     name: 'in panic the larger window wins: stable',
     settings: { target: 1 },
-    state: { panicSince: -5000, maxPanicPods: 5, wishes: [] },
+    state: { panicSince: -5000, maxPanicPods: 5, pastDesired: [] },
     steps: [[0, 5, 50, 30, 50, true]],
   },
   {
     name: 'in panic the larger window wins: panic',
     settings: { target: 1 },
-    state: { panicSince: -5000, maxPanicPods: 5, wishes: [] },
+    state: { panicSince: -5000, maxPanicPods: 5, pastDesired: [] },
     steps: [[0, 5, 20, 30, 30, true]],
   },
   {
@@ -190,9 +190,9 @@ describe('decide', () => {
   }
 
   it('starts in panic with the pods it finds when there are several', () => {
-    expect(initialState(0, 5)).to.deep.equal({ maxPanicPods: 0, wishes: [] });
-    expect(initialState(1, 5)).to.deep.equal({ maxPanicPods: 1, wishes: [] });
-    expect(initialState(2, 5)).to.deep.equal({ maxPanicPods: 2, wishes: [], panicSince: 5 });
+    expect(initialState(0, 5)).to.deep.equal({ maxPanicPods: 0, pastDesired: [] });
+    expect(initialState(1, 5)).to.deep.equal({ maxPanicPods: 1, pastDesired: [] });
+    expect(initialState(2, 5)).to.deep.equal({ maxPanicPods: 2, pastDesired: [], panicSince: 5 });
   });
 });
 
@@ -242,14 +242,9 @@ describe('Window', () => {
   });
 });
 
-describe('autoscalingOf', () => {
+describe('componentAutoscaling', () => {
   const settings = (predictor: object, annotations: Record<string, string> = {}) =>
-    autoscalingOf({
-      apiVersion: 'serving.kserve.io/v1beta1',
-      kind: 'InferenceService',
-      metadata: { name: 'iris', annotations },
-      spec: { predictor },
-    });
+    componentAutoscaling({ name: 'iris', annotations }, predictor);
 
   it('has KPA defaults: 70 % of 100 concurrent requests, windows of 60 and 6 seconds', () => {
     const { metric, settings: s, panicWindowSeconds } = settings({});

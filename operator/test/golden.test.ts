@@ -9,11 +9,16 @@ import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
 import { EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice';
 import { Service } from 'kubernetes-models/v1/Service';
 import { DEFAULT_CONFIG } from '../src/api/config.ts';
-import type { KubeObject } from '../src/api/kube.ts';
-import type { RouteTable } from '../src/api/route-table.ts';
+import type { InferenceServiceData } from '../src/api/inferenceservice.ts';
+import { isKind } from '../src/api/kinds.ts';
+import { type KubeObject, keyOf, type Observed, type Pod } from '../src/api/kube.ts';
+import { parseRevision, type RevisionRef } from '../src/api/revision.ts';
+import { type RouteTable, tableWith } from '../src/api/route-table.ts';
+import { HostClaims } from '../src/plan/host-claims.ts';
 import type { Plan, PlanInput } from '../src/plan/input.ts';
+import { owner } from '../src/plan/owner.ts';
 import { plan } from '../src/plan/plan.ts';
-import { routeTable } from '../src/plan/routes.ts';
+import { serviceRoutes } from '../src/plan/routes.ts';
 import { envoyResources } from '../src/router/envoy.ts';
 import { EnvoyProtos } from '../src/router/protos.ts';
 import { RESOURCE_TYPES, type ResourceType } from '../src/router/snapshot.ts';
@@ -25,33 +30,57 @@ const samples = new URL('config/samples/', root);
 
 type Input = {
   parent: PlanInput['parent'];
-  children?: Partial<PlanInput['children']>;
+  children?: KubeObject[];
+  pods?: PlanInput['pods'];
   related?: Partial<PlanInput['related']>;
-  routing?: PlanInput['routing'];
-  demand?: PlanInput['demand'];
+  /** By revision name, for the reader's sake. */
+  routing?: { acknowledged?: Record<string, number>; inUse?: string[]; refused?: string };
+  desired?: Record<string, number>;
   config?: Partial<PlanInput['config']>;
 };
 
 function planInput(input: Input): PlanInput {
   const runtime = load(readFileSync(new URL('charts/wherry/files/runtime.yaml', root), 'utf8'));
-  const { metadata } = input.parent;
+  const metadata = {
+    namespace: 'default',
+    uid: 'uid-1',
+    generation: 1,
+    ...input.parent.metadata,
+  };
+  const parent = { ...input.parent, metadata };
+  const { acknowledged, inUse, refused } = input.routing ?? {};
   return {
-    parent: {
-      ...input.parent,
-      metadata: { namespace: 'default', uid: 'uid-1', generation: 1, ...metadata },
-    },
-    children: { deployments: [], services: [], endpointSlices: [], pods: [], ...input.children },
+    parent,
+    children: (input.children ?? []).map((child) => ({
+      ...child,
+      metadata: { ownerReferences: [owner(parent)], ...child.metadata },
+    })),
+    pods: input.pods ?? [],
     related: {
       runtimes: [],
       clusterRuntimes: [runtime as never],
       routerAddresses: ['10.0.0.2', '10.0.0.1'],
       ...input.related,
     },
-    routing: input.routing ?? {},
-    demand: input.demand ?? {},
+    routing: {
+      acknowledged: acknowledged && refs(acknowledged).map(([ref, percent]) => ({ ref, percent })),
+      inUse: inUse?.map(refOf),
+      refused,
+    },
+    desired: refs(input.desired ?? {}).map(([ref, replicas]) => ({ ref, replicas })),
     config: { ...DEFAULT_CONFIG, ...input.config },
     now: NOW,
   };
+}
+
+function refs(values: Record<string, number>): [RevisionRef, number][] {
+  return Object.entries(values).map(([name, value]) => [refOf(name), value]);
+}
+
+function refOf(name: string): RevisionRef {
+  const ref = parseRevision('default', name);
+  if (ref === undefined) throw new Error(`${name} is not a revision's name`);
+  return ref;
 }
 
 function compare(actual: unknown, file: URL): void {
@@ -66,8 +95,12 @@ function inputs(folder: URL): string[] {
   return names.map((name) => name.replace('.in.yaml', '')).sort();
 }
 
-/** Kubernetes' own schema for each kind that a plan may hold. */
+/** Kubernetes' own schema for each kind that a plan may hold; of a revision that exists it holds the scale. */
 function validate(object: KubeObject): void {
+  if (isKind('Deployment', object) && object.spec?.template === undefined) {
+    expect(object.spec).to.have.all.keys('replicas');
+    return;
+  }
   const models = { Deployment, EndpointSlice, Service };
   new models[object.kind as keyof typeof models](object as never).validate();
 }
@@ -99,16 +132,40 @@ describe('golden plans', () => {
   }
 });
 
+function tableOf({
+  services,
+  pods,
+}: {
+  services: InferenceServiceData[];
+  pods: Observed<Pod>[];
+}): RouteTable {
+  const claims = new HostClaims(DEFAULT_CONFIG);
+  for (const isvc of services) claims.update(keyOf(isvc), isvc);
+  const changes = services.map((isvc) => {
+    const { namespace = '', name } = isvc.metadata;
+    const own = pods.filter(({ metadata }) => {
+      const revision = metadata.labels?.['serving.wherry.dev/revision'] ?? '';
+      return (
+        parseRevision(metadata.namespace ?? '', revision)?.service === name &&
+        metadata.namespace === namespace
+      );
+    });
+    const key = keyOf(isvc);
+    return { key, entry: serviceRoutes({ isvc, pods: own, hosts: claims.hostsOf(key) }) };
+  });
+  return tableWith(new Map(), changes);
+}
+
 describe('golden routes and Envoy resources', () => {
   const folder = new URL('golden/envoy/', import.meta.url);
   const protos = new EnvoyProtos();
   for (const name of inputs(folder)) {
     it(name.replaceAll('-', ' '), () => {
       const input = load(readFileSync(new URL(`${name}.in.yaml`, folder), 'utf8')) as {
-        services: never[];
-        pods: never[];
+        services: InferenceServiceData[];
+        pods: Observed<Pod>[];
       };
-      const table: RouteTable = routeTable({ ...input, config: DEFAULT_CONFIG });
+      const table = tableOf(input);
       const resources = envoyResources(table);
       for (const type of Object.keys(RESOURCE_TYPES) as ResourceType[]) {
         for (const message of Object.values(resources[type])) {

@@ -3,8 +3,10 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { DEFAULT_CONFIG } from '../src/api/config.ts';
 import type { ServingRuntimeData } from '../src/api/inferenceservice.ts';
+import { keyOf } from '../src/api/kube.ts';
 import { covers } from '../src/controller/apply.ts';
-import { hostOwner, hosts } from '../src/plan/hosts.ts';
+import { HostClaims } from '../src/plan/host-claims.ts';
+import { hosts } from '../src/plan/hosts.ts';
 import { merge } from '../src/plan/merge.ts';
 import { selectRuntime } from '../src/plan/runtime.ts';
 import { renderTemplate, TemplateError } from '../src/plan/template.ts';
@@ -17,7 +19,7 @@ describe('traffic', () => {
     canaryPercent: fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined }),
     ready: fc.record({ r1: fc.nat(5), r2: fc.nat(5), r3: fc.nat(5) }),
     neededForAll: fc.integer({ min: 1, max: 10 }),
-    previous: fc.record({
+    before: fc.record({
       latestReadyRevision: fc.constantFrom(...names, undefined),
       latestRolledoutRevision: fc.constantFrom(...names, undefined),
     }),
@@ -39,10 +41,10 @@ describe('traffic', () => {
   it('never moves traffic to a new revision without a ready pod while another is rolled out', () => {
     fc.assert(
       fc.property(input, (value) => {
-        const stable = value.previous.latestRolledoutRevision;
+        const stable = value.before.latestRolledoutRevision;
         if (stable === undefined || value.target === stable) return;
         const ready = value.ready[value.target as 'r1'] ?? 0;
-        const known = value.previous.latestReadyRevision === value.target;
+        const known = value.before.latestReadyRevision === value.target;
         const share =
           traffic(value).targets.find((t) => t.revisionName === value.target)?.percent ?? 0;
         if (ready === 0 && !known) expect(share).to.equal(0);
@@ -55,7 +57,7 @@ describe('traffic', () => {
       target: 'r2',
       canaryPercent: undefined,
       neededForAll: 4,
-      previous: { latestRolledoutRevision: 'r1', traffic: [] },
+      before: { latestRolledoutRevision: 'r1', traffic: [] },
     };
     const shareAt = (r2: number) => traffic({ ...base, ready: { r1: 4, r2 } }).targets[0]?.percent;
     expect([1, 2, 3, 4].map(shareAt)).to.deep.equal([25, 50, 75, 100]);
@@ -229,9 +231,21 @@ describe('hosts', () => {
     const older = service('a-b', 'c', '2026-01-01T00:00:00Z');
     const newer = service('a', 'b-c', '2026-01-02T00:00:00Z');
     const other = service('x', 'y', '2025-01-01T00:00:00Z');
-    const all = [newer, older, other];
-    const owners = all.map((isvc) => hostOwner(isvc, all, DEFAULT_CONFIG));
-    expect(owners).to.deep.equal(['c/a-b', undefined, undefined]);
+    for (const order of [
+      [newer, older, other],
+      [other, older, newer],
+    ]) {
+      const claims = new HostClaims(DEFAULT_CONFIG);
+      for (const isvc of order) claims.update(keyOf(isvc), isvc);
+      expect(claims.ownerOf('b-c/a')).to.equal('c/a-b');
+      expect(claims.ownerOf('c/a-b')).to.equal(undefined);
+      expect(claims.hostsOf('b-c/a')).not.to.include('a-b-c.example.com');
+      expect(claims.hostsOf('c/a-b')).to.include('a-b-c.example.com');
+      expect(claims.update('y/x', undefined), 'concerns nobody else').to.deep.equal([]);
+      expect(claims.update('c/a-b', undefined), 'the next claimant').to.deep.equal(['b-c/a']);
+      expect(claims.ownerOf('b-c/a')).to.equal(undefined);
+      expect(claims.update('c/a-b', older)).to.deep.equal(['b-c/a']);
+    }
   });
 });
 

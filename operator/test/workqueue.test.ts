@@ -25,13 +25,27 @@ describe('WorkQueue', () => {
     const queue = new WorkQueue({
       baseDelay: 10,
       maxDelay: 50,
-      delay: (_fn, ms) => delays.push(ms),
+      delay: (fn, ms) => {
+        delays.push(ms);
+        fn();
+      },
     });
     for (let i = 0; i < 4; i++) queue.retry('a');
     queue.retry('b');
     queue.forget('a');
     queue.retry('a');
     expect(delays).to.deep.equal([10, 20, 40, 50, 10, 10]);
+  });
+
+  it('comes again once, at the earliest of several times', () => {
+    const timers: { fn: () => void; ms: number }[] = [];
+    const queue = new WorkQueue({ delay: (fn, ms) => timers.push({ fn, ms }), now: () => 0 });
+    for (const ms of [30, 10, 20]) queue.addAfter('a', ms);
+    expect(timers.map(({ ms }) => ms)).to.deep.equal([30, 10]);
+    for (const { fn } of timers.reverse()) {
+      fn();
+      expect(queue.length).to.equal(1);
+    }
   });
 
   it('ends waiting workers when it is closed', async () => {

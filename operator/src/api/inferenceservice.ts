@@ -7,9 +7,10 @@ import type { ServingRuntimeSpec } from './servingruntime.gen.ts';
 
 export type { InferenceServiceSpec, InferenceServiceStatus, ServingRuntimeSpec };
 
-export type PredictorSpec = InferenceServiceSpec['predictor'];
+/** The spec of a predictor, which is that of a transformer or an explainer, too. */
+export type ComponentSpec = InferenceServiceSpec['predictor'];
 /** `spec.predictor.model`, or a legacy framework field read as one. */
-export type ModelSpec = NonNullable<PredictorSpec['model']>;
+export type ModelSpec = NonNullable<ComponentSpec['model']>;
 export type Condition = NonNullable<InferenceServiceStatus['conditions']>[number];
 export type ComponentStatus = NonNullable<InferenceServiceStatus['components']>[string];
 export type TrafficTarget = NonNullable<ComponentStatus['traffic']>[number];

@@ -1,4 +1,6 @@
 /** Every object name, label, annotation, port and container name; KServe's where KServe has one. */
+import { createHash } from 'node:crypto';
+import type { ComponentName } from './revision.ts';
 
 export const GROUP = 'serving.kserve.io';
 export const ISVC_API_VERSION = `${GROUP}/v1beta1`;
@@ -29,6 +31,8 @@ export const ANNOTATIONS = {
   /** On revisions: the runtime that is pinned, and the hash of its spec at that time. */
   runtime: 'serving.wherry.dev/runtime',
   runtimeHash: 'serving.wherry.dev/runtime-hash',
+  /** On what is applied: hash of it as it was applied last. */
+  appliedHash: 'serving.wherry.dev/applied-hash',
   /** On runtimes: "true" when the server takes --storage_uri and fetches the model itself. */
   fetchesModel: 'serving.wherry.dev/fetches-model',
   /** On runtimes: prefix of the image for a vendor's GPUs, such as image.wherry.dev/nvidia. */
@@ -45,6 +49,8 @@ export const MODEL_VOLUME = 'kserve-provision-location';
 export const PVC_VOLUME = 'kserve-pvc-source';
 /** Port of a container that declares none. */
 export const DEFAULT_PORT = 8080;
+/** Characters that a label's value may have. */
+const MAX_LABEL = 63;
 /** Response header in which the router names the revision that answered. */
 export const REVISION_HEADER = 'x-wherry-revision';
 
@@ -53,21 +59,25 @@ export function predictorName(isvc: string): string {
   return `${isvc}-predictor`;
 }
 
-/** `<isvc>-predictor-00001`: Knative's form; at most 63 characters for names the CRD lets through. */
-export function revisionName(isvc: string, number: number): string {
-  return `${predictorName(isvc)}-${String(number).padStart(5, '0')}`;
-}
-
-/** The number in a revision's name; 0 when the name is not a revision's. */
-export function revisionNumber(name: string): number {
-  return Number(/-predictor-(\d{5,})$/.exec(name)?.[1] ?? 0);
+/**
+ * The label `app` of a revision's pods, KServe's `isvc.<name>`: shortened, with a digest of the whole, where
+ * it would be longer than the 63 characters that a label value may have.
+ */
+export function appLabel(revision: string): string {
+  const label = `isvc.${revision}`;
+  if (label.length <= MAX_LABEL) return label;
+  const digest = createHash('sha256').update(label).digest('hex').slice(0, 8);
+  return `${label.slice(0, MAX_LABEL - digest.length - 1)}-${digest}`;
 }
 
 /** Labels by which everything of an InferenceService is found. */
-export function ownedLabels(isvc: string): Record<string, string> {
+export function ownedLabels(
+  isvc: string,
+  component: ComponentName = 'predictor',
+): Record<string, string> {
   return {
     [LABELS.inferenceService]: isvc,
-    [LABELS.component]: 'predictor',
-    [LABELS.managedBy]: 'wherry',
+    [LABELS.component]: component,
+    [LABELS.managedBy]: FIELD_MANAGER,
   };
 }

@@ -30,6 +30,11 @@ export function formatRevision(ref: RevisionRef): string {
   return `${ref.namespace}/${revisionName(ref)}`;
 }
 
+/** The key (namespace/name) of the InferenceService that a revision belongs to. */
+export function serviceKey({ namespace, service }: RevisionRef): string {
+  return `${namespace}/${service}`;
+}
+
 /** Reads what `revisionName` wrote; undefined when `name` is not a revision's. */
 export function parseRevision(namespace: string, name: string): RevisionRef | undefined {
   const [, service, component, digits] = NAME.exec(name) ?? [];

@@ -5,6 +5,19 @@ export interface RouteTable {
   readonly clusters: readonly RouteCluster[];
 }
 
+/** Everything that the routers are told about one InferenceService. */
+export interface ServiceRoutes {
+  readonly route: Route;
+  readonly clusters: readonly RouteCluster[];
+}
+
+/** A change of one service's routes; without `entry` they are gone. */
+export interface RouteChange {
+  /** namespace/name of the service. */
+  readonly key: string;
+  readonly entry?: ServiceRoutes;
+}
+
 /** One InferenceService: how requests find it and how they are shared out. */
 export interface Route {
   /** namespace/name. */
@@ -64,4 +77,20 @@ export interface ClusterLoad {
 /** Name of the cluster of a revision's port; `grpc` for its gRPC port. */
 export function clusterName(namespace: string, revision: string, port?: 'grpc'): string {
   return `${namespace}/${revision}${port === undefined ? '' : `/${port}`}`;
+}
+
+/** The table of `entries` after `changes`, which are put into it. */
+export function tableWith(
+  entries: Map<string, ServiceRoutes>,
+  changes: readonly RouteChange[],
+): RouteTable {
+  for (const { key, entry } of changes) {
+    if (entry === undefined) entries.delete(key);
+    else entries.set(key, entry);
+  }
+  const all = [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+  return {
+    routes: all.map(({ route }) => route),
+    clusters: all.flatMap(({ clusters }) => clusters),
+  };
 }

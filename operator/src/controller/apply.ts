@@ -1,52 +1,185 @@
 /** The only writer of a reconcile: carries out a plan, with no request for what is so already. */
-
+import { hash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { Refusal, type Writer } from '../api/cluster.ts';
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
-import type { KubeObject } from '../api/kube.ts';
+import { isKind, KINDS, type Kind } from '../api/kinds.ts';
+import { type KubeObject, keyOf } from '../api/kube.ts';
+import { ANNOTATIONS } from '../api/names.ts';
 import type { Logger } from '../log.ts';
 import type { Plan, PlanInput } from '../plan/input.ts';
-import type { Writer } from './cluster.ts';
+import { belongsTo, owner } from '../plan/owner.ts';
+import { type ChildRefusal, nameTaken, withRefusals } from '../plan/refusal.ts';
+
+export interface Applied {
+  /** The status was changed, so that the observed parent is out of date. */
+  readonly statusChanged: boolean;
+  /** What the cluster refused; it is told in the status, and to be tried again later. */
+  readonly refusals: readonly ChildRefusal[];
+  /** The caches were behind; what they lack comes as an event, or is to be looked at again. */
+  readonly isStale: boolean;
+}
 
 /**
- * Order: objects, growth, status (and with it traffic), shrinkage, deletion, events. Returns true when the
- * status was changed, so that the observed parent is out of date.
+ * Carries out `plan` in the order objects, growth, status (and with it traffic), shrinkage, deletion, events.
+ * Every child is tried and the status is written, whatever becomes of the others.
+ * @throws AggregateError with what failed for another reason than a refusal, after all the rest is done
  */
 export async function applyPlan(
   plan: Plan,
-  { parent, children }: PlanInput,
+  input: PlanInput,
   writer: Writer,
   log: Logger,
-): Promise<boolean> {
-  const observed: KubeObject[] = [
-    ...children.deployments,
-    ...children.services,
-    ...children.endpointSlices,
-  ];
-  for (const child of plan.children) {
-    const current = observed.find(
-      (o) => o.kind === child.kind && o.metadata.name === child.metadata.name,
-    );
-    if (current !== undefined && covers(current, child)) continue;
-    if (child.kind !== 'Deployment') await writer.apply(child);
-    // A revision is made once. If it is there, the caches are behind: their next event comes here again.
-    else if (!(await writer.create(child))) return false;
-    log.info('applied', { kind: child.kind, name: child.metadata.name });
+): Promise<Applied> {
+  const { parent } = input;
+  const children = new Children(input, writer, log);
+  for (const child of plan.children) await children.write(child);
+  const told = withRefusals(plan, input, children.refusals);
+  const statusChanged = await applyStatus(told, parent, writer);
+  for (const child of plan.children) await children.shrink(child);
+  await children.prune(plan.children);
+  for (const event of told.events) await writer.event(parent, event);
+  const { refusals, isStale, failures } = children;
+  if (failures.length > 0) {
+    throw new AggregateError(failures, failures.map(({ message }) => message).join('; '));
   }
-  const shrinks = plan.scale.filter(({ replicas }) => replicas === 0);
-  for (const step of plan.scale.filter((s) => !shrinks.includes(s))) await scale(step);
-  const changed = await applyStatus(plan, parent, writer);
-  for (const step of shrinks) await scale(step);
-  for (const object of plan.prune) {
-    await writer.delete(object);
-    log.info('deleted', { kind: object.kind, name: object.metadata.name });
-  }
-  for (const event of plan.events) await writer.event(parent, event);
-  return changed;
+  return { statusChanged, refusals, isStale };
+}
 
-  async function scale({ deployment, replicas, reason }: Plan['scale'][number]): Promise<void> {
-    const namespace = parent.metadata.namespace ?? '';
-    await writer.scale({ namespace, name: deployment }, replicas);
-    log.info('scaled', { deployment, replicas, reason });
+/** The children of one InferenceService while a plan is carried out. */
+class Children {
+  readonly refusals: ChildRefusal[] = [];
+  readonly failures: Error[] = [];
+  isStale = false;
+  readonly #input: PlanInput;
+  readonly #writer: Writer;
+  readonly #log: Logger;
+
+  constructor(input: PlanInput, writer: Writer, log: Logger) {
+    this.#input = input;
+    this.#writer = writer;
+    this.#log = log;
   }
+
+  /** Makes, changes, adopts or grows one child. */
+  async write(child: KubeObject): Promise<void> {
+    const current = this.#current(child);
+    await this.#attempt(child, async () => {
+      if (current === undefined) return this.#make(child);
+      if (KINDS[child.kind as Kind].child === 'apply') return this.#change(current, child);
+      if (belongsTo(current, this.#input.parent) === 'orphan') {
+        await this.#writer.adopt(current, owner(this.#input.parent));
+        this.#done('adopted', child);
+      }
+      if (replicasOf(child) !== 0) await this.#scale(current, child);
+    });
+  }
+
+  /** Takes the pods of a Deployment that is to have none. */
+  async shrink(child: KubeObject): Promise<void> {
+    const current = this.#current(child);
+    if (current === undefined || replicasOf(child) !== 0) return;
+    await this.#attempt(child, () => this.#scale(current, child));
+  }
+
+  /** Deletes what the InferenceService owns and the plan does not name. */
+  async prune(planned: readonly KubeObject[]): Promise<void> {
+    for (const object of this.#input.children) {
+      const isPlanned = planned.some((child) => isSame(child, object));
+      const isGoing = object.metadata.deletionTimestamp !== undefined;
+      const isKept = KINDS[object.kind as Kind].child === 'keep';
+      const isOwn = belongsTo(object, this.#input.parent) === 'own';
+      if (isPlanned || isGoing || isKept || !isOwn) continue;
+      await this.#attempt(object, async () => {
+        await this.#writer.delete(object);
+        this.#done('deleted', object);
+      });
+    }
+  }
+
+  #current(child: KubeObject): KubeObject | undefined {
+    return this.#input.children.find((object) => isSame(child, object));
+  }
+
+  async #make(child: KubeObject): Promise<void> {
+    const isApplied = KINDS[child.kind as Kind].child === 'apply';
+    const isMade = isApplied
+      ? await this.#writer.apply(withAppliedHash(child))
+      : await this.#writer.create(child);
+    if (isMade) {
+      this.#done('made', child);
+      return;
+    }
+    const kind = child.kind as Kind;
+    const existing = await this.#writer.read(kind, keyOf(child));
+    // Ours, and only not in the caches yet, or about to go.
+    if (existing === undefined || belongsTo(existing, this.#input.parent) !== 'another') {
+      this.isStale = true;
+      return;
+    }
+    this.refusals.push(nameTaken(kind, existing));
+  }
+
+  async #change(current: KubeObject, child: KubeObject): Promise<void> {
+    if (belongsTo(current, this.#input.parent) === 'another') {
+      this.refusals.push(nameTaken(child.kind as Kind, current));
+      return;
+    }
+    const wanted = withAppliedHash(child);
+    // The hash tells what a later plan leaves out, the comparison what somebody else has changed.
+    if (covers(current, wanted)) return;
+    const { uid } = current.metadata;
+    const isApplied = await this.#writer.apply({
+      ...wanted,
+      metadata: { ...wanted.metadata, uid },
+    });
+    if (isApplied) this.#done('applied', child);
+    else this.isStale = true;
+  }
+
+  async #scale(current: KubeObject, child: KubeObject): Promise<void> {
+    const replicas = replicasOf(child);
+    const before = replicasOf(current) ?? 1;
+    if (replicas === undefined || replicas === before) return;
+    const { namespace = '', name } = child.metadata;
+    await this.#writer.scale({ namespace, name }, replicas);
+    this.#log.info('scaled', { deployment: name, from: before, to: replicas });
+  }
+
+  async #attempt(child: KubeObject, write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      const kind = child.kind as Kind;
+      const { name } = child.metadata;
+      if (error instanceof Refusal) {
+        const message = `${kind} "${name}": ${error.message}`;
+        this.refusals.push({ kind, name, reason: 'ApplyRefused', message });
+        this.#log.warn('refused', { kind, name, reason: error.message });
+      } else {
+        this.failures.push(error as Error);
+      }
+    }
+  }
+
+  #done(what: string, { kind, metadata }: KubeObject): void {
+    this.#log.info(what, { kind, name: metadata.name });
+  }
+}
+
+function isSame(a: KubeObject, b: KubeObject): boolean {
+  return a.kind === b.kind && a.metadata.name === b.metadata.name;
+}
+
+function replicasOf(object: KubeObject): number | undefined {
+  return isKind('Deployment', object) ? object.spec?.replicas : undefined;
+}
+
+function withAppliedHash(child: KubeObject): KubeObject {
+  const { metadata } = child;
+  const digest = hash('sha256', JSON.stringify(child)).slice(0, 16);
+  const annotations = { ...metadata.annotations, [ANNOTATIONS.appliedHash]: digest };
+  return { ...child, metadata: { ...metadata, annotations } };
 }
 
 async function applyStatus(
@@ -56,7 +189,7 @@ async function applyStatus(
 ): Promise<boolean> {
   // Through JSON, because a field that is undefined is absent to the API server.
   const next = JSON.parse(JSON.stringify(status)) as object;
-  if (equal(parent.status ?? {}, next)) return false;
+  if (isDeepStrictEqual(parent.status ?? {}, next)) return false;
   const { apiVersion, kind, metadata } = parent;
   const { name, namespace, resourceVersion } = metadata;
   const object = { apiVersion, kind, metadata: { name, namespace }, status: next };
@@ -64,7 +197,7 @@ async function applyStatus(
 }
 
 /**
- * True when every field of `wanted` has its value in `current`: applying it would change nothing. Fields
+ * Says whether every field of `wanted` has its value in `current`: applying it would change nothing. Fields
  * that others own or the API server adds do not matter. Lists must agree item by item.
  */
 export function covers(current: unknown, wanted: unknown): boolean {
@@ -83,8 +216,4 @@ export function covers(current: unknown, wanted: unknown): boolean {
     );
   }
   return current === wanted;
-}
-
-function equal(a: object, b: object): boolean {
-  return covers(a, b) && covers(b, a);
 }

@@ -47,14 +47,14 @@ export class OperatorMetrics {
     this.#isSynced = true;
   }
 
-  watchQueue(queue: { length: number }, controlPlane: { connected: number }): void {
+  watchQueue(queue: { waiting: number }, controlPlane: { connected: number }): void {
     const registers = [this.#registry];
     new Gauge({
       name: 'wherry_queue_length',
       help: 'Services that wait to be reconciled',
       registers,
       collect() {
-        this.set(queue.length);
+        this.set(queue.waiting);
       },
     });
     new Gauge({

@@ -1,11 +1,9 @@
 /** The only reader of a reconcile: caches → PlanInput. What is absent is undefined; nothing is guessed. */
+import type { Lister } from '../api/cluster.ts';
 import type { OperatorConfig } from '../api/config.ts';
-import type { InferenceServiceData, ServingRuntimeData } from '../api/inferenceservice.ts';
-import type { Deployment, EndpointSlice, Pod, Service, ServiceAccount } from '../api/kube.ts';
+import { CHILD_KINDS } from '../api/kinds.ts';
 import { serviceAccountName } from '../plan/credentials.ts';
-import { hostOwner } from '../plan/hosts.ts';
-import type { PlanInput, RoutingState } from '../plan/input.ts';
-import type { Lister } from './cluster.ts';
+import type { DesiredReplicas, PlanInput, RoutingState } from '../plan/input.ts';
 
 /** What the controllers know that is no object of the cluster. */
 export interface Surroundings {
@@ -13,8 +11,10 @@ export interface Surroundings {
   routerAddresses(): readonly string[];
   /** What the routers have confirmed about the service `key`. */
   routing(key: string): RoutingState;
-  /** The autoscaler's wishes for the service's revisions. */
-  demand(key: string): Readonly<Record<string, number>>;
+  /** Replicas that the autoscaler desires for the service's revisions. */
+  desired(key: string): readonly DesiredReplicas[];
+  /** The older service that has the external host of the service `key`; undefined when the host is its own. */
+  hostOwner(key: string): string | undefined;
   now(): Date;
 }
 
@@ -25,29 +25,23 @@ export function observe(
   surroundings: Surroundings,
   config: OperatorConfig,
 ): PlanInput | undefined {
-  const parent = lister.get<InferenceServiceData>('InferenceService', key);
+  const parent = lister.get('InferenceService', key);
   if (parent === undefined || parent.metadata.deletionTimestamp !== undefined) return undefined;
   const { namespace } = parent.metadata;
+  const account = serviceAccountName(parent.spec.predictor);
   return {
     parent,
-    children: {
-      deployments: lister.listOwned<Deployment>('Deployment', key),
-      services: lister.listOwned<Service>('Service', key),
-      endpointSlices: lister.listOwned<EndpointSlice>('EndpointSlice', key),
-      pods: lister.listOwned<Pod>('Pod', key),
-    },
+    children: CHILD_KINDS.flatMap((kind) => lister.listOwned(kind, key)),
+    pods: lister.listOwned('Pod', key),
     related: {
-      runtimes: lister.list<ServingRuntimeData>('ServingRuntime', namespace),
-      clusterRuntimes: lister.list<ServingRuntimeData>('ClusterServingRuntime'),
-      serviceAccount: lister.get<ServiceAccount>(
-        'ServiceAccount',
-        `${namespace}/${serviceAccountName(parent)}`,
-      ),
+      runtimes: lister.list('ServingRuntime', namespace),
+      clusterRuntimes: lister.list('ClusterServingRuntime'),
+      serviceAccount: lister.get('ServiceAccount', `${namespace}/${account}`),
       routerAddresses: surroundings.routerAddresses(),
-      hostOwner: hostOwner(parent, lister.list<InferenceServiceData>('InferenceService'), config),
+      hostOwner: surroundings.hostOwner(key),
     },
     routing: surroundings.routing(key),
-    demand: surroundings.demand(key),
+    desired: surroundings.desired(key),
     config,
     now: surroundings.now().toISOString(),
   };

@@ -1,29 +1,27 @@
-/** The operator on a cluster: informers → reconcilers, the routers' control plane, the autoscaler. */
+/** The operator on a cluster: informers → routes and reconciliation, the routers' control plane. */
 import { KubeConfig } from '@kubernetes/client-node';
 import type { OperatorConfig } from '../api/config.ts';
-import type { InferenceServiceData } from '../api/inferenceservice.ts';
-import { type EndpointSlice, type KubeObject, keyOf, type Pod } from '../api/kube.ts';
+import type { EndpointSlice, KubeObject } from '../api/kube.ts';
 import { FIELD_MANAGER, LABELS } from '../api/names.ts';
-import type { Route } from '../api/route-table.ts';
+import { parseRevision } from '../api/revision.ts';
+import { type ServiceRoutes, tableWith } from '../api/route-table.ts';
 import { KubeClient } from '../kube/client.ts';
 import { KubeCluster } from '../kube/cluster.ts';
-import { Informer, ownerKey } from '../kube/informer.ts';
+import { Informer } from '../kube/informer.ts';
 import { LeaderElection } from '../kube/leader.ts';
 import type { Logger } from '../log.ts';
-import { routeTable } from '../plan/routes.ts';
+import type { RoutingState } from '../plan/input.ts';
 import { ControlPlane } from '../router/ads.ts';
 import { EnvoyProtos } from '../router/protos.ts';
-import { Autoscaler, TICK_MILLISECONDS } from './autoscaler.ts';
-import type { Kind } from './cluster.ts';
-import { Debounce } from './debounce.ts';
-import { inferenceServiceReconciler } from './inferenceservice.ts';
+import type { Change, Controller } from './controller.ts';
+import { inferenceServiceController } from './inferenceservice.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import type { Surroundings } from './observe.ts';
-import { runWorkers } from './worker.ts';
-import { WorkQueue } from './workqueue.ts';
+import { Reconciliation } from './reconciliation.ts';
+import { RoutePublisher } from './route-publisher.ts';
 
 /** Milliseconds in which changes of routes are gathered into one. */
-const ROUTES_DEBOUNCE = 20;
+const GATHER_MS = 20;
 const WORKERS = 8;
 
 export interface OperatorOptions {
@@ -44,11 +42,12 @@ export class Operator {
   readonly #cluster: KubeCluster;
   readonly #routerSlices: Informer;
   readonly #leader: LeaderElection;
-  readonly #autoscaler: Autoscaler;
   readonly #controlPlane: ControlPlane;
-  readonly #queue = new WorkQueue();
-  readonly #routes = new Debounce(ROUTES_DEBOUNCE, () => this.#publishRoutes());
-  #isLeading = false;
+  readonly #routes: RoutePublisher;
+  /** What the routers are to have, by service key. */
+  readonly #entries = new Map<string, ServiceRoutes>();
+  /** Present while this process leads. */
+  #reconciliation: Reconciliation | undefined;
 
   constructor(options: OperatorOptions) {
     this.#options = options;
@@ -62,7 +61,7 @@ export class Operator {
     this.#cluster = new KubeCluster({
       client,
       log,
-      onChange: (kind, object, deleted) => this.#changed(kind, object, deleted),
+      onChange: (change) => this.#changed(change),
     });
     const { namespace, name } = config.router;
     this.#routerSlices = new Informer({
@@ -80,11 +79,17 @@ export class Operator {
       identity,
       log,
     });
-    this.#autoscaler = new Autoscaler(this.#cluster);
+    this.#routes = new RoutePublisher({
+      lister: this.#cluster,
+      config,
+      gatherMs: GATHER_MS,
+      publish: (changes) => this.#controlPlane.update(tableWith(this.#entries, changes)),
+      onHostsMoved: (keys) => this.#reconciliation?.enqueue(keys),
+    });
     this.#controlPlane = new ControlPlane({
       protos: new EnvoyProtos(),
-      onAcknowledged: (keys) => this.#enqueue(keys),
-      onLoad: (report) => this.#autoscaler.record(report, Date.now()),
+      onAcknowledged: (keys) => this.#reconciliation?.enqueue(keys),
+      onLoad: (report) => this.#reconciliation?.onLoad(report),
       onRefused: (router, type, reason) => {
         metrics.refused(type);
         log.error('router refused its configuration', { router, type, reason });
@@ -108,89 +113,65 @@ export class Operator {
 
   /** Everything that only one operator may do at a time. */
   async #lead(): Promise<void> {
-    const { config, metrics, log, xds, signal } = this.#options;
-    this.#isLeading = true;
-    this.#publishRoutes();
+    const { metrics, log, xds, signal } = this.#options;
     await this.#controlPlane.listen(xds.listen);
     await this.#client.apply(controlPlaneSlice(this.#options));
-    metrics.watchQueue(this.#queue, this.#controlPlane);
-    const workers = runWorkers({
-      queue: this.#queue,
-      reconcile: inferenceServiceReconciler({
-        lister: this.#cluster,
-        writer: this.#cluster,
-        surroundings: this.#surroundings(),
-        config,
-      }),
+    const reconciliation = new Reconciliation({
+      lister: this.#cluster,
+      controller: (desired) => this.#controller(desired),
+      workers: WORKERS,
       log,
-      count: WORKERS,
       observe: (seconds, failed) => metrics.reconciled(seconds, failed),
     });
-    const tick = setInterval(
-      () => this.#enqueue(this.#autoscaler.tick(Date.now())),
-      TICK_MILLISECONDS,
-    );
+    this.#reconciliation = reconciliation;
+    metrics.watchQueue(reconciliation, this.#controlPlane);
     await this.#leader.hold(signal);
-    clearInterval(tick);
-    this.#queue.close();
-    await workers;
+    this.#reconciliation = undefined;
+    await reconciliation.stop();
     this.#controlPlane.close();
   }
 
-  #surroundings(): Surroundings {
+  #controller(desired: Surroundings['desired']): Controller {
+    return inferenceServiceController({
+      lister: this.#cluster,
+      writer: this.#cluster,
+      surroundings: {
+        routerAddresses: () =>
+          readyRouters(this.#routerSlices)
+            .flatMap(({ addresses }) => addresses)
+            .sort(),
+        routing: (key) => this.#routing(key),
+        desired,
+        hostOwner: (key) => this.#routes.hostOwner(key),
+        now: () => new Date(),
+      },
+      config: this.#options.config,
+    });
+  }
+
+  #routing(key: string): RoutingState {
+    const [namespace = ''] = key.split('/');
+    const refs = (names: readonly string[]) =>
+      names.flatMap((name) => parseRevision(namespace, name) ?? []);
+    const acknowledged = this.#controlPlane.acknowledged(key)?.targets;
+    const inUse = this.#controlPlane.inUse(key);
     return {
-      routerAddresses: () =>
-        readyRouters(this.#routerSlices)
-          .flatMap(({ addresses }) => addresses)
-          .sort(),
-      routing: (key) => ({
-        acknowledged: percents(this.#controlPlane.acknowledged(key)),
-        inUse: this.#controlPlane.inUse(key),
-      }),
-      demand: (key) => this.#autoscaler.demand(key),
-      now: () => new Date(),
+      acknowledged: acknowledged?.flatMap(({ revision, percent }) =>
+        refs([revision]).map((ref) => ({ ref, percent })),
+      ),
+      inUse: inUse && refs(inUse),
     };
   }
 
-  #changed(kind: Kind, object: KubeObject, deleted: boolean): void {
-    if (kind === 'ServiceAccount') {
-      // A service may have waited for it.
-      const { namespace } = object.metadata;
-      this.#enqueue(this.#cluster.list('InferenceService', namespace).map(keyOf));
-      return;
-    }
-    const isRuntime = kind === 'ServingRuntime' || kind === 'ClusterServingRuntime';
-    // A service that is gone may have kept a host from another.
-    if (isRuntime || (kind === 'InferenceService' && deleted)) this.#enqueueAll();
-    else this.#enqueue([kind === 'InferenceService' ? keyOf(object) : (ownerKey(object) ?? '')]);
-    if (kind === 'InferenceService' || kind === 'Pod') this.#routes.trigger();
+  #changed(change: Change): void {
+    this.#routes.onChange(change);
+    this.#reconciliation?.onChange(change);
   }
 
   #routersChanged(): void {
     const pods = readyRouters(this.#routerSlices).flatMap(({ targetRef }) => targetRef?.name ?? []);
     this.#controlPlane.expect(pods);
-    this.#enqueueAll();
-  }
-
-  #enqueue(keys: readonly string[]): void {
-    for (const key of keys) this.#queue.add(key);
-  }
-
-  #enqueueAll(): void {
-    this.#enqueue(this.#cluster.list('InferenceService').map(keyOf));
-  }
-
-  /** A table that cannot be made is a defect of ours: the routers keep what they have. */
-  #publishRoutes(): void {
-    if (!this.#isLeading) return;
-    const services = this.#cluster.list<InferenceServiceData>('InferenceService');
-    const pods = this.#cluster.list<Pod>('Pod');
-    const { config, log } = this.#options;
-    try {
-      this.#controlPlane.update(routeTable({ services, pods, config }));
-    } catch (error) {
-      log.error('routes not published', { error: (error as Error).stack });
-    }
+    this.#reconciliation?.enqueueAll();
   }
 
   /** An event on the router's pod: nobody looks for it in the operator's log. */
@@ -203,12 +184,6 @@ export class Operator {
       .event(pod, { type: 'Warning', reason: 'ConfigurationRefused', message })
       .catch((error: Error) => log.warn('event not written', { error: error.message }));
   }
-}
-
-function percents(route: Route | undefined): Record<string, number> | undefined {
-  return (
-    route && Object.fromEntries(route.targets.map(({ revision, percent }) => [revision, percent]))
-  );
 }
 
 /** The routers' endpoints that take traffic. */

@@ -1,13 +1,14 @@
-/** Workers: keys → reconcile; the only try/catch of the control plane. */
+/** Workers: keys → reconcile. What a reconcile throws is caught here, and its key comes again. */
 import type { Logger } from '../log.ts';
+import type { Controller } from './controller.ts';
 import type { WorkQueue } from './workqueue.ts';
 
 export interface WorkersOptions {
   readonly queue: WorkQueue;
-  readonly reconcile: (key: string, log: Logger) => Promise<void>;
+  readonly reconcile: Controller['reconcile'];
   readonly log: Logger;
   readonly count: number;
-  /** Told about every reconcile, for metrics. */
+  /** Called after every reconcile, for metrics. */
   readonly observe?: (seconds: number, failed: boolean) => void;
 }
 
@@ -22,8 +23,10 @@ async function work({ queue, reconcile, log, observe }: WorkersOptions): Promise
     const started = performance.now();
     let failed = false;
     try {
-      await reconcile(key, child);
-      queue.forget(key);
+      const { retry, resyncAt } = await reconcile(key, child);
+      if (retry) queue.retry(key);
+      else queue.forget(key);
+      if (resyncAt !== undefined) queue.addAfter(key, Date.parse(resyncAt) - Date.now());
     } catch (error) {
       failed = true;
       child.error('reconcile failed', { error: (error as Error).stack });

@@ -9,6 +9,8 @@ export interface WorkQueueOptions {
   readonly maxDelay: number;
   /** Runs `fn` after `ms`; injected so that tests own time. */
   readonly delay: (fn: () => void, ms: number) => void;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
 }
 
 const DEFAULTS: WorkQueueOptions = {
@@ -17,6 +19,7 @@ const DEFAULTS: WorkQueueOptions = {
   delay: (fn, ms) => {
     setTimeout(fn, ms).unref();
   },
+  now: () => performance.now(),
 };
 
 export class WorkQueue {
@@ -25,6 +28,8 @@ export class WorkQueue {
   readonly #processing = new Set<string>();
   readonly #dirty = new Set<string>();
   readonly #failures = new Map<string, number>();
+  /** When a key is to come again by itself, in milliseconds of the clock. */
+  readonly #due = new Map<string, number>();
   readonly #idle: ((key: string | undefined) => void)[] = [];
   #closed = false;
 
@@ -52,8 +57,16 @@ export class WorkQueue {
     }
   }
 
+  /** Adds `key` after a while; of several times that wait for one key the earliest counts. */
   addAfter(key: string, ms: number): void {
-    this.#options.delay(() => this.add(key), ms);
+    const due = this.#options.now() + ms;
+    if ((this.#due.get(key) ?? Number.POSITIVE_INFINITY) <= due) return;
+    this.#due.set(key, due);
+    this.#options.delay(() => {
+      if (this.#due.get(key) !== due) return;
+      this.#due.delete(key);
+      this.add(key);
+    }, ms);
   }
 
   /** Adds `key` again after a delay that doubles with each failure in a row. */

@@ -8,7 +8,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { KubeObject } from '../api/kube.ts';
 import { FIELD_MANAGER } from '../api/names.ts';
-import { KubeError } from './errors.ts';
+import { type FailureStatus, KubeError } from './errors.ts';
 import { path } from './resources.ts';
 
 const REQUEST_TIMEOUT = 30_000;
@@ -133,6 +133,23 @@ export class KubeClient {
     });
   }
 
+  /** Changes the named fields of an object (JSON merge patch). */
+  async patch(
+    kind: string,
+    { namespace, name }: { namespace?: string; name: string },
+    body: object,
+  ): Promise<void> {
+    await this.#json({
+      verb: 'patch',
+      kind,
+      method: 'PATCH',
+      path: path(kind, namespace, name),
+      query: { fieldManager: FIELD_MANAGER },
+      body,
+      contentType: 'application/merge-patch+json',
+    });
+  }
+
   /** @throws KubeError 409 when an object of that name exists. */
   async create<T>(object: KubeObject): Promise<T> {
     const { kind, metadata } = object;
@@ -226,14 +243,11 @@ export class KubeClient {
 
 async function refusal(call: Call, response: Dispatcher.ResponseData): Promise<KubeError> {
   const text = await response.body.text();
-  let message = text.slice(0, 500);
+  let status: FailureStatus = { message: text.slice(0, 500) };
   try {
-    message = (JSON.parse(text) as { message?: string }).message ?? message;
+    status = JSON.parse(text) as FailureStatus;
   } catch {
     // Not a Status object: a proxy in between, or a plain text error.
   }
-  return new KubeError(
-    response.statusCode,
-    `${call.verb} ${call.path}: ${response.statusCode} ${message}`,
-  );
+  return new KubeError(`${call.verb} ${call.path}`, { ...status, code: response.statusCode });
 }

@@ -1,31 +1,21 @@
 /** The real cluster behind the controllers' ports: informers to read, the client to write. */
-import type { KubeObject, Observed } from '../api/kube.ts';
-import { FIELD_MANAGER, LABELS } from '../api/names.ts';
-import type { Kind, Lister, Writer } from '../controller/cluster.ts';
+import { type Lister, type ObjectEvent, Refusal, type Writer } from '../api/cluster.ts';
+import { KINDS, type Kind, type Kinds } from '../api/kinds.ts';
+import type { KubeObject, OwnerReference } from '../api/kube.ts';
+import type { Change } from '../controller/controller.ts';
 import type { Logger } from '../log.ts';
-import type { PlanEvent } from '../plan/input.ts';
 import type { KubeClient } from './client.ts';
-import { isConflict, isNotFound } from './errors.ts';
+import { isConflict, isNotFound, KubeError } from './errors.ts';
 import { Informer } from './informer.ts';
 import { microTime } from './leader.ts';
 
-/** What of each kind is watched; everything of the operator's own carries its label. */
-const OWNED = `${LABELS.managedBy}=${FIELD_MANAGER},${LABELS.inferenceService}`;
-const WATCHED: Readonly<Record<Kind, string | undefined>> = {
-  InferenceService: undefined,
-  ServingRuntime: undefined,
-  ClusterServingRuntime: undefined,
-  Deployment: OWNED,
-  Service: OWNED,
-  EndpointSlice: OWNED,
-  Pod: LABELS.revision,
-  ServiceAccount: undefined,
-};
+/** A resource version that no object has: an apply with it succeeds only where there is no object yet. */
+const NO_OBJECT = '1';
 
 export interface KubeClusterOptions {
   readonly client: KubeClient;
   readonly log: Logger;
-  readonly onChange: (kind: Kind, object: KubeObject, deleted: boolean) => void;
+  readonly onChange: (change: Change) => void;
 }
 
 export class KubeCluster implements Lister, Writer {
@@ -36,14 +26,14 @@ export class KubeCluster implements Lister, Writer {
   constructor({ client, log, onChange }: KubeClusterOptions) {
     this.#client = client;
     this.#informers = new Map(
-      (Object.keys(WATCHED) as Kind[]).map((kind) => [
+      (Object.keys(KINDS) as Kind[]).map((kind) => [
         kind,
         new Informer({
           client,
           kind,
-          labelSelector: WATCHED[kind],
+          labelSelector: KINDS[kind].watch || undefined,
           log,
-          onChange: (object, deleted) => onChange(kind, object, deleted),
+          onChange: (object, deleted) => onChange({ kind, object, deleted } as Change),
         }),
       ]),
     );
@@ -55,30 +45,37 @@ export class KubeCluster implements Lister, Writer {
     await Promise.all([...this.#informers.values()].map(({ synced }) => synced));
   }
 
-  get<T>(kind: Kind, key: string): Observed<T> | undefined {
-    return this.#informers.get(kind)?.get(key) as Observed<T> | undefined;
+  get<K extends Kind>(kind: K, key: string): Kinds[K] | undefined {
+    return this.#informers.get(kind)?.get(key) as Kinds[K] | undefined;
   }
 
-  list<T>(kind: Kind, namespace?: string): Observed<T>[] {
-    return (this.#informers.get(kind)?.list(namespace) ?? []) as Observed<T>[];
+  list<K extends Kind>(kind: K, namespace?: string): Kinds[K][] {
+    return (this.#informers.get(kind)?.list(namespace) ?? []) as Kinds[K][];
   }
 
-  listOwned<T>(kind: Kind, key: string): Observed<T>[] {
-    return (this.#informers.get(kind)?.listOwned(key) ?? []) as Observed<T>[];
+  listOwned<K extends Kind>(kind: K, key: string): Kinds[K][] {
+    return (this.#informers.get(kind)?.listOwned(key) ?? []) as Kinds[K][];
   }
 
-  async create(object: KubeObject): Promise<boolean> {
-    try {
-      await this.#client.create(object);
-      return true;
-    } catch (error) {
-      if (isConflict(error)) return false;
-      throw error;
-    }
+  create(object: KubeObject): Promise<boolean> {
+    return unlessConflict(this.#client.create(object));
   }
 
-  async apply(object: KubeObject): Promise<void> {
-    await this.#client.apply(object);
+  apply(object: KubeObject): Promise<boolean> {
+    const { metadata } = object;
+    const guard = metadata.uid === undefined ? { resourceVersion: NO_OBJECT } : {};
+    return unlessConflict(this.#client.apply({ ...object, metadata: { ...metadata, ...guard } }));
+  }
+
+  async read(kind: Kind, key: string): Promise<KubeObject | undefined> {
+    const [name = '', namespace] = key.split('/').reverse();
+    return this.#client.get<KubeObject>(kind, namespace, name).catch(ignoreNotFound);
+  }
+
+  async adopt(object: KubeObject, owner: OwnerReference): Promise<void> {
+    const { uid, resourceVersion, namespace, name } = object.metadata;
+    const metadata = { uid, resourceVersion, ownerReferences: [owner] };
+    await refusable(this.#client.patch(object.kind, { namespace, name }, { metadata }));
   }
 
   async applyStatus(object: KubeObject & { status: object }): Promise<string | undefined> {
@@ -87,14 +84,15 @@ export class KubeCluster implements Lister, Writer {
   }
 
   async scale(deployment: { namespace: string; name: string }, replicas: number): Promise<void> {
-    await this.#client.scale('Deployment', deployment.namespace, deployment.name, replicas);
+    const { namespace, name } = deployment;
+    await refusable(this.#client.scale('Deployment', namespace, name, replicas));
   }
 
   async delete(object: KubeObject): Promise<void> {
-    await this.#client.delete(object).catch(ignoreNotFound);
+    await refusable(this.#client.delete(object)).catch(ignoreNotFound);
   }
 
-  async event(about: KubeObject, { type, reason, message }: PlanEvent): Promise<void> {
+  async event(about: KubeObject, { type, reason, message }: ObjectEvent): Promise<void> {
     const { apiVersion, kind, metadata } = about;
     const { name, namespace, uid } = metadata;
     const event = {
@@ -120,4 +118,28 @@ export class KubeCluster implements Lister, Writer {
 /** It was deleted meanwhile: there is nothing left to write. */
 function ignoreNotFound(error: unknown): undefined {
   if (!isNotFound(error)) throw error;
+}
+
+async function unlessConflict(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await refusable(write);
+    return true;
+  } catch (error) {
+    if (isConflict(error)) return false;
+    throw error;
+  }
+}
+
+/** Makes a Refusal of an answer that will be the same again until somebody changes something. */
+async function refusable<T>(write: Promise<T>): Promise<T> {
+  try {
+    return await write;
+  } catch (error) {
+    throw error instanceof KubeError && isRefusal(error) ? new Refusal(error.serverMessage) : error;
+  }
+}
+
+/** A webhook that fails is told by the API server as its own error, 500. */
+function isRefusal({ code }: KubeError): boolean {
+  return [400, 403, 405, 413, 415, 422, 500].includes(code);
 }

@@ -115,7 +115,7 @@ export class Informer {
         code?: number;
         message?: string;
       };
-      throw new KubeError(code, message);
+      throw new KubeError(`watch ${this.#options.kind}`, { code, message });
     }
     this.#resourceVersion = object.metadata.resourceVersion;
     if (type === 'DELETED') this.#remove(object);

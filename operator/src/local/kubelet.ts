@@ -29,7 +29,7 @@ export class LocalKubelet {
   constructor(cluster: MemoryCluster, log: Logger) {
     this.#cluster = cluster;
     this.#log = log;
-    cluster.watch((kind, object) => {
+    cluster.watch(({ kind, object }) => {
       if (kind === 'Deployment') this.#sync(object);
     });
   }
@@ -41,7 +41,7 @@ export class LocalKubelet {
 
   #sync(object: KubeObject): void {
     const key = keyOf(object);
-    const current = this.#cluster.get<Deployment>('Deployment', key);
+    const current = this.#cluster.get('Deployment', key);
     const running = [...this.#pods.values()].filter(
       (pod) => keyOf(pod.deployment) === key && !pod.stopping,
     );
@@ -87,7 +87,7 @@ export class LocalKubelet {
     await new Promise((resolve) => setTimeout(resolve, grace));
     await pod.process?.stop();
     this.#pods.delete(pod.name);
-    const found = this.#cluster.get<Pod>('Pod', `${pod.deployment.metadata.namespace}/${pod.name}`);
+    const found = this.#cluster.get('Pod', `${pod.deployment.metadata.namespace}/${pod.name}`);
     if (found !== undefined) await this.#cluster.delete(found);
   }
 

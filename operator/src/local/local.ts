@@ -3,16 +3,14 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { load } from 'js-yaml';
 import { DEFAULT_CONFIG, type OperatorConfig } from '../api/config.ts';
-import type { InferenceServiceData } from '../api/inferenceservice.ts';
-import { type KubeObject, keyOf, type Pod } from '../api/kube.ts';
-import { LABELS } from '../api/names.ts';
-import { Autoscaler, TICK_MILLISECONDS } from '../controller/autoscaler.ts';
-import { inferenceServiceReconciler } from '../controller/inferenceservice.ts';
-import { runWorkers } from '../controller/worker.ts';
-import { WorkQueue } from '../controller/workqueue.ts';
+import { type KubeObject, keyOf } from '../api/kube.ts';
+import { parseRevision } from '../api/revision.ts';
+import { type ServiceRoutes, tableWith } from '../api/route-table.ts';
+import { inferenceServiceController } from '../controller/inferenceservice.ts';
+import { Reconciliation } from '../controller/reconciliation.ts';
+import { RoutePublisher } from '../controller/route-publisher.ts';
 import type { Logger } from '../log.ts';
 import type { RoutingState } from '../plan/input.ts';
-import { routeTable } from '../plan/routes.ts';
 import { Admission } from './admission.ts';
 import { greeting } from './greeting.ts';
 import { LocalKubelet } from './kubelet.ts';
@@ -48,48 +46,50 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
   const urlPort = (proxy.server.address() as { port: number }).port;
   const config: OperatorConfig = { ...DEFAULT_CONFIG, ingressDomain: 'localhost', urlPort };
 
-  const queue = new WorkQueue();
-  const autoscaler = new Autoscaler(cluster);
-  const routing = localRouting(cluster);
   const greeted = greeting(print);
-  cluster.watch((kind, object) => {
-    const service = serviceOf(object);
-    if (service !== undefined) queue.add(service);
-    if (kind === 'InferenceService') greeted(object as InferenceServiceData);
-    if (kind !== 'InferenceService' && kind !== 'Pod') return;
-    proxy.update(currentRoutes(cluster, config));
+  const entries = new Map<string, ServiceRoutes>();
+  const routes = new RoutePublisher({
+    lister: cluster,
+    config,
+    gatherMs: 0,
+    publish: (changes) => proxy.update(tableWith(entries, changes)),
+    onHostsMoved: (keys) => reconciliation.enqueue(keys),
   });
-  await cluster.apply(
+  const reconciliation = new Reconciliation({
+    lister: cluster,
+    controller: (desired) =>
+      inferenceServiceController({
+        lister: cluster,
+        writer: cluster,
+        surroundings: {
+          routerAddresses: () => ['127.0.0.1'],
+          routing: localRouting(cluster),
+          desired,
+          hostOwner: (key) => routes.hostOwner(key),
+          now: () => new Date(),
+        },
+        config,
+      }),
+    workers: 4,
+    log,
+  });
+  cluster.watch((change) => {
+    routes.onChange(change);
+    reconciliation.onChange(change);
+    if (change.kind === 'InferenceService') greeted(change.object);
+  });
+  cluster.submit(
     load(readFileSync(new URL('charts/wherry/files/runtime.yaml', ROOT), 'utf8')) as KubeObject,
   );
-
-  const surroundings = {
-    routerAddresses: () => ['127.0.0.1'],
-    routing,
-    demand: (key: string) => autoscaler.demand(key),
-    now: () => new Date(),
-  };
-  const reconcile = inferenceServiceReconciler({
-    lister: cluster,
-    writer: cluster,
-    surroundings,
-    config,
-  });
-  const workers = runWorkers({ queue, reconcile, log, count: 4 });
-  const tick = setInterval(() => {
-    for (const key of autoscaler.tick(Date.now())) queue.add(key);
-  }, TICK_MILLISECONDS);
-  const report = setInterval(() => autoscaler.record(proxy.report(Date.now()), Date.now()), 1000);
+  const report = setInterval(() => reconciliation.onLoad(proxy.report(Date.now())), 1000);
 
   const admission = new Admission(new URL('config/crd/', ROOT));
   const manifests = new Manifests({ files, admission, cluster, log });
 
   async function stop(): Promise<void> {
     manifests.stop();
-    clearInterval(tick);
     clearInterval(report);
-    queue.close();
-    await workers;
+    await reconciliation.stop();
     await kubelet.stop();
     await proxy.close();
   }
@@ -101,29 +101,14 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
   return { port: urlPort, stop };
 }
 
-/** The key of the service that an object is or belongs to. */
-function serviceOf(object: KubeObject): string | undefined {
-  if (object.kind === 'InferenceService') return keyOf(object);
-  const name = object.metadata.labels?.[LABELS.inferenceService];
-  return name === undefined ? undefined : `${object.metadata.namespace}/${name}`;
-}
-
-function currentRoutes(cluster: MemoryCluster, config: OperatorConfig) {
-  return routeTable({
-    services: cluster.list<InferenceServiceData>('InferenceService'),
-    pods: cluster.list<Pod>('Pod'),
-    config,
-  });
-}
-
 /** The proxy follows every change at once, so what the status claims is what it applies. */
 function localRouting(cluster: MemoryCluster): (key: string) => RoutingState {
   return (key) => {
-    const isvc = cluster.get<InferenceServiceData>('InferenceService', key);
-    const traffic = isvc?.status?.components?.predictor?.traffic ?? [];
-    return {
-      acknowledged: Object.fromEntries(traffic.map((t) => [t.revisionName, t.percent])),
-      inUse: traffic.map(({ revisionName }) => revisionName),
-    };
+    const isvc = cluster.get('InferenceService', key);
+    const shares = (isvc?.status?.components?.predictor?.traffic ?? []).flatMap((target) => {
+      const ref = parseRevision(isvc?.metadata.namespace ?? '', target.revisionName);
+      return ref === undefined ? [] : { ref, percent: target.percent };
+    });
+    return { acknowledged: shares, inUse: shares.map(({ ref }) => ref) };
   };
 }

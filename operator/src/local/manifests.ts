@@ -57,7 +57,7 @@ export class Manifests {
       return problems.length;
     }
     const named = objects.map(withNamespace);
-    for (const object of named) await cluster.apply(object);
+    for (const object of named) cluster.submit(object);
     const gone = (this.#applied.get(file) ?? []).filter(
       (old) => !named.some((object) => object.kind === old.kind && keyOf(object) === keyOf(old)),
     );

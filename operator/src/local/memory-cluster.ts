@@ -1,9 +1,9 @@
 /** A cluster in memory: what the API server and its garbage collector are to the controllers. */
-import type { Deployment, KubeObject, Observed } from '../api/kube.ts';
-import { keyOf } from '../api/kube.ts';
+import type { Lister, ObjectEvent, Writer } from '../api/cluster.ts';
+import type { Kind, Kinds } from '../api/kinds.ts';
+import { type KubeObject, keyOf, type OwnerReference } from '../api/kube.ts';
 import { LABELS } from '../api/names.ts';
-import type { Kind, Lister, Writer } from '../controller/cluster.ts';
-import type { PlanEvent } from '../plan/input.ts';
+import type { Change } from '../controller/controller.ts';
 
 /** On a laptop every ServiceAccount is there, and has nothing. */
 export const ANY_ACCOUNT: KubeObject = {
@@ -12,15 +12,16 @@ export const ANY_ACCOUNT: KubeObject = {
   metadata: { name: 'any' },
 };
 
-type Listener = (kind: Kind, object: KubeObject) => void;
+type Listener = (change: Change) => void;
+type Stored = KubeObject & { spec?: object; status?: object };
 
 export class MemoryCluster implements Lister, Writer {
-  readonly #objects = new Map<Kind, Map<string, KubeObject>>();
+  readonly #objects = new Map<Kind, Map<string, Stored>>();
   readonly #listeners: Listener[] = [];
-  readonly #onEvent: (about: KubeObject, event: PlanEvent) => void;
+  readonly #onEvent: (about: KubeObject, event: ObjectEvent) => void;
   #uid = 0;
 
-  constructor(onEvent: (about: KubeObject, event: PlanEvent) => void) {
+  constructor(onEvent: (about: KubeObject, event: ObjectEvent) => void) {
     this.#onEvent = onEvent;
   }
 
@@ -29,34 +30,47 @@ export class MemoryCluster implements Lister, Writer {
     this.#listeners.push(listener);
   }
 
-  get<T>(kind: Kind, key: string): Observed<T> | undefined {
-    if (kind === 'ServiceAccount') return ANY_ACCOUNT as Observed<T>;
-    return this.#of(kind).get(key) as Observed<T> | undefined;
+  get<K extends Kind>(kind: K, key: string): Kinds[K] | undefined {
+    if (kind === 'ServiceAccount') return ANY_ACCOUNT as Kinds[K];
+    return this.#of(kind).get(key) as Kinds[K] | undefined;
   }
 
-  list<T>(kind: Kind, namespace?: string): Observed<T>[] {
-    const all = [...this.#of(kind).values()] as Observed<T>[];
+  list<K extends Kind>(kind: K, namespace?: string): Kinds[K][] {
+    const all = [...this.#of(kind).values()] as Kinds[K][];
     return namespace === undefined ? all : all.filter((o) => o.metadata.namespace === namespace);
   }
 
-  listOwned<T>(kind: Kind, key: string): Observed<T>[] {
+  listOwned<K extends Kind>(kind: K, key: string): Kinds[K][] {
     const [namespace, name] = key.split('/');
-    return this.list<T>(kind, namespace).filter(
+    return this.list(kind, namespace).filter(
       ({ metadata }) => metadata.labels?.[LABELS.inferenceService] === name,
     );
   }
 
   async create(object: KubeObject): Promise<boolean> {
-    if (this.#of(object.kind as Kind).has(keyOf(object))) return false;
-    await this.apply(object);
+    if (this.#stored(object) !== undefined) return false;
+    this.submit(object);
     return true;
   }
 
-  async apply(object: KubeObject): Promise<void> {
-    const before = this.get<object>(object.kind as Kind, keyOf(object)) as
-      | (KubeObject & { spec?: object; status?: object })
-      | undefined;
-    const after = structuredClone(JSON.parse(JSON.stringify(object))) as typeof before & object;
+  async apply(object: KubeObject): Promise<boolean> {
+    if (this.#stored(object)?.metadata.uid !== object.metadata.uid) return false;
+    this.submit(object);
+    return true;
+  }
+
+  async read(kind: Kind, key: string): Promise<KubeObject | undefined> {
+    return this.#of(kind).get(key);
+  }
+
+  async adopt(object: KubeObject, owner: OwnerReference): Promise<void> {
+    this.put({ ...object, metadata: { ...object.metadata, ownerReferences: [owner] } });
+  }
+
+  /** Makes or replaces an object, as `kubectl apply` does for the person at the terminal. */
+  submit(object: KubeObject): void {
+    const before = this.#stored(object);
+    const after = structuredClone(JSON.parse(JSON.stringify(object))) as Stored;
     const sameSpec = JSON.stringify(before?.spec) === JSON.stringify(after.spec);
     const generation = (before?.metadata.generation ?? 0) + (sameSpec && before ? 0 : 1);
     const { creationTimestamp = new Date().toISOString(), uid = `uid-${++this.#uid}` } =
@@ -67,23 +81,23 @@ export class MemoryCluster implements Lister, Writer {
   }
 
   async applyStatus(object: KubeObject & { status: object }): Promise<undefined> {
-    const before = this.get<object>(object.kind as Kind, keyOf(object));
-    if (before !== undefined) this.put({ ...before, status: object.status } as KubeObject);
+    const before = this.#stored(object);
+    if (before !== undefined) this.put({ ...before, status: object.status } as Stored);
   }
 
   async scale({ namespace, name }: { namespace: string; name: string }, replicas: number) {
-    const before = this.get<Deployment>('Deployment', `${namespace}/${name}`);
+    const before = this.#of('Deployment').get(`${namespace}/${name}`);
     if (before === undefined) throw new Error(`Deployment ${namespace}/${name} is not found`);
-    this.put({ ...before, spec: { ...before.spec, replicas } } as KubeObject);
+    this.put({ ...before, spec: { ...before.spec, replicas } } as Stored);
   }
 
   async delete(object: KubeObject): Promise<void> {
-    const found = this.#of(object.kind as Kind).get(keyOf(object));
+    const found = this.#stored(object);
     if (found === undefined) return;
     this.#of(found.kind as Kind).delete(keyOf(found));
-    this.#notify(found);
+    this.#notify(found, true);
     for (const kind of this.#objects.keys()) {
-      for (const owned of this.list<object>(kind)) {
+      for (const owned of this.list(kind)) {
         const isOwned = owned.metadata.ownerReferences?.some(
           ({ uid }) => uid === found.metadata.uid,
         );
@@ -92,25 +106,30 @@ export class MemoryCluster implements Lister, Writer {
     }
   }
 
-  async event(about: KubeObject, event: PlanEvent): Promise<void> {
+  async event(about: KubeObject, event: ObjectEvent): Promise<void> {
     this.#onEvent(about, event);
   }
 
   /** Stores an object as it is. */
   put(object: KubeObject): void {
     this.#of(object.kind as Kind).set(keyOf(object), object);
-    this.#notify(object);
+    this.#notify(object, false);
   }
 
-  #of(kind: Kind): Map<string, KubeObject> {
+  #stored(object: KubeObject): Stored | undefined {
+    return this.#of(object.kind as Kind).get(keyOf(object));
+  }
+
+  #of(kind: Kind): Map<string, Stored> {
     const found = this.#objects.get(kind);
     if (found !== undefined) return found;
-    const created = new Map<string, KubeObject>();
+    const created = new Map<string, Stored>();
     this.#objects.set(kind, created);
     return created;
   }
 
-  #notify(object: KubeObject): void {
-    for (const listener of this.#listeners) listener(object.kind as Kind, object);
+  #notify(object: KubeObject, deleted: boolean): void {
+    const change = { kind: object.kind, object, deleted } as Change;
+    for (const listener of this.#listeners) listener(change);
   }
 }

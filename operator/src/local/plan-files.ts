@@ -26,10 +26,11 @@ export function planFiles(files: readonly string[], now: string): string {
     const metadata = { namespace: 'default', uid: '', generation: 1, ...parent.metadata };
     return plan({
       parent: { ...parent, metadata },
-      children: { deployments: [], services: [], endpointSlices: [], pods: [] },
+      children: [],
+      pods: [],
       related: { runtimes, clusterRuntimes, routerAddresses: [], serviceAccount: ANY_ACCOUNT },
       routing: {},
-      demand: {},
+      desired: [],
       config: DEFAULT_CONFIG,
       now,
     });

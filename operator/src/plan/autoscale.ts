@@ -24,8 +24,8 @@ export interface AutoscalerState {
   readonly panicSince?: number;
   /** Most pods wanted during this panic. */
   readonly maxPanicPods: number;
-  /** Past wishes within the scale-down delay, oldest first. */
-  readonly wishes: readonly { readonly at: number; readonly pods: number }[];
+  /** Replicas desired within the scale-down delay, oldest first. */
+  readonly pastDesired: readonly { readonly at: number; readonly pods: number }[];
 }
 
 export interface AutoscalerSample {
@@ -46,7 +46,7 @@ export interface Decision {
 export function initialState(readyPods: number, now: number): AutoscalerState {
   return {
     maxPanicPods: readyPods,
-    wishes: [],
+    pastDesired: [],
     ...(readyPods > 1 ? { panicSince: now } : {}),
   };
 }
@@ -72,43 +72,43 @@ export function decide(
   const panic = activated(limited(panicWanted), panicWanted);
 
   const { panicSince, maxPanicPods } = panicState(
-    { over: panicWanted / ready >= settings.panicThreshold, wish: Math.max(stable, panic) },
+    { over: panicWanted / ready >= settings.panicThreshold, desired: Math.max(stable, panic) },
     settings,
     state,
     now,
   );
-  const wish = panicSince === undefined ? stable : maxPanicPods;
-  const wishes = recentWishes(state.wishes, wish, settings.scaleDownDelaySeconds, now);
-  const held = sample.reachable ? wishes.map(({ pods }) => pods) : [];
+  const undelayed = panicSince === undefined ? stable : maxPanicPods;
+  const past = recentDesired(state.pastDesired, undelayed, settings.scaleDownDelaySeconds, now);
+  const held = sample.reachable ? past.map(({ pods }) => pods) : [];
   return {
-    desired: Math.max(wish, ...held),
-    state: { panicSince, maxPanicPods, wishes },
+    desired: Math.max(undelayed, ...held),
+    state: { panicSince, maxPanicPods, pastDesired: past },
   };
 }
 
 /** Panic begins and is renewed while over the threshold, and ends one stable window after the last time. */
 function panicState(
-  { over, wish }: { over: boolean; wish: number },
+  { over, desired }: { over: boolean; desired: number },
   { stableWindowSeconds }: AutoscalerSettings,
   { panicSince, maxPanicPods }: AutoscalerState,
   now: number,
 ): { panicSince?: number; maxPanicPods: number } {
   const expired = panicSince !== undefined && panicSince + stableWindowSeconds * 1000 < now;
-  if (over) return { panicSince: now, maxPanicPods: Math.max(maxPanicPods, wish) };
+  if (over) return { panicSince: now, maxPanicPods: Math.max(maxPanicPods, desired) };
   if (panicSince === undefined || expired) return { maxPanicPods: 0 };
-  return { panicSince, maxPanicPods: Math.max(maxPanicPods, wish) };
+  return { panicSince, maxPanicPods: Math.max(maxPanicPods, desired) };
 }
 
-/** Past wishes expire by the two-second bucket they fall in, as in Knative. */
-function recentWishes(
-  wishes: AutoscalerState['wishes'],
+/** A past decision expires by the two-second bucket that it falls in, as in Knative. */
+function recentDesired(
+  past: AutoscalerState['pastDesired'],
   pods: number,
   delaySeconds: number,
   now: number,
-): AutoscalerState['wishes'] {
+): AutoscalerState['pastDesired'] {
   if (delaySeconds === 0) return [];
   const bucket = (at: number) => Math.floor(at / 2000);
   const size = Math.ceil(delaySeconds / 2);
-  const kept = wishes.filter(({ at }) => bucket(now) - bucket(at) < size);
+  const kept = past.filter(({ at }) => bucket(now) - bucket(at) < size);
   return [...kept, { at: now, pods }];
 }

@@ -1,9 +1,14 @@
 /** Autoscaling settings of a component: KServe's fields and Knative's annotations, with KPA's defaults. */
-import type { InferenceServiceData } from '../api/inferenceservice.ts';
-import { AUTOSCALING_PREFIX } from '../api/names.ts';
+import type { ComponentSpec } from '../api/inferenceservice.ts';
+import type { ObjectMeta } from '../api/kube.ts';
+import { ANNOTATIONS, AUTOSCALING_PREFIX } from '../api/names.ts';
 import type { AutoscalerSettings } from './autoscale.ts';
 
+/** Who sets the scale: Wherry, nobody, or something of the user's own. */
+export type AutoscalerClass = 'wherry' | 'none' | 'external';
+
 export interface ComponentAutoscaling {
+  readonly class: AutoscalerClass;
   readonly metric: 'concurrency' | 'rps';
   readonly settings: AutoscalerSettings;
   readonly panicWindowSeconds: number;
@@ -21,22 +26,27 @@ const DEFAULTS = {
   maxScaleDownRate: 2,
 };
 
-export function autoscalingOf({ metadata, spec }: InferenceServiceData): ComponentAutoscaling {
-  const { predictor } = spec;
-  const annotations = { ...metadata.annotations, ...predictor.annotations };
+/** The settings of a component: its own annotations count more than the InferenceService's. */
+export function componentAutoscaling(
+  metadata: ObjectMeta,
+  spec: ComponentSpec,
+): ComponentAutoscaling {
+  const annotations = { ...metadata.annotations, ...spec.annotations };
   const annotation = (key: string) => annotations[`${AUTOSCALING_PREFIX}${key}`];
   const number = (key: string, fallback: number, [min, max]: [number, number]) => {
     const value = Number.parseFloat(annotation(key) ?? '');
     return value >= min && value <= max ? value : fallback;
   };
-  const metric = (predictor.scaleMetric ?? annotation('metric')) === 'rps' ? 'rps' : 'concurrency';
+  const metric = (spec.scaleMetric ?? annotation('metric')) === 'rps' ? 'rps' : 'concurrency';
   const windowSeconds = seconds(annotation('window'), DEFAULTS.windowSeconds, [6, 3600]);
   const panicPercent = number('panic-window-percentage', DEFAULTS.panicWindowPercent, [1, 100]);
+  const autoscaler = annotations[ANNOTATIONS.autoscalerClass];
   return {
+    class: autoscaler === 'none' || autoscaler === 'external' ? autoscaler : 'wherry',
     metric,
     panicWindowSeconds: Math.max(1, Math.round((windowSeconds * panicPercent) / 100)),
     settings: {
-      target: podTarget(metric, predictor, number),
+      target: podTarget(metric, spec, number),
       panicThreshold:
         number('panic-threshold-percentage', DEFAULTS.panicThresholdPercent, [110, 1000]) / 100,
       maxScaleUpRate: DEFAULTS.maxScaleUpRate,
@@ -51,7 +61,7 @@ export function autoscalingOf({ metadata, spec }: InferenceServiceData): Compone
 /** KPA: max(0.01, total × utilisation); total is the target, at most containerConcurrency. */
 function podTarget(
   metric: 'concurrency' | 'rps',
-  { scaleTarget, containerConcurrency = 0 }: InferenceServiceData['spec']['predictor'],
+  { scaleTarget, containerConcurrency = 0 }: ComponentSpec,
   number: (key: string, fallback: number, range: [number, number]) => number,
 ): number {
   const fallback =

@@ -1,22 +1,31 @@
-/** The predictor as asked for: legacy fields read as `model`, defaults resolved, nothing of the cluster. */
+/** The components of an InferenceService as asked for: defaults resolved, nothing of the cluster. */
 import { createHash } from 'node:crypto';
-import type { InferenceServiceData, ModelSpec, PredictorSpec } from '../api/inferenceservice.ts';
+import type { ComponentSpec, InferenceServiceData, ModelSpec } from '../api/inferenceservice.ts';
 import { ANNOTATIONS, AUTOSCALING_PREFIX, LABELS } from '../api/names.ts';
+import type { ComponentName } from '../api/revision.ts';
+import { type ComponentAutoscaling, componentAutoscaling } from './autoscaling-settings.ts';
+import { componentFields, withoutEmpty } from './fields.ts';
 
-export type AutoscalerClass = 'wherry' | 'none' | 'external';
-
+/** One component: predictor, transformer and explainer have the same shape. */
 export interface Component {
   readonly isvc: InferenceServiceData;
+  readonly name: ComponentName;
+  /** Its part of the InferenceService's spec, without fields that are empty. */
+  readonly spec: ComponentSpec;
   /** Undefined for a server of the user's own (`containers`). */
   readonly model?: ModelSpec;
-  readonly predictor: PredictorSpec;
+  /** Labels and annotations of its pods. */
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
-  readonly minReplicas: number;
-  readonly maxReplicas: number;
-  readonly autoscalerClass: AutoscalerClass;
+  readonly bounds: ReplicaBounds;
+  readonly autoscaling: ComponentAutoscaling;
   /** Hash of everything that decides what runs; a change of it makes a revision. */
   readonly specHash: string;
+}
+
+export interface ReplicaBounds {
+  readonly min: number;
+  readonly max: number;
 }
 
 /** KServe's legacy fields: `predictor.onnx: {…}` is `model: {modelFormat: {name: onnx}, …}`. */
@@ -33,19 +42,6 @@ const FRAMEWORKS = [
   'paddle',
 ] as const;
 
-/** Settings of scale and traffic: changing them makes no revision. */
-const NOT_REVISIONED = new Set([
-  'minReplicas',
-  'maxReplicas',
-  'scaleTarget',
-  'scaleMetric',
-  'scaleMetricType',
-  'autoScaling',
-  'canaryTrafficPercent',
-  'timeout',
-  'deploymentStrategy',
-]);
-
 /** Annotations of the InferenceService that change its pods. */
 const REVISIONED_ANNOTATIONS = [
   ANNOTATIONS.gkeAccelerator,
@@ -57,27 +53,51 @@ const REVISIONED_ANNOTATIONS = [
 const NOT_PROPAGATED =
   /^(kubectl\.kubernetes\.io\/|autoscaling\.knative\.dev\/|internal\.serving\.kserve\.io\/|serving\.kserve\.io\/(autoscalerClass|deploymentMode)$)/;
 
-export function component(isvc: InferenceServiceData): Component {
-  const { predictor } = isvc.spec;
-  const minReplicas = Math.max(1, predictor.minReplicas ?? 1);
+/** The components of an InferenceService. The CRD admits a predictor only, so far. */
+export function components(isvc: InferenceServiceData): Component[] {
+  return [component(isvc, 'predictor', isvc.spec.predictor)];
+}
+
+function component(
+  isvc: InferenceServiceData,
+  name: ComponentName,
+  asked: ComponentSpec,
+): Component {
+  const spec = withoutEmpty(asked);
+  const min = Math.max(1, spec.minReplicas ?? 1);
   return {
     isvc,
-    model: modelOf(predictor),
-    predictor,
-    labels: propagated(isvc.metadata.labels, predictor.labels),
-    annotations: propagated(isvc.metadata.annotations, predictor.annotations),
-    minReplicas,
+    name,
+    spec,
+    model: modelOf(asked),
+    labels: propagated(isvc.metadata.labels, spec.labels),
+    annotations: propagated(isvc.metadata.annotations, spec.annotations),
     // KServe, HPA: max = max(maxReplicas, min).
-    maxReplicas: Math.max(minReplicas, predictor.maxReplicas ?? 0),
-    autoscalerClass: autoscalerClass(isvc),
-    specHash: specHash(isvc),
+    bounds: { min, max: Math.max(min, spec.maxReplicas ?? 0) },
+    autoscaling: componentAutoscaling(isvc.metadata, spec),
+    specHash: specHash(isvc, spec),
   };
 }
 
-function modelOf(predictor: PredictorSpec): ModelSpec | undefined {
-  if (predictor.model !== undefined) return predictor.model;
-  const name = FRAMEWORKS.find((framework) => predictor[framework] !== undefined);
-  return name === undefined ? undefined : { ...predictor[name], modelFormat: { name } };
+/** A framework field that is empty is the model only where there is no other. */
+function modelOf(asked: ComponentSpec): ModelSpec | undefined {
+  const { model, ...rest } = withoutEmpty(asked);
+  if (model !== undefined) return withoutEmpty({ ...model, ...emptyParts(model) });
+  const name =
+    FRAMEWORKS.find((framework) => rest[framework] !== undefined) ??
+    (rest.containers === undefined
+      ? FRAMEWORKS.find((framework) => asked[framework] !== undefined)
+      : undefined);
+  if (name === undefined) return undefined;
+  const found = asked[name] ?? {};
+  return withoutEmpty({ ...found, ...emptyParts(found), modelFormat: { name } });
+}
+
+function emptyParts({ modelFormat, storage }: ModelSpec): Partial<ModelSpec> {
+  return {
+    ...(modelFormat && { modelFormat: withoutEmpty(modelFormat) }),
+    ...(storage && { storage: withoutEmpty(storage) }),
+  };
 }
 
 function propagated(
@@ -90,22 +110,14 @@ function propagated(
   );
 }
 
-function autoscalerClass({ metadata, spec }: InferenceServiceData): AutoscalerClass {
-  const value =
-    spec.predictor.annotations?.[ANNOTATIONS.autoscalerClass] ??
-    metadata.annotations?.[ANNOTATIONS.autoscalerClass];
-  return value === 'none' || value === 'external' ? value : 'wherry';
-}
-
-function specHash({ metadata, spec }: InferenceServiceData): string {
-  const predictor = Object.entries(spec.predictor).filter(([key]) => !NOT_REVISIONED.has(key));
+function specHash({ metadata }: InferenceServiceData, spec: ComponentSpec): string {
   const annotations = Object.fromEntries(
-    Object.entries(spec.predictor.annotations ?? {}).filter(
+    Object.entries(spec.annotations ?? {}).filter(
       ([key]) => !key.startsWith(AUTOSCALING_PREFIX) && key !== ANNOTATIONS.autoscalerClass,
     ),
   );
   return hash([
-    Object.fromEntries([...predictor, ['annotations', annotations]]),
+    { ...componentFields(spec, 'model', 'pod', 'metadata'), annotations },
     REVISIONED_ANNOTATIONS.map((key) => metadata.annotations?.[key] ?? null),
   ]);
 }

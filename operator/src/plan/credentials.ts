@@ -2,7 +2,7 @@
  * What lets a download into its store, by reference: the operator reads no Secret. From the Secret that KServe's
  * annotation names, or from those of the pod's ServiceAccount; and the storage spec's key of `storage-config`.
  */
-import type { InferenceServiceData, ModelSpec } from '../api/inferenceservice.ts';
+import type { ComponentSpec, ModelSpec } from '../api/inferenceservice.ts';
 import type { Container, EnvVar, Observed, ServiceAccount, Volume } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
 
@@ -63,10 +63,13 @@ const S3_ANNOTATIONS: Readonly<Record<string, string>> = {
   'serving.kserve.io/s3-useanoncredential': 'awsAnonymousCredential',
 };
 
-/** The ServiceAccount that the predictor's pods run as. */
-export function serviceAccountName({ spec }: InferenceServiceData): string {
-  const { serviceAccountName: name, serviceAccount } = spec.predictor;
-  return name ?? serviceAccount ?? 'default';
+/** The name of the ServiceAccount that a component's pods run as. */
+export function serviceAccountName({
+  serviceAccountName: name,
+  serviceAccount,
+}: Pick<ComponentSpec, 'serviceAccountName' | 'serviceAccount'>): string {
+  // An empty text means "not set".
+  return name || serviceAccount || 'default';
 }
 
 export function credentials(uri: string, options: CredentialsOptions): Credentials {

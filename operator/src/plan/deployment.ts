@@ -1,9 +1,10 @@
-/** The Deployment of a revision. It is applied once: what runs under a revision's name never changes. */
-import type { ServingRuntimeData } from '../api/inferenceservice.ts';
+/** The Deployment of a revision. It is created once: what runs under a revision's name never changes. */
+import type { InferenceServiceData, ServingRuntimeData } from '../api/inferenceservice.ts';
 import type { Deployment, KubeObject, Observed, PodTemplateSpec } from '../api/kube.ts';
-import { ANNOTATIONS, LABELS, ownedLabels } from '../api/names.ts';
+import { ANNOTATIONS, appLabel, LABELS, ownedLabels } from '../api/names.ts';
 import { type Component, hash } from './component.ts';
 import { owner } from './owner.ts';
+import type { Revision } from './revision.ts';
 
 export interface DeploymentOptions {
   readonly component: Component;
@@ -25,8 +26,8 @@ export function deployment(options: DeploymentOptions): Observed<Deployment> {
       namespace: metadata.namespace,
       labels: {
         ...component.labels,
-        ...ownedLabels(metadata.name),
-        [LABELS.app]: `isvc.${revision}`,
+        ...ownedLabels(metadata.name, component.name),
+        [LABELS.app]: appLabel(revision),
         [LABELS.revision]: revision,
       },
       annotations: {
@@ -37,15 +38,29 @@ export function deployment(options: DeploymentOptions): Observed<Deployment> {
     },
     spec: {
       replicas,
-      selector: { matchLabels: { [LABELS.app]: `isvc.${revision}` } },
+      selector: { matchLabels: { [LABELS.app]: appLabel(revision) } },
       template,
-      strategy: component.predictor.deploymentStrategy ?? {
+      strategy: component.spec.deploymentStrategy ?? {
         type: 'RollingUpdate',
         rollingUpdate: { maxSurge: '25%', maxUnavailable: 0 },
       },
       revisionHistoryLimit: 1,
     },
   } as Observed<Deployment> & KubeObject;
+}
+
+/** An existing revision's Deployment with the replicas that it is to have: all of it that may change. */
+export function scaledDeployment(
+  parent: InferenceServiceData,
+  { name, ref }: Revision,
+  replicas: number,
+): KubeObject {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name, namespace: ref.namespace, ownerReferences: [owner(parent)] },
+    spec: { replicas },
+  } as KubeObject;
 }
 
 function pinned(runtime: ServingRuntimeData): Record<string, string> {

@@ -1,12 +1,12 @@
-/** Why a revision's pods do not become ready, as Kubernetes tells it: the facts behind status and its message. */
+/** Why a revision's pods are not there or not ready, as Kubernetes tells it: the facts behind the status. */
 import type { ContainerStatus, Observed, Pod } from '../api/kube.ts';
 import type { Revision } from './revision.ts';
 
 export interface PodFailure {
-  /** Name of the pod. */
+  /** Name of the pod, or of the Deployment when it can make none. */
   readonly location: string;
-  /** CamelCase reason of the condition. */
-  readonly reason: 'Unschedulable' | 'ImagePullFailed' | 'ModelLoadFailed' | 'ContainerConfigError';
+  /** CamelCase reason of the condition; that of an ended pod is Kubernetes' own, such as Evicted. */
+  readonly reason: string;
   readonly message: string;
   readonly exitCode?: number;
   readonly time?: string;
@@ -24,29 +24,48 @@ const CONFIG_REASONS = new Set([
   'RunContainerError',
 ]);
 
-/** The failure of the first pod that has one, by name, so that the answer is the same each time. */
-export function failureOf({ pods }: Revision): PodFailure | undefined {
+/**
+ * The failure to tell of a revision: why it can make no pod, or that of the first pod that has one, by name,
+ * so that the answer is the same each time.
+ */
+export function failureOf({ deployment, pods }: Revision): PodFailure | undefined {
+  const refused = deployment.status?.conditions?.find(
+    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
+  );
+  if (refused !== undefined) {
+    return {
+      location: deployment.metadata.name,
+      reason: 'PodsRefused',
+      message: refused.message ?? refused.reason ?? 'no pod can be made',
+      time: refused.lastTransitionTime,
+    };
+  }
   return failures(pods)[0];
 }
 
-/** The failures of all pods that have one, by pod name. */
+/** The failures of all pods that have one: of live pods first, then of ended ones, by name. */
 export function failures(pods: readonly Observed<Pod>[]): PodFailure[] {
+  const hasEnded = (pod: Observed<Pod>) => (pod.status?.phase === 'Failed' ? 1 : 0);
   return [...pods]
-    .sort((a, b) => a.metadata.name.localeCompare(b.metadata.name))
+    .sort((a, b) => hasEnded(a) - hasEnded(b) || a.metadata.name.localeCompare(b.metadata.name))
     .flatMap((pod) => podFailure(pod) ?? []);
 }
 
-function podFailure(pod: Observed<Pod>): PodFailure | undefined {
-  const location = pod.metadata.name;
-  const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
+function podFailure({ metadata, status }: Observed<Pod>): PodFailure | undefined {
+  const location = metadata.name;
+  const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable') {
     return { location, reason: 'Unschedulable', message: scheduled.message ?? '' };
   }
-  for (const status of [
-    ...(pod.status?.initContainerStatuses ?? []),
-    ...(pod.status?.containerStatuses ?? []),
+  // Evicted, preempted, or refused by its node: the pod as a whole has ended.
+  if (status?.phase === 'Failed' && status.reason !== undefined) {
+    return { location, reason: status.reason, message: status.message ?? 'the pod was ended' };
+  }
+  for (const container of [
+    ...(status?.initContainerStatuses ?? []),
+    ...(status?.containerStatuses ?? []),
   ]) {
-    const failure = containerFailure(status);
+    const failure = containerFailure(container);
     if (failure !== undefined) return { location, ...failure };
   }
   return undefined;
@@ -61,10 +80,19 @@ function containerFailure(status: ContainerStatus): Omit<PodFailure, 'location'>
   // A container that runs again after a failure has not recovered until it is ready.
   const ended = status.state?.terminated ?? status.lastState?.terminated;
   if (ended === undefined || ended.exitCode === 0) return undefined;
+  const { exitCode, finishedAt: time } = ended;
+  if (ended.reason === 'OOMKilled') {
+    return {
+      reason: 'OOMKilled',
+      message: `container ${status.name} was killed because it used more memory than its limit: raise resources.limits.memory`,
+      exitCode,
+      time,
+    };
+  }
   return {
     reason: 'ModelLoadFailed',
     message: ended.message?.trim() || `container ${status.name} ended: ${ended.reason ?? 'Error'}`,
-    exitCode: ended.exitCode,
-    time: ended.finishedAt,
+    exitCode,
+    time,
   };
 }

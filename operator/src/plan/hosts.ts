@@ -1,7 +1,6 @@
 /** The names and URLs of an InferenceService. KServe: reconcilers/ingress/domain.go, path.go. */
 import type { OperatorConfig } from '../api/config.ts';
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
-import { keyOf } from '../api/kube.ts';
 import { LABELS, predictorName } from '../api/names.ts';
 import { renderTemplate, TemplateError } from './template.ts';
 
@@ -12,29 +11,36 @@ export interface Hosts {
   readonly problem?: string;
   /** DNS names inside the cluster. */
   readonly internal: readonly string[];
-  /** Path under which the routers serve it on any host; undefined when it is cluster-local. */
-  readonly pathPrefix?: string;
 }
 
 export function hosts(isvc: InferenceServiceData, config: OperatorConfig): Hosts {
-  const { name, namespace = '', labels } = isvc.metadata;
+  const { name, namespace = '' } = isvc.metadata;
   const internal = [name, predictorName(name)].flatMap((service) => {
     const short = `${service}.${namespace}`;
     return [short, `${short}.svc`, `${short}.svc.${config.clusterDomain}`];
   });
-  if (labels?.[LABELS.visibility] === 'cluster-local') return { internal };
-  const pathPrefix = `/serving/${namespace}/${name}`;
+  if (isClusterLocal(isvc)) return { internal };
   try {
     const external = {
       service: externalHost(name, isvc, config),
       predictor: externalHost(predictorName(name), isvc, config),
     };
-    return { external, internal, pathPrefix };
+    return { external, internal };
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     const problem = `domain template "${config.domainTemplate}": ${error.message} for this service`;
-    return { internal, pathPrefix, problem };
+    return { internal, problem };
   }
+}
+
+/** The path under which the routers serve it on any host; undefined when it is cluster-local. */
+export function pathPrefix(isvc: InferenceServiceData): string | undefined {
+  const { name, namespace = '' } = isvc.metadata;
+  return isClusterLocal(isvc) ? undefined : `/serving/${namespace}/${name}`;
+}
+
+function isClusterLocal({ metadata }: InferenceServiceData): boolean {
+  return metadata.labels?.[LABELS.visibility] === 'cluster-local';
 }
 
 function externalHost(
@@ -53,30 +59,6 @@ function externalHost(
     throw new TemplateError(`"${host}" is not a DNS name`);
   }
   return host;
-}
-
-/** Of two services that claim one host the older keeps it; by key when they are of one age. */
-export function olderFirst(a: InferenceServiceData, b: InferenceServiceData): number {
-  const created = ({ metadata }: InferenceServiceData) => metadata.creationTimestamp ?? '';
-  return created(a).localeCompare(created(b)) || (keyOf(a) < keyOf(b) ? -1 : 1);
-}
-
-/** The key of the older service that has the external host of `isvc`; undefined when the host is its own. */
-export function hostOwner(
-  isvc: InferenceServiceData,
-  services: readonly InferenceServiceData[],
-  config: OperatorConfig,
-): string | undefined {
-  const claimed = (service: InferenceServiceData) =>
-    Object.values(hosts(service, config).external ?? {});
-  const own = claimed(isvc);
-  const owner = services.find(
-    (other) =>
-      keyOf(other) !== keyOf(isvc) &&
-      olderFirst(other, isvc) < 0 &&
-      claimed(other).some((host) => own.includes(host)),
-  );
-  return owner && keyOf(owner);
 }
 
 /** RFC 1123; what comes from a label or an annotation must not become a wildcard or break the routers. */

@@ -1,43 +1,34 @@
 /** What a plan may know and what it decides: plain values, no client, no clock. */
+import type { ObjectEvent } from '../api/cluster.ts';
 import type { OperatorConfig } from '../api/config.ts';
 import type {
   InferenceServiceData,
   InferenceServiceStatus,
   ServingRuntimeData,
 } from '../api/inferenceservice.ts';
-import type {
-  Deployment,
-  EndpointSlice,
-  KubeObject,
-  Observed,
-  Pod,
-  Service,
-  ServiceAccount,
-} from '../api/kube.ts';
+import type { KubeObject, Observed, Pod, ServiceAccount } from '../api/kube.ts';
+import type { RevisionRef } from '../api/revision.ts';
 
 export interface PlanInput {
   readonly parent: InferenceServiceData;
-  /** What the InferenceService owns, as last seen. */
-  readonly children: {
-    readonly deployments: readonly Observed<Deployment>[];
-    readonly services: readonly Observed<Service>[];
-    readonly endpointSlices: readonly Observed<EndpointSlice>[];
-    readonly pods: readonly Observed<Pod>[];
-  };
+  /** Objects that the InferenceService owns, of every kind that api/kinds.ts calls a child, as last seen. */
+  readonly children: readonly KubeObject[];
+  /** Pods of the revisions. */
+  readonly pods: readonly Observed<Pod>[];
   readonly related: {
     /** ServingRuntimes of the namespace. */
     readonly runtimes: readonly ServingRuntimeData[];
     readonly clusterRuntimes: readonly ServingRuntimeData[];
-    /** The one that the predictor's pods run as; absent on a laptop. */
+    /** The account that the predictor's pods run as; absent when the namespace has none of that name. */
     readonly serviceAccount?: Observed<ServiceAccount>;
-    /** IP addresses of the routers that take traffic. */
+    /** IP addresses of the routers that take traffic, of both families. */
     readonly routerAddresses: readonly string[];
     /** Key of an older service that claims the same external host. */
     readonly hostOwner?: string;
   };
   readonly routing: RoutingState;
-  /** The autoscaler's wish per revision; absent where it has no opinion yet. */
-  readonly demand: Readonly<Record<string, number>>;
+  /** Replicas that the autoscaler desires; a revision is absent while it has no opinion. */
+  readonly desired: readonly DesiredReplicas[];
   readonly config: OperatorConfig;
   /** ISO 8601 time of the observation. */
   readonly now: string;
@@ -45,33 +36,33 @@ export interface PlanInput {
 
 /** What the routers have confirmed about one InferenceService. */
 export interface RoutingState {
-  /** Percent per revision that every connected router applies; undefined while one differs or none is connected. */
-  readonly acknowledged?: Readonly<Record<string, number>>;
+  /** Shares that every connected router applies; undefined while one differs or none is connected. */
+  readonly acknowledged?: readonly Share[];
   /** Revisions that a router may still send requests to; undefined while that is not known. */
-  readonly inUse?: readonly string[];
+  readonly inUse?: readonly RevisionRef[];
+  /** Why a router refused the service's routes; undefined when none did. */
+  readonly refused?: string;
 }
 
-export interface Plan {
-  /** Objects to apply, in order. */
-  readonly children: readonly KubeObject[];
-  /** Owned objects to delete. */
-  readonly prune: readonly KubeObject[];
-  readonly scale: readonly Scale[];
-  readonly status: InferenceServiceStatus;
-  readonly events: readonly PlanEvent[];
+/** A revision's share of the traffic. */
+export interface Share {
+  readonly ref: RevisionRef;
+  readonly percent: number;
 }
 
-/** A write of a Deployment's scale subresource. */
-export interface Scale {
-  readonly deployment: string;
+export interface DesiredReplicas {
+  readonly ref: RevisionRef;
   readonly replicas: number;
-  readonly reason: string;
 }
 
-export interface PlanEvent {
-  readonly type: 'Normal' | 'Warning';
-  readonly reason: string;
-  readonly message: string;
+/** Everything that an InferenceService needs now. */
+export interface Plan {
+  /** Objects that it is to own, in the order of their writing; what it owns beyond them is deleted. */
+  readonly children: readonly KubeObject[];
+  readonly status: InferenceServiceStatus;
+  readonly events: readonly ObjectEvent[];
+  /** ISO 8601 time at which to plan again though nothing has happened; undefined when there is none. */
+  readonly resyncAt?: string;
 }
 
 /** Why a spec cannot be carried out; KServe's reasons of modelStatus.lastFailureInfo. */

@@ -2,9 +2,10 @@
 import type { OperatorConfig } from '../api/config.ts';
 import type { ServingRuntimeData } from '../api/inferenceservice.ts';
 import type { Container, Observed, PodSpec, PodTemplateSpec, ServiceAccount } from '../api/kube.ts';
-import { DEFAULT_PORT, KSERVE_CONTAINER, LABELS, ownedLabels } from '../api/names.ts';
+import { appLabel, DEFAULT_PORT, KSERVE_CONTAINER, LABELS, ownedLabels } from '../api/names.ts';
 import { withAccelerator } from './accelerator.ts';
 import type { Component } from './component.ts';
+import { componentFields, containerFields } from './fields.ts';
 import { ok, problem, type Result } from './input.ts';
 import { merge, mergeContainer } from './merge.ts';
 import { storageUri, withStorage } from './storage.ts';
@@ -12,28 +13,6 @@ import { renderTemplates, TemplateError } from './template.ts';
 
 /** Seconds between a pod's removal from the router and its SIGTERM; covers kube-proxy and other routers. */
 const PRE_STOP_SECONDS = 5;
-
-/** Fields of a PredictorSpec that are not PodSpec fields. */
-const NOT_POD_FIELDS = new Set([
-  ...['model', 'sklearn', 'xgboost', 'tensorflow', 'pytorch', 'triton', 'onnx', 'huggingface'],
-  ...['pmml', 'lightgbm', 'paddle', 'minReplicas', 'maxReplicas', 'scaleTarget', 'scaleMetric'],
-  ...['scaleMetricType', 'autoScaling', 'containerConcurrency', 'timeout', 'canaryTrafficPercent'],
-  ...[
-    'labels',
-    'annotations',
-    'deploymentStrategy',
-    'workerSpec',
-    'storageUris',
-    'logger',
-    'batcher',
-  ],
-]);
-
-/** Fields of a ModelSpec that are not Container fields. */
-const NOT_CONTAINER_FIELDS = new Set([
-  ...['modelFormat', 'runtime', 'storageUri', 'storage', 'runtimeVersion', 'protocolVersion'],
-  'confidential',
-]);
 
 export interface PodOptions {
   readonly component: Component;
@@ -52,8 +31,8 @@ export function podTemplate(options: PodOptions): Result<PodTemplateSpec> {
   const labels = {
     ...runtime?.spec.labels,
     ...component.labels,
-    ...ownedLabels(isvc.name),
-    [LABELS.app]: `isvc.${revision}`,
+    ...ownedLabels(isvc.name, component.name),
+    [LABELS.app]: appLabel(revision),
     [LABELS.revision]: revision,
   };
   const annotations = { ...runtime?.spec.annotations, ...component.annotations };
@@ -98,19 +77,19 @@ function podSpec({ component, runtime, config, serviceAccount }: PodOptions): Re
   return ok(withDefaults(pod, component));
 }
 
-function mergedSpec({ predictor, model }: Component, runtime?: ServingRuntimeData): PodSpec {
-  const ofUser = pick(predictor, NOT_POD_FIELDS) as Partial<PodSpec>;
+function mergedSpec({ spec, model }: Component, runtime?: ServingRuntimeData): PodSpec {
+  const ofUser = componentFields(spec, 'pod') as Partial<PodSpec>;
   if (runtime === undefined || model === undefined) {
-    const containers = (predictor.containers ?? []).map((container) => ({
+    const containers = (spec.containers ?? []).map((container) => ({
       ...container,
-      name: predictor.containers?.length === 1 ? KSERVE_CONTAINER : container.name,
+      name: spec.containers?.length === 1 ? KSERVE_CONTAINER : container.name,
     }));
     return { ...ofUser, containers } as PodSpec;
   }
   const { containers, ...rest } = runtime.spec;
   const pod = merge({ ...runtimePodFields(rest), containers } as PodSpec, ofUser);
   const container = {
-    ...(pick(model, NOT_CONTAINER_FIELDS) as Partial<Container>),
+    ...(containerFields(model) as Partial<Container>),
     name: KSERVE_CONTAINER,
   };
   const withModel = mergeContainer(pod, container);
@@ -130,10 +109,6 @@ function runtimePodFields(spec: Partial<ServingRuntimeData['spec']>): Partial<Po
     ...{ hostIPC, schedulerName, resourceClaims },
   };
   return JSON.parse(JSON.stringify(fields)) as Partial<PodSpec>;
-}
-
-function pick(value: object, without: ReadonlySet<string>): object {
-  return Object.fromEntries(Object.entries(value).filter(([key]) => !without.has(key)));
 }
 
 /** KServe: runtimeVersion replaces the tag; an image named by digest is left alone. */
@@ -159,8 +134,8 @@ export function isH2c(portName: string): boolean {
   return /grpc|h2c/.test(portName);
 }
 
-function withDefaults(pod: PodSpec, { isvc, predictor }: Component): PodSpec {
-  const timeout = predictor.timeout ?? 0;
+function withDefaults(pod: PodSpec, { isvc, spec }: Component): PodSpec {
+  const timeout = spec.timeout ?? 0;
   const defaults: Partial<PodSpec> = {
     // Each Service would add seven variables; large namespaces start slowly (knative/serving#9104).
     enableServiceLinks: pod.enableServiceLinks ?? false,

@@ -1,19 +1,22 @@
 /** Revisions as observed: a Deployment each, with the state of its pods. */
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
-import type { Deployment, Observed, Pod } from '../api/kube.ts';
-import { ANNOTATIONS, LABELS, revisionNumber } from '../api/names.ts';
-import type { PlanInput } from './input.ts';
+import { isKind } from '../api/kinds.ts';
+import type { Deployment, KubeObject, Observed, Pod } from '../api/kube.ts';
+import { ANNOTATIONS, LABELS } from '../api/names.ts';
+import { parseRevision, type RevisionRef } from '../api/revision.ts';
+import { belongsTo } from './owner.ts';
 
 export interface Revision {
+  readonly ref: RevisionRef;
+  /** Name of its Deployment, as in the status. */
   readonly name: string;
-  readonly number: number;
   readonly specHash: string;
   readonly deployment: Observed<Deployment>;
   /** Replicas that its Deployment asks for. */
   readonly replicas: number;
   /** Pods that are not being deleted. */
   readonly pods: readonly Observed<Pod>[];
-  /** Of those, the ones that are ready: their model is loaded. */
+  /** Number of those pods that are ready: their model is loaded. */
   readonly ready: number;
 }
 
@@ -22,25 +25,25 @@ export interface Revision {
  * those of an earlier service of the same name, which are about to be.
  */
 export function revisions(
-  { metadata: parent }: Pick<InferenceServiceData, 'metadata'>,
-  { deployments, pods }: Pick<PlanInput['children'], 'deployments' | 'pods'>,
+  parent: Pick<InferenceServiceData, 'metadata'>,
+  children: readonly KubeObject[],
+  pods: readonly Observed<Pod>[],
 ): Revision[] {
-  return deployments
-    .filter(
-      ({ metadata }) =>
-        revisionNumber(metadata.name) > 0 &&
-        metadata.deletionTimestamp === undefined &&
-        (metadata.ownerReferences ?? []).every(({ uid }) => uid === parent.uid),
-    )
-    .map((deployment) => {
-      const { name, annotations } = deployment.metadata;
-      const own = pods.filter(
-        ({ metadata }) =>
-          metadata.labels?.[LABELS.revision] === name && metadata.deletionTimestamp === undefined,
-      );
+  const podsOf = Map.groupBy(
+    pods.filter(({ metadata }) => metadata.deletionTimestamp === undefined),
+    ({ metadata }) => metadata.labels?.[LABELS.revision],
+  );
+  return children
+    .filter((child) => isKind('Deployment', child))
+    .flatMap((deployment): Revision | Revision[] => {
+      const { name, namespace = '', annotations, deletionTimestamp } = deployment.metadata;
+      const ref = parseRevision(namespace, name);
+      if (ref === undefined || deletionTimestamp !== undefined) return [];
+      if (!['own', 'orphan'].includes(belongsTo(deployment, parent))) return [];
+      const own = podsOf.get(name) ?? [];
       return {
+        ref,
         name,
-        number: revisionNumber(name),
         specHash: annotations?.[ANNOTATIONS.specHash] ?? '',
         deployment,
         replicas: deployment.spec?.replicas ?? 1,
@@ -48,10 +51,10 @@ export function revisions(
         ready: own.filter(isPodReady).length,
       };
     })
-    .sort((a, b) => a.number - b.number);
+    .sort((a, b) => a.ref.revision - b.ref.revision);
 }
 
-/** Kubernetes' Ready condition of a pod. */
+/** Says whether a pod has Kubernetes' Ready condition. */
 export function isPodReady(pod: Pick<Pod, 'status'>): boolean {
   return (
     pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ??

@@ -1,89 +1,63 @@
-/** InferenceServices and their pods → RouteTable: shares come from status.traffic, endpoints from the pods. */
-import type { OperatorConfig } from '../api/config.ts';
+/** An InferenceService and its pods → routes: shares come from status.traffic, endpoints from the pods. */
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
 import { keyOf, type Observed, type Pod } from '../api/kube.ts';
-import { LABELS, predictorName, revisionName, revisionNumber } from '../api/names.ts';
+import { LABELS } from '../api/names.ts';
+import { parseRevision } from '../api/revision.ts';
 import {
   clusterName,
   type Endpoint,
   type Route,
   type RouteCluster,
-  type RouteTable,
   type RouteTarget,
+  type ServiceRoutes,
 } from '../api/route-table.ts';
-import { hosts, olderFirst } from './hosts.ts';
+import { pathPrefix } from './hosts.ts';
 import { isH2c, servingPort } from './pod.ts';
 import { isPodReady } from './revision.ts';
 
 /** KServe's HTTPRoute timeout when the spec has none. */
 const DEFAULT_TIMEOUT_SECONDS = 60;
 
-export interface RouteTableInput {
-  readonly services: readonly InferenceServiceData[];
+export interface ServiceRoutesInput {
+  readonly isvc: InferenceServiceData;
+  /** Pods of the service's revisions. */
   readonly pods: readonly Observed<Pod>[];
-  readonly config: OperatorConfig;
+  /** The hosts that the service has, of those that it claims. */
+  readonly hosts: readonly string[];
 }
 
-/** The routes of every service that has traffic, in the order of their keys. */
-export function routeTable({ services, pods, config }: RouteTableInput): RouteTable {
-  const podsOf = Map.groupBy(pods, podRevision);
-  const routes: Route[] = [];
-  const clusters: RouteCluster[] = [];
-  const taken = new Set<string>();
-  for (const isvc of [...services].sort(olderFirst)) {
-    if (isvc.metadata.deletionTimestamp !== undefined) continue;
-    const { namespace = '', name } = isvc.metadata;
-    const clustersOf = (revision: string) =>
-      revisionClusters(namespace, revision, podsOf.get(clusterName(namespace, revision)) ?? []);
-    const found = (isvc.status?.components?.predictor?.traffic ?? []).map(
-      ({ revisionName, percent }): FoundTarget => ({
-        revision: revisionName,
-        percent,
-        clusters: clustersOf(revisionName),
-      }),
-    );
-    if (found.length === 0) continue;
-    // A router that comes back may still send to a revision that has pods but no share any more.
-    const idle = revisionsWithPods(podsOf, namespace, name).filter(
-      (revision) => !found.some((target) => target.revision === revision),
-    );
-    clusters.push(...found.flatMap((target) => target.clusters), ...idle.flatMap(clustersOf));
-    routes.push(route(isvc, weighted(found), config, taken));
-  }
-  return { routes: routes.sort((a, b) => (a.key < b.key ? -1 : 1)), clusters };
-}
-
-function revisionsWithPods(
-  podsOf: ReadonlyMap<string, readonly Observed<Pod>[]>,
-  namespace: string,
-  isvc: string,
-): string[] {
-  const prefix = clusterName(namespace, predictorName(isvc));
-  return [...podsOf.keys()]
-    .filter((key) => key.startsWith(`${prefix}-`) && revisionNumber(key) > 0)
-    .map((key) => key.slice(namespace.length + 1))
-    .filter((revision) => revision === revisionName(isvc, revisionNumber(revision)))
+/** The routes of one service and their clusters; undefined while it has no traffic to route. */
+export function serviceRoutes(input: ServiceRoutesInput): ServiceRoutes | undefined {
+  const { isvc, pods } = input;
+  if (isvc.metadata.deletionTimestamp !== undefined) return undefined;
+  const { namespace = '', name } = isvc.metadata;
+  const podsOf = Map.groupBy(pods, ({ metadata }) => metadata.labels?.[LABELS.revision] ?? '');
+  const clustersOf = (revision: string) =>
+    revisionClusters(namespace, revision, podsOf.get(revision) ?? []);
+  const found = (isvc.status?.components?.predictor?.traffic ?? []).map(
+    ({ revisionName, percent }): FoundTarget => ({
+      revision: revisionName,
+      percent,
+      clusters: clustersOf(revisionName),
+    }),
+  );
+  if (found.length === 0) return undefined;
+  // A router that comes back may still send to a revision that has pods but no share any more.
+  const idle = [...podsOf.keys()]
+    .filter((revision) => parseRevision(namespace, revision)?.service === name)
+    .filter((revision) => !found.some((target) => target.revision === revision))
     .sort();
+  return {
+    route: route(input, weighted(found)),
+    clusters: [...found.flatMap((target) => target.clusters), ...idle.flatMap(clustersOf)],
+  };
 }
 
-function podRevision({ metadata }: Observed<Pod>): string {
-  return clusterName(metadata.namespace ?? '', metadata.labels?.[LABELS.revision] ?? '');
-}
-
-function route(
-  isvc: InferenceServiceData,
-  targets: RouteTarget[],
-  config: OperatorConfig,
-  taken: Set<string>,
-): Route {
-  const { external, internal, pathPrefix } = hosts(isvc, config);
-  const all = [...(external ? [external.service, external.predictor] : []), ...internal];
-  const free = all.filter((host) => !taken.has(host));
-  for (const host of free) taken.add(host);
+function route({ isvc, hosts }: ServiceRoutesInput, targets: RouteTarget[]): Route {
   return {
     key: keyOf(isvc),
-    hosts: free,
-    pathPrefix,
+    hosts,
+    pathPrefix: pathPrefix(isvc),
     timeoutSeconds: isvc.spec.predictor.timeout ?? DEFAULT_TIMEOUT_SECONDS,
     targets,
   };

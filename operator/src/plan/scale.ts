@@ -1,40 +1,43 @@
 /** How many pods each revision may have, and how many it is to have now. */
-import type { Component } from './component.ts';
-import type { PlanInput, Scale } from './input.ts';
+import { formatRevision } from '../api/revision.ts';
+import type { Component, ReplicaBounds } from './component.ts';
+import type { PlanInput } from './input.ts';
 import type { Revision } from './revision.ts';
 import type { Traffic } from './traffic.ts';
 
-export interface ReplicaBounds {
-  readonly min: number;
-  readonly max: number;
+/** Pods that would carry all of the traffic: what the stable revision has now, within the limits. */
+export function neededForAll(
+  { bounds: { min, max } }: Component,
+  stable: Revision | undefined,
+): number {
+  return Math.min(max, Math.max(min, stable?.replicas ?? 0));
 }
 
-/** Pods that would carry all of the traffic: what the rolled-out revision has now, within the limits. */
-export function neededForAll(
-  { minReplicas, maxReplicas }: Component,
-  rolledOut: Revision | undefined,
-): number {
-  return Math.min(maxReplicas, Math.max(minReplicas, rolledOut?.replicas ?? 0));
+export interface BoundsOptions {
+  readonly component: Component;
+  /** Name of the revision whose bounds are wanted. */
+  readonly revision: string;
+  readonly traffic: Traffic;
+  /** Name of the revision that the spec asks for. */
+  readonly target: string;
+  readonly neededForAll: number;
 }
 
 /**
  * Bounds of an active revision. One that is to take a share from another gets the pods for that share
  * first, so that traffic moves onto capacity and not ahead of it.
  */
-export function bounds(options: {
-  component: Component;
-  revision: string;
-  traffic: Traffic;
-  target: string;
-  needed: number;
-}): ReplicaBounds {
-  const { component, revision, traffic, target, needed } = options;
-  const { minReplicas, maxReplicas } = component;
-  const rollingOut = revision === target && revision !== traffic.rolledOut;
-  if (!rollingOut) return { min: minReplicas, max: maxReplicas };
+export function revisionBounds(options: BoundsOptions): ReplicaBounds {
+  const { component, revision, traffic, target } = options;
+  const isRollingOut = revision === target && revision !== traffic.stable;
+  if (!isRollingOut) return component.bounds;
   const goal =
-    traffic.latestReady === target ? traffic.goalPercent : component.predictor.canaryTrafficPercent;
-  return { min: Math.max(1, Math.ceil(((goal ?? 100) / 100) * needed)), max: maxReplicas };
+    traffic.latestReady === target ? traffic.goalPercent : component.spec.canaryTrafficPercent;
+  const share = (goal ?? 100) / 100;
+  return {
+    min: Math.max(1, Math.ceil(share * options.neededForAll)),
+    max: component.bounds.max,
+  };
 }
 
 /** Revisions that must keep their pods: asked for, with traffic, or perhaps still in a router's use. */
@@ -42,40 +45,34 @@ export function activeRevisions(
   all: readonly Revision[],
   target: string,
   traffic: Traffic,
-  routing: PlanInput['routing'],
+  { inUse }: PlanInput['routing'],
 ): Set<string> {
   const active = new Set([target]);
   for (const { revisionName } of traffic.targets) active.add(revisionName);
-  for (const { name, replicas } of all) {
+  const used = inUse && new Set(inUse.map(formatRevision));
+  for (const { ref, name, replicas } of all) {
     // Not known means maybe: only what every router has let go of is scaled down.
-    if (replicas > 0 && (routing.inUse?.includes(name) ?? true)) active.add(name);
+    if (replicas > 0 && (used?.has(formatRevision(ref)) ?? true)) active.add(name);
   }
   return active;
 }
 
-/** The scale of an existing revision, or undefined when it is right already or not ours to set. */
-export function scaleOf(options: {
-  revision: Revision;
-  active: boolean;
-  bounds: ReplicaBounds;
-  component: Component;
-  demand: number | undefined;
-}): Scale | undefined {
-  const { revision, active, component, demand } = options;
+export interface ReplicasOptions {
+  readonly revision: Revision;
+  readonly isActive: boolean;
+  readonly bounds: ReplicaBounds;
+  readonly component: Component;
+  /** Replicas that the autoscaler desires; undefined while it has no opinion. */
+  readonly desired: number | undefined;
+}
+
+/** The replicas that an existing revision is to have; those it has where the scale is not ours to set. */
+export function replicasOf(options: ReplicasOptions): number {
+  const { revision, isActive, component, desired } = options;
   const { min, max } = options.bounds;
-  const { name, replicas } = revision;
-  if (!active) {
-    return replicas === 0
-      ? undefined
-      : { deployment: name, replicas: 0, reason: 'the routers no longer use this revision' };
-  }
-  if (component.autoscalerClass === 'external' && replicas > 0) return undefined;
-  const fixed = component.autoscalerClass === 'none';
-  const wanted = Math.min(max, Math.max(min, fixed ? min : (demand ?? replicas)));
-  if (wanted === replicas) return undefined;
-  const reason =
-    demand !== undefined && !fixed && wanted === demand
-      ? `demand is ${demand} replicas`
-      : `between ${min} and ${max} replicas`;
-  return { deployment: name, replicas: wanted, reason };
+  const { replicas } = revision;
+  if (!isActive) return 0;
+  if (component.autoscaling.class === 'external' && replicas > 0) return replicas;
+  const wanted = component.autoscaling.class === 'none' ? min : (desired ?? replicas);
+  return Math.min(max, Math.max(min, wanted));
 }

@@ -7,41 +7,40 @@ import type {
 } from '../api/inferenceservice.ts';
 import type { KubeObject } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
-import type { Component } from './component.ts';
+import { revisionName } from '../api/revision.ts';
+import type { ComponentPlan } from './component-plan.ts';
 import { runtimeHash } from './deployment.ts';
 import { failureOf, failures, type PodFailure } from './failure.ts';
 import { externalUrl, type Hosts, hosts, internalUrl } from './hosts.ts';
-import type { PlanInput, SpecProblem } from './input.ts';
+import type { PlanInput, Share, SpecProblem } from './input.ts';
 import type { Revision } from './revision.ts';
-import type { ReplicaBounds } from './scale.ts';
 import type { Traffic } from './traffic.ts';
 
-export interface StatusOptions {
-  readonly input: PlanInput;
-  readonly component: Component;
-  /** Name of the revision that the spec asks for. */
-  readonly target: string;
-  /** That revision as observed; undefined before its Deployment exists. */
-  readonly revision: Revision | undefined;
-  /** Its Deployment: as observed, or as it is about to be made. */
-  readonly deployment: Pick<KubeObject, 'metadata'> | undefined;
-  readonly traffic: Traffic;
-  readonly bounds: ReplicaBounds;
+/** The status of an InferenceService with these plans of its components. */
+export function status(
+  input: PlanInput,
+  components: readonly ComponentPlan[],
+): InferenceServiceStatus {
+  const invalid = components.find(({ problem }) => problem !== undefined)?.problem;
+  if (invalid !== undefined) return invalidStatus(input, invalid);
+  const predictor = components.find(({ component }) => component.name === 'predictor');
+  if (predictor === undefined) throw new Error('an InferenceService has a predictor');
+  return plannedStatus(input, predictor);
 }
 
-/** Status of a service whose spec can be carried out. */
-export function status(options: StatusOptions): InferenceServiceStatus {
-  const { input, target, revision, deployment, traffic } = options;
-  const { parent, config, now, routing } = input;
+function plannedStatus(input: PlanInput, predictor: ComponentPlan): InferenceServiceStatus {
+  const { target, revision, traffic } = predictor;
+  const { parent, config, now } = input;
   const failure = revision === undefined ? undefined : failureOf(revision);
-  const predictorReady = predictorState(options, failure);
+  const predictorReady = predictorState(predictor, failure);
   const names = hosts(parent, config);
-  const ingressReady = hostProblem(input, names) ?? ingressState(traffic, routing, parent.status);
+  const ingressReady = hostProblem(input, names) ?? ingressState(traffic, input);
   const predictorUrl = names.external && externalUrl(names.external.predictor, config);
   const url = names.external
     ? externalUrl(names.external.service, config)
     : internalUrl(parent, config);
   const address = { url: internalUrl(parent, config) };
+  const deployment = deploymentOf(predictor);
   return {
     observedGeneration: parent.metadata.generation,
     conditions: conditions(
@@ -60,8 +59,8 @@ export function status(options: StatusOptions): InferenceServiceStatus {
       predictor: {
         latestCreatedRevision: target,
         latestReadyRevision: traffic.latestReady,
-        latestRolledoutRevision: traffic.rolledOut,
-        previousRolledoutRevision: traffic.previousRolledOut,
+        latestRolledoutRevision: traffic.stable,
+        previousRolledoutRevision: traffic.previous,
         traffic: [...traffic.targets],
         url: predictorUrl,
         address,
@@ -69,11 +68,16 @@ export function status(options: StatusOptions): InferenceServiceStatus {
     },
     deploymentMode: 'Standard',
     ...runtimeName(deployment),
-    modelStatus: modelStatus(options, failure),
+    modelStatus: modelStatus(input, predictor, failure),
   };
 }
 
-/** Status of a service whose spec cannot be carried out: what serves already is still told. */
+/** The target's Deployment: as observed, or as it is about to be made. */
+function deploymentOf({ revision, deployments, target }: ComponentPlan): KubeObject | undefined {
+  return revision?.deployment ?? deployments.find(({ metadata }) => metadata.name === target);
+}
+
+/** The status of a service whose spec cannot be carried out: what serves already is still told. */
 export function invalidStatus(
   { parent, now, routing }: PlanInput,
   { reason, message }: SpecProblem,
@@ -107,22 +111,23 @@ export function invalidStatus(
 }
 
 function predictorState(
-  { target, revision, traffic, bounds }: StatusOptions,
+  { target, revision, traffic, bounds }: ComponentPlan,
   failure: PodFailure | undefined,
 ): ConditionState {
   const ready = revision?.ready ?? 0;
   // As a Deployment's Available condition with maxUnavailable 25 %.
-  const needed = bounds.min - Math.floor(bounds.min / 4);
-  const settled = traffic.targets.find(({ revisionName }) => revisionName === target)?.percent;
-  if (ready >= needed && settled === traffic.goalPercent) return { status: 'True' };
+  const neededReady = bounds.min - Math.floor(bounds.min / 4);
+  const percent = traffic.targets.find((share) => share.revisionName === target)?.percent;
+  if (ready >= neededReady && percent === traffic.goalPercent) return { status: 'True' };
   if (failure !== undefined) {
+    const kind = failure.reason === 'PodsRefused' ? 'Deployment' : 'pod';
     return {
       status: 'False',
       reason: failure.reason,
-      message: `pod ${failure.location}: ${failure.message}`,
+      message: `${kind} ${failure.location}: ${failure.message}`,
     };
   }
-  return ready >= needed
+  return ready >= neededReady
     ? { status: 'Unknown', reason: 'TrafficMoving', message: `traffic is moving to ${target}` }
     : {
         status: 'Unknown',
@@ -141,21 +146,20 @@ function hostProblem({ related }: PlanInput, names: Hosts): ConditionState | und
   return { status: 'False', reason: 'HostTaken', message };
 }
 
-function ingressState(
-  traffic: Traffic,
-  { acknowledged }: PlanInput['routing'],
-  before: InferenceServiceStatus | undefined,
-): ConditionState {
-  if (traffic.latestReady === undefined && traffic.rolledOut === undefined) {
+function ingressState(traffic: Traffic, { routing, parent }: PlanInput): ConditionState {
+  const before = parent.status;
+  if (traffic.latestReady === undefined && traffic.stable === undefined) {
     return { status: 'Unknown', reason: 'PredictorNotReady', message: 'no model is loaded yet' };
   }
-  if (acknowledged === undefined) {
+  if (routing.refused !== undefined) {
+    const message = `a router refuses the routes of this service and keeps those it has: ${routing.refused}`;
+    return { status: 'False', reason: 'RouteRefused', message };
+  }
+  if (routing.acknowledged === undefined) {
     // Routers go on with what they have: not to hear from them is no news.
     const wasReady = condition(before?.conditions, 'IngressReady')?.status === 'True';
     if (wasReady && sameShares(traffic, before)) return { status: 'True' };
-  } else if (
-    traffic.targets.every(({ revisionName, percent }) => acknowledged[revisionName] === percent)
-  ) {
+  } else if (isAcknowledged(traffic, routing.acknowledged)) {
     return { status: 'True' };
   }
   return {
@@ -165,6 +169,14 @@ function ingressState(
   };
 }
 
+function isAcknowledged({ targets }: Traffic, shares: readonly Share[]): boolean {
+  return targets.every((target) =>
+    shares.some(
+      ({ ref, percent }) => percent === target.percent && revisionName(ref) === target.revisionName,
+    ),
+  );
+}
+
 function sameShares({ targets }: Traffic, before: InferenceServiceStatus | undefined): boolean {
   const shares = (list: Traffic['targets']) =>
     list.map(({ revisionName, percent }) => `${revisionName}=${percent}`).join();
@@ -172,13 +184,14 @@ function sameShares({ targets }: Traffic, before: InferenceServiceStatus | undef
 }
 
 function modelStatus(
-  { revision, traffic, input }: StatusOptions,
+  { parent }: PlanInput,
+  { revision, traffic }: ComponentPlan,
   failure: PodFailure | undefined,
 ): ModelStatus {
   const loaded = (revision?.ready ?? 0) > 0;
   const failed = failure?.reason === 'ModelLoadFailed' && !loaded;
-  const previous = input.parent.status?.modelStatus?.states?.activeModelState;
-  const serves = traffic.rolledOut !== undefined || traffic.latestReady !== undefined;
+  const previous = parent.status?.modelStatus?.states?.activeModelState;
+  const serves = traffic.stable !== undefined || traffic.latestReady !== undefined;
   return {
     transitionStatus: loaded ? 'UpToDate' : failed ? 'BlockedByFailedLoad' : 'InProgress',
     states: {
@@ -208,7 +221,7 @@ function failureInfo(
 }
 
 /** The runtime that the revision pinned. */
-function runtimeName(deployment: StatusOptions['deployment']): Partial<InferenceServiceStatus> {
+function runtimeName(deployment: KubeObject | undefined): Partial<InferenceServiceStatus> {
   const pinned = deployment?.metadata.annotations?.[ANNOTATIONS.runtime];
   const [kind, name] = pinned?.split('/') ?? [];
   if (name === undefined) return {};
@@ -220,7 +233,7 @@ function runtimeName(deployment: StatusOptions['deployment']): Partial<Inference
 /** Present, and True, only when the pinned runtime has been edited since. */
 function newerRuntime(
   { related }: PlanInput,
-  deployment: StatusOptions['deployment'],
+  deployment: KubeObject | undefined,
 ): ConditionState | undefined {
   const annotations = deployment?.metadata.annotations;
   const [kind, name] = annotations?.[ANNOTATIONS.runtime]?.split('/') ?? [];

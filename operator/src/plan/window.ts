@@ -30,6 +30,12 @@ export class Window {
     this.#sums[second % size] = (this.#sums[second % size] ?? 0) + value;
   }
 
+  /** Counts the seconds from `from` to `to` (milliseconds) as 0, as far as the window reaches back. */
+  recordQuiet(from: number, to: number): void {
+    const start = Math.max(from, to - (this.#sums.length - 1) * 1000);
+    for (let at = start; at <= to; at += 1000) this.record(at, 0);
+  }
+
   /** True when nothing was written for longer than the window. */
   isEmpty(now: number): boolean {
     return this.#last === -1 || Math.floor(now / 1000) - this.#last > this.#sums.length;

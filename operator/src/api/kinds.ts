@@ -1,0 +1,107 @@
+/**
+ * Every kind of object that the operator reads or writes: where the API server keeps it, what of it is
+ * watched, and how it is written when an InferenceService owns it. A new kind of child is a row here and a
+ * builder in plan/.
+ */
+import type { InferenceServiceData, ServingRuntimeData } from './inferenceservice.ts';
+import type {
+  Deployment,
+  EndpointSlice,
+  KubeObject,
+  Observed,
+  Pod,
+  Service,
+  ServiceAccount,
+} from './kube.ts';
+import { FIELD_MANAGER, ISVC_API_VERSION, LABELS, RUNTIME_API_VERSION } from './names.ts';
+
+/** The type of each kind that is watched. */
+export interface Kinds {
+  InferenceService: InferenceServiceData;
+  ServingRuntime: ServingRuntimeData;
+  ClusterServingRuntime: ServingRuntimeData;
+  Deployment: Observed<Deployment>;
+  Service: Observed<Service>;
+  EndpointSlice: Observed<EndpointSlice>;
+  Pod: Observed<Pod>;
+  ServiceAccount: Observed<ServiceAccount>;
+}
+
+export type Kind = keyof Kinds;
+
+/** Where the API server keeps a kind. */
+export interface Resource {
+  readonly apiVersion: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+}
+
+/**
+ * How a child is written:
+ *   apply   server-side apply whenever it differs; deleted when it is no longer planned
+ *   create  made once, afterwards only its scale changes; deleted when it is no longer planned
+ *   keep    made once, never changed and never deleted by a plan
+ */
+export type ChildWrite = 'apply' | 'create' | 'keep';
+
+interface KindRow extends Resource {
+  /** Label selector of what is watched; '' for all. */
+  readonly watch: string;
+  /** Absent for kinds that no InferenceService owns. */
+  readonly child?: ChildWrite;
+  /** True when a cluster may lack the kind: the operator then works without it. */
+  readonly optional?: boolean;
+}
+
+/** Everything of the operator's own carries these labels. */
+const OWNED = `${LABELS.managedBy}=${FIELD_MANAGER},${LABELS.inferenceService}`;
+
+export const KINDS: Readonly<Record<Kind, KindRow>> = {
+  InferenceService: {
+    apiVersion: ISVC_API_VERSION,
+    plural: 'inferenceservices',
+    namespaced: true,
+    watch: '',
+  },
+  ServingRuntime: {
+    apiVersion: RUNTIME_API_VERSION,
+    plural: 'servingruntimes',
+    namespaced: true,
+    watch: '',
+    optional: true,
+  },
+  ClusterServingRuntime: {
+    apiVersion: RUNTIME_API_VERSION,
+    plural: 'clusterservingruntimes',
+    namespaced: false,
+    watch: '',
+    optional: true,
+  },
+  Deployment: {
+    apiVersion: 'apps/v1',
+    plural: 'deployments',
+    namespaced: true,
+    watch: OWNED,
+    child: 'create',
+  },
+  Service: { apiVersion: 'v1', plural: 'services', namespaced: true, watch: OWNED, child: 'apply' },
+  EndpointSlice: {
+    apiVersion: 'discovery.k8s.io/v1',
+    plural: 'endpointslices',
+    namespaced: true,
+    watch: OWNED,
+    child: 'apply',
+  },
+  Pod: { apiVersion: 'v1', plural: 'pods', namespaced: true, watch: LABELS.revision },
+  ServiceAccount: { apiVersion: 'v1', plural: 'serviceaccounts', namespaced: true, watch: '' },
+};
+
+/** The kinds that an InferenceService may own. */
+export const CHILD_KINDS = (Object.keys(KINDS) as Kind[]).filter(
+  (kind) => KINDS[kind].child !== undefined,
+);
+
+/** Says whether `object` is of `kind`, and types it so. */
+export function isKind<K extends Kind>(kind: K, object: KubeObject): object is Kinds[K] {
+  return object.kind === kind;
+}

@@ -1,0 +1,70 @@
+/** Changes of InferenceServices and pods → changes of routes: what one service does costs what it has. */
+import type { Lister } from '../api/cluster.ts';
+import type { OperatorConfig } from '../api/config.ts';
+import { keyOf } from '../api/kube.ts';
+import { LABELS } from '../api/names.ts';
+import type { RouteChange } from '../api/route-table.ts';
+import { HostClaims } from '../plan/host-claims.ts';
+import { serviceRoutes } from '../plan/routes.ts';
+import type { Change } from './controller.ts';
+import { Debounce } from './debounce.ts';
+
+export interface RoutePublisherOptions {
+  readonly lister: Lister;
+  readonly config: OperatorConfig;
+  /** Milliseconds in which changes are gathered; 0 publishes each at once. */
+  readonly gatherMs: number;
+  readonly publish: (changes: readonly RouteChange[]) => void;
+  /** Called with the keys of services that have lost or won a host because another one changed. */
+  readonly onHostsMoved: (keys: readonly string[]) => void;
+}
+
+export class RoutePublisher {
+  readonly #options: RoutePublisherOptions;
+  readonly #claims: HostClaims;
+  readonly #dirty = new Set<string>();
+  readonly #gather: Debounce;
+
+  constructor(options: RoutePublisherOptions) {
+    this.#options = options;
+    this.#claims = new HostClaims(options.config);
+    this.#gather = new Debounce(options.gatherMs, () => this.#publish());
+  }
+
+  /** Takes a change in; what concerns no route costs nothing. */
+  onChange({ kind, object, deleted }: Change): void {
+    if (kind === 'InferenceService') {
+      const key = keyOf(object);
+      const moved = this.#claims.update(key, deleted ? undefined : object);
+      for (const touched of [key, ...moved]) this.#dirty.add(touched);
+      if (moved.length > 0) this.#options.onHostsMoved(moved);
+    } else if (kind === 'Pod') {
+      const service = object.metadata.labels?.[LABELS.inferenceService];
+      if (service === undefined) return;
+      this.#dirty.add(`${object.metadata.namespace}/${service}`);
+    } else {
+      return;
+    }
+    if (this.#options.gatherMs === 0) this.#publish();
+    else this.#gather.trigger();
+  }
+
+  /** The key of the older service that has an external host of this one; undefined when all are its own. */
+  hostOwner(key: string): string | undefined {
+    return this.#claims.ownerOf(key);
+  }
+
+  #publish(): void {
+    const changes = [...this.#dirty].map((key) => this.#changeOf(key));
+    this.#dirty.clear();
+    this.#options.publish(changes);
+  }
+
+  #changeOf(key: string): RouteChange {
+    const { lister } = this.#options;
+    const isvc = lister.get('InferenceService', key);
+    if (isvc === undefined) return { key };
+    const pods = lister.listOwned('Pod', key);
+    return { key, entry: serviceRoutes({ isvc, pods, hosts: this.#claims.hostsOf(key) }) };
+  }
+}

@@ -1,0 +1,129 @@
+/** The plan of one component: its revisions, their shares of the traffic, their Deployments and scales. */
+import type { ComponentStatus } from '../api/inferenceservice.ts';
+import type { Deployment, KubeObject, Observed } from '../api/kube.ts';
+import { formatRevision, parseRevision, type RevisionRef, revisionName } from '../api/revision.ts';
+import type { Component, ReplicaBounds } from './component.ts';
+import { serviceAccountName } from './credentials.ts';
+import { deployment, scaledDeployment } from './deployment.ts';
+import { ok, type PlanInput, problem, type Result, type SpecProblem } from './input.ts';
+import { podTemplate } from './pod.ts';
+import { type Revision, revisions } from './revision.ts';
+import { selectRuntime } from './runtime.ts';
+import { activeRevisions, neededForAll, replicasOf, revisionBounds } from './scale.ts';
+import { type Traffic, traffic } from './traffic.ts';
+
+export interface ComponentPlan {
+  readonly component: Component;
+  /** Name of the revision that the spec asks for. */
+  readonly target: string;
+  /** That revision as observed; undefined before its Deployment exists. */
+  readonly revision: Revision | undefined;
+  readonly traffic: Traffic;
+  /** Bounds of the replicas of the target. */
+  readonly bounds: ReplicaBounds;
+  /** Deployments of all revisions that are kept, with the replicas that each is to have. */
+  readonly deployments: readonly KubeObject[];
+  /** Why the spec cannot be carried out; undefined when it can. */
+  readonly problem?: SpecProblem;
+}
+
+export function planComponent(component: Component, input: PlanInput): ComponentPlan {
+  const { parent, config, routing } = input;
+  const existing = revisions(parent, input.children, input.pods);
+  const before = parent.status?.components?.[component.name];
+
+  // 1. The revision that the spec asks for: one that exists, or a new one.
+  const revision = existing.findLast(({ specHash }) => specHash === component.specHash);
+  const ref = revision?.ref ?? nextRevision(component, existing, before);
+  const target = revisionName(ref);
+
+  // 2. Shares of traffic, and from them who needs how many pods.
+  const stable = existing.find(({ name }) => name === before?.latestRolledoutRevision);
+  const needed = neededForAll(component, stable);
+  const shares = traffic({
+    target,
+    canaryPercent: component.spec.canaryTrafficPercent,
+    ready: Object.fromEntries(existing.map(({ name, ready }) => [name, ready])),
+    neededForAll: needed,
+    before,
+  });
+  const boundsOf = (name: string) =>
+    revisionBounds({ component, revision: name, traffic: shares, target, neededForAll: needed });
+  const bounds = boundsOf(target);
+
+  // 3. A new revision's Deployment; of existing ones only the scale changes.
+  const created = revision === undefined ? newRevision(component, input, ref, bounds.min) : ok([]);
+  const active = activeRevisions(existing, target, shares, routing);
+  const expired = expiredRevisions(existing, active, shares.previous, config.revisionHistoryLimit);
+  const desired = new Map(input.desired.map((d) => [formatRevision(d.ref), d.replicas]));
+  const kept = existing
+    .filter((r) => !expired.has(r.name))
+    .map((r) => {
+      const replicas = replicasOf({
+        revision: r,
+        isActive: active.has(r.name),
+        bounds: boundsOf(r.name),
+        component,
+        desired: desired.get(formatRevision(r.ref)),
+      });
+      return scaledDeployment(parent, r, replicas);
+    });
+  return {
+    component,
+    target,
+    revision,
+    traffic: shares,
+    bounds,
+    deployments: created.ok ? [...kept, ...created.value] : kept,
+    ...(created.ok ? {} : { problem: created.problem }),
+  };
+}
+
+/** One above every number that was ever used, so that a name never means two things. */
+function nextRevision(
+  { isvc, name }: Component,
+  existing: readonly Revision[],
+  before: ComponentStatus | undefined,
+): RevisionRef {
+  const { namespace = '', name: service } = isvc.metadata;
+  const latest = parseRevision(namespace, before?.latestCreatedRevision ?? '');
+  const used = existing.map(({ ref }) => ref.revision);
+  const revision = Math.max(0, ...used, latest?.revision ?? 0) + 1;
+  return { namespace, service, component: name, revision };
+}
+
+function newRevision(
+  component: Component,
+  { related, config }: PlanInput,
+  ref: RevisionRef,
+  replicas: number,
+): Result<Observed<Deployment>[]> {
+  const account = serviceAccountName(component.spec);
+  // Its pods could not be made, and what lets them into a store is not known yet.
+  if (account !== 'default' && related.serviceAccount === undefined) {
+    return problem(
+      'InvalidPredictorSpec',
+      `serviceAccountName: there is no ServiceAccount "${account}" in this namespace`,
+    );
+  }
+  const { model } = component;
+  const runtime = model === undefined ? ok(undefined) : selectRuntime(model, related);
+  if (!runtime.ok) return runtime;
+  const options = { component, runtime: runtime.value, revision: revisionName(ref) };
+  const { serviceAccount } = related;
+  const template = podTemplate({ ...options, config, serviceAccount });
+  if (!template.ok) return template;
+  return ok([deployment({ ...options, template: template.value, replicas })]);
+}
+
+/** Idle revisions beyond the history limit, oldest first; the one before the current is always kept. */
+function expiredRevisions(
+  existing: readonly Revision[],
+  active: ReadonlySet<string>,
+  previous: string | undefined,
+  limit: number,
+): ReadonlySet<string> {
+  const idle = existing.filter(({ name, replicas }) => !active.has(name) && replicas === 0);
+  const removable = idle.filter(({ name }) => name !== previous);
+  return new Set(removable.slice(0, Math.max(0, idle.length - limit)).map(({ name }) => name));
+}
