@@ -189,9 +189,38 @@ describe('admission on the laptop', () => {
 
   for (const [title, object, problem] of [
     ['a good service', isvc({ model }), undefined],
+    [
+      'fields that a client leaves empty',
+      {
+        ...isvc({}),
+        spec: {
+          predictor: {
+            model: {
+              ...model,
+              name: '',
+              runtime: '',
+              protocolVersion: '',
+              env: [],
+              confidential: {},
+            },
+            ...{
+              sklearn: {},
+              scaleMetric: '',
+              workerSpec: {},
+              storageUris: [],
+              logger: {},
+              batcher: {},
+            },
+          },
+          ...{ transformer: {}, explainer: {}, canary: [] },
+        },
+      },
+      undefined,
+    ],
+    ['an empty model', isvc({ model: {} }), /no model source/],
     ['a name with capitals', isvc({ model }, 'Iris'), /name must consist of lower case/],
     ['no model', isvc({}), /no model source/],
-    ['two models', isvc({ model, onnx: {} }), /more than one model source/],
+    ['two models', isvc({ model, onnx: { storageUri: 's3://x' } }), /more than one model source/],
     [
       'min above max',
       isvc({ model, minReplicas: 3, maxReplicas: 2 }),
@@ -204,7 +233,7 @@ describe('admission on the laptop', () => {
     ],
     [
       'a transformer',
-      { ...isvc({ model }), spec: { predictor: { model }, transformer: {} } },
+      { ...isvc({ model }), spec: { predictor: { model }, transformer: { containers: [] } } },
       /spec.transformer is not supported/,
     ],
     [

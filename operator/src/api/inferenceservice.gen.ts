@@ -32,7 +32,7 @@ export type InferenceServiceSpec = {
         parameters?: Record<string, string>;
       };
       runtimeVersion?: string;
-      protocolVersion?: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
+      protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
       confidential?: Record<string, unknown>;
       name?: string;
       image?: string;
@@ -73,7 +73,7 @@ export type InferenceServiceSpec = {
         parameters?: Record<string, string>;
       };
       runtimeVersion?: string;
-      protocolVersion?: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
+      protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
       confidential?: Record<string, unknown>;
       name?: string;
       image?: string;
@@ -114,7 +114,7 @@ export type InferenceServiceSpec = {
         parameters?: Record<string, string>;
       };
       runtimeVersion?: string;
-      protocolVersion?: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
+      protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
       confidential?: Record<string, unknown>;
       name?: string;
       image?: string;
@@ -155,7 +155,7 @@ export type InferenceServiceSpec = {
         parameters?: Record<string, string>;
       };
       runtimeVersion?: string;
-      protocolVersion?: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
+      protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
       confidential?: Record<string, unknown>;
       name?: string;
       image?: string;
@@ -196,7 +196,7 @@ export type InferenceServiceSpec = {
         parameters?: Record<string, string>;
       };
       runtimeVersion?: string;
-      protocolVersion?: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
+      protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
       confidential?: Record<string, unknown>;
       name?: string;
       image?: string;
@@ -237,7 +237,7 @@ export type InferenceServiceSpec = {
         parameters?: Record<string, string>;
       };
       runtimeVersion?: string;
-      protocolVersion?: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
+      protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
       confidential?: Record<string, unknown>;
       name?: string;
       image?: string;
@@ -278,7 +278,7 @@ export type InferenceServiceSpec = {
         parameters?: Record<string, string>;
       };
       runtimeVersion?: string;
-      protocolVersion?: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
+      protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
       confidential?: Record<string, unknown>;
       name?: string;
       image?: string;
@@ -319,7 +319,7 @@ export type InferenceServiceSpec = {
         parameters?: Record<string, string>;
       };
       runtimeVersion?: string;
-      protocolVersion?: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
+      protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
       confidential?: Record<string, unknown>;
       name?: string;
       image?: string;
@@ -360,7 +360,7 @@ export type InferenceServiceSpec = {
         parameters?: Record<string, string>;
       };
       runtimeVersion?: string;
-      protocolVersion?: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
+      protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
       confidential?: Record<string, unknown>;
       name?: string;
       image?: string;
@@ -401,7 +401,7 @@ export type InferenceServiceSpec = {
         parameters?: Record<string, string>;
       };
       runtimeVersion?: string;
-      protocolVersion?: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
+      protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
       confidential?: Record<string, unknown>;
       name?: string;
       image?: string;
@@ -442,7 +442,7 @@ export type InferenceServiceSpec = {
         parameters?: Record<string, string>;
       };
       runtimeVersion?: string;
-      protocolVersion?: 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
+      protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
       confidential?: Record<string, unknown>;
       name?: string;
       image?: string;
@@ -473,8 +473,8 @@ export type InferenceServiceSpec = {
     minReplicas?: number;
     maxReplicas?: number;
     scaleTarget?: number;
-    scaleMetric?: 'cpu' | 'memory' | 'concurrency' | 'rps';
-    scaleMetricType?: 'Utilization' | 'Value' | 'AverageValue';
+    scaleMetric?: '' | 'cpu' | 'memory' | 'concurrency' | 'rps';
+    scaleMetricType?: '' | 'Utilization' | 'Value' | 'AverageValue';
     autoScaling?: Record<string, unknown>;
     containerConcurrency?: number;
     timeout?: number;

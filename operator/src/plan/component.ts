@@ -63,13 +63,13 @@ function component(
   name: ComponentName,
   asked: ComponentSpec,
 ): Component {
-  const spec = withoutEmpty(asked);
+  const spec = filled(asked);
   const min = Math.max(1, spec.minReplicas ?? 1);
   return {
     isvc,
     name,
     spec,
-    model: modelOf(asked),
+    model: modelOf(asked, spec),
     labels: propagated(isvc.metadata.labels, spec.labels),
     annotations: propagated(isvc.metadata.annotations, spec.annotations),
     // KServe, HPA: max = max(maxReplicas, min).
@@ -79,25 +79,31 @@ function component(
   };
 }
 
-/** A framework field that is empty is the model only where there is no other. */
-function modelOf(asked: ComponentSpec): ModelSpec | undefined {
-  const { model, ...rest } = withoutEmpty(asked);
-  if (model !== undefined) return withoutEmpty({ ...model, ...emptyParts(model) });
-  const name =
-    FRAMEWORKS.find((framework) => rest[framework] !== undefined) ??
-    (rest.containers === undefined
-      ? FRAMEWORKS.find((framework) => asked[framework] !== undefined)
-      : undefined);
-  if (name === undefined) return undefined;
-  const found = asked[name] ?? {};
-  return withoutEmpty({ ...found, ...emptyParts(found), modelFormat: { name } });
+/** `asked` without what is empty: of its own fields, and of those of its models. */
+function filled(asked: ComponentSpec): ComponentSpec {
+  const models = ['model', ...FRAMEWORKS] as const;
+  const inner = models.flatMap((field) => {
+    const model = asked[field];
+    return model === undefined ? [] : [[field, filledModel(model)]];
+  });
+  return withoutEmpty({ ...asked, ...Object.fromEntries(inner) });
 }
 
-function emptyParts({ modelFormat, storage }: ModelSpec): Partial<ModelSpec> {
-  return {
+function filledModel({ modelFormat, storage, ...rest }: ModelSpec): ModelSpec {
+  return withoutEmpty({
     ...(modelFormat && { modelFormat: withoutEmpty(modelFormat) }),
+    ...rest,
     ...(storage && { storage: withoutEmpty(storage) }),
-  };
+  });
+}
+
+/** The model of `spec`; a framework field that was asked for empty counts only where there is nothing else. */
+function modelOf(asked: ComponentSpec, spec: ComponentSpec): ModelSpec | undefined {
+  if (spec.model !== undefined) return spec.model;
+  const named = FRAMEWORKS.find((framework) => spec[framework] !== undefined);
+  const empty = FRAMEWORKS.find((framework) => asked[framework] !== undefined);
+  const name = named ?? (spec.containers === undefined ? empty : undefined);
+  return name === undefined ? undefined : { ...spec[name], modelFormat: { name } };
 }
 
 function propagated(

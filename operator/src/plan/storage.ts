@@ -77,6 +77,7 @@ export function withStorage(pod: PodSpec, uri: string, options: StorageOptions):
       runAsNonRoot: true,
       allowPrivilegeEscalation: false,
       capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
     },
   };
   return mergeContainer(merge(pod, { volumes, initContainers: [initializer] }), {
