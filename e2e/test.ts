@@ -6,6 +6,7 @@ import { existsSync, globSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import Mocha from 'mocha';
+import { availableApiServer } from './harness/api-server.ts';
 import {
   availableCluster,
   buildTestNode,
@@ -123,13 +124,26 @@ async function python({ what, packages }: (typeof PYTHONS)[number]): Promise<str
   return pythonWith(packages).catch((error) => leaveOut(what, error));
 }
 
+/** Asks for something of the test node, and builds the node when it is missing and nothing may be left out. */
+async function builtWhenAsked<T>(available: () => Promise<T | undefined>): Promise<T | undefined> {
+  const found = await available();
+  if (found !== undefined || !flags.strict) return found;
+  if (!isRoot() || !(await works('go', 'version'))) return undefined;
+  await buildTestNode();
+  return available();
+}
+
 async function cluster() {
-  let provider = await availableCluster();
-  if (provider === undefined && flags.strict && isRoot() && (await works('go', 'version'))) {
-    await buildTestNode();
-    provider = await availableCluster();
-  }
+  const provider = await builtWhenAsked(availableCluster);
   return provider ?? leaveOut('cluster and end-to-end tests', 'no cluster is at hand');
+}
+
+/** The tests against a kube-apiserver start it themselves. */
+async function apiServerTests(): Promise<string[]> {
+  const binary = await builtWhenAsked(availableApiServer);
+  if (binary !== undefined) return ['operator/test/apiserver/*.test.ts'];
+  leaveOut('controllers against a kube-apiserver', 'kube-apiserver or etcd is not built');
+  return [];
 }
 
 const withUnit = flags.only !== 'cluster';
@@ -151,6 +165,9 @@ if (provider !== undefined) {
   await startCluster(provider);
 }
 
+const unitTests = withUnit
+  ? ['predictor-runtime/test/*.test.ts', 'operator/test/*.test.ts', ...(await apiServerTests())]
+  : [];
 const mocha = new Mocha({
   timeout: 30_000,
   slow: 5000,
@@ -158,11 +175,7 @@ const mocha = new Mocha({
   ...(flags.grep ? { grep: flags.grep } : {}),
 });
 const files = [
-  ...(withUnit
-    ? globSync(['predictor-runtime/test/*.test.ts', 'operator/test/*.test.ts'], {
-        cwd: ROOT,
-      }).sort()
-    : []),
+  ...globSync(unitTests, { cwd: ROOT }).sort(),
   ...(provider === undefined ? [] : globSync('e2e/tests/*.test.ts', { cwd: ROOT }).sort()),
 ];
 for (const file of files) mocha.addFile(join(ROOT, file));

@@ -14,7 +14,7 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const CACHE =
   process.env.WHERRY_CACHE ??
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'wherry');
-const TEST_NODE_BIN =
+export const TEST_NODE_BIN =
   process.env.CLUSTER_BIN ??
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'test-cluster/v1.34.4/bin');
 export const NAMESPACE = 'wherry-system';

@@ -54,9 +54,9 @@ export class Operator {
     const { config, identity, metrics, log } = options;
     const kubeConfig = new KubeConfig();
     kubeConfig.loadFromDefault();
-    const client = new KubeClient(kubeConfig, (verb, kind, code) =>
-      metrics.request(verb, kind, code),
-    );
+    const client = new KubeClient(kubeConfig, {
+      observe: (verb, kind, code) => metrics.request(verb, kind, code),
+    });
     this.#client = client;
     this.#cluster = new KubeCluster({
       client,

@@ -4,6 +4,7 @@
  * request and drops fields it does not know.
  */
 import type { RequestOptions } from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { KubeObject } from '../api/kube.ts';
@@ -11,10 +12,13 @@ import { FIELD_MANAGER } from '../api/names.ts';
 import { type FailureStatus, KubeError } from './errors.ts';
 import { path } from './resources.ts';
 
-const REQUEST_TIMEOUT = 30_000;
-const PAGE = 500;
-const MAX_THROTTLED = 5;
+const REQUEST_TIMEOUT_MS = 30_000;
+const WATCH_SILENCE_MS = 150_000;
+/** Objects in one page of a list; parsing a page blocks the event loop. */
+const PAGE_SIZE = 500;
+const MAX_ATTEMPTS = 5;
 
+/** A page of a list; the last one has no `continue`. All pages show the collection at one resource version. */
 export interface KubeList<T> {
   readonly items: T[];
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
@@ -25,77 +29,108 @@ export interface WatchEvent<T> {
   readonly object: T;
 }
 
-/** Told about every request that is sent. */
-export type RequestObserver = (verb: string, kind: string, code: number) => void;
+export interface KubeClientOptions {
+  /** Is told about every answer. */
+  readonly observe?: (verb: string, kind: string, code: number) => void;
+  /** Milliseconds that a call may take with all its attempts; a watch has this long to begin. */
+  readonly requestTimeoutMs?: number;
+  /**
+   * Milliseconds after which a watch without a sign of life is given up. An API server that vanished with its
+   * machine never closes the connection; a live one sends a bookmark every minute.
+   */
+  readonly watchSilenceMs?: number;
+}
 
-type Query = Record<string, string | number | undefined>;
+/** Names one object. */
+export interface ObjectName {
+  readonly kind: string;
+  readonly namespace?: string;
+  readonly name: string;
+}
 
-interface Call {
+/** Selects objects of a kind; without a namespace, those of all namespaces. */
+export interface Selection {
+  readonly namespace?: string;
+  readonly labelSelector?: string;
+}
+
+/** Lets the caller end a call early; it then throws. */
+export interface Abortable {
+  readonly signal?: AbortSignal;
+}
+
+interface Call extends Abortable {
   readonly verb: string;
   readonly kind: string;
   readonly method: Dispatcher.HttpMethod;
   readonly path: string;
-  readonly query?: Query;
+  readonly query?: Record<string, string | number | undefined>;
   readonly body?: unknown;
   readonly contentType?: string;
-  readonly signal?: AbortSignal;
+  /** Milliseconds of silence after which the body is given up; without it, the call's time limit holds. */
+  readonly silenceMs?: number;
 }
 
+/** Every method throws a KubeError for a refusal, and an Error that names the request when there is no answer. */
 export class KubeClient {
   readonly #config: KubeConfig;
-  readonly #observe: RequestObserver;
+  readonly #options: Required<KubeClientOptions>;
   #agent: { key: string; agent: Agent } | undefined;
 
-  constructor(config: KubeConfig, observe: RequestObserver = () => undefined) {
+  constructor(config: KubeConfig, options: KubeClientOptions = {}) {
     this.#config = config;
-    this.#observe = observe;
+    this.#options = {
+      observe: () => undefined,
+      requestTimeoutMs: REQUEST_TIMEOUT_MS,
+      watchSilenceMs: WATCH_SILENCE_MS,
+      ...options,
+    };
   }
 
-  async get<T>(kind: string, namespace: string | undefined, name: string): Promise<T> {
-    return this.#json<T>({ verb: 'get', kind, method: 'GET', path: path(kind, namespace, name) });
+  /** Reads an object. */
+  async get<T>({ kind, namespace, name }: ObjectName, { signal }: Abortable = {}): Promise<T> {
+    const target = path(kind, namespace, name);
+    return this.#json<T>({ verb: 'get', kind, method: 'GET', path: target, signal });
   }
 
-  /** All objects of a kind, page by page, and the version to watch from. */
-  async list<T>(
+  /** Lists a kind page by page; watch from the last page's version. @throws KubeError 410 when it took too long. */
+  async *listPages<T>(
     kind: string,
-    { namespace, labelSelector }: { namespace?: string; labelSelector?: string },
-  ): Promise<KubeList<T>> {
-    const items: T[] = [];
+    { namespace, labelSelector, signal }: Selection & Abortable,
+  ): AsyncGenerator<KubeList<T>> {
     let next: string | undefined;
-    for (;;) {
-      const page = await this.#json<KubeList<T>>({
+    do {
+      const page: KubeList<T> = await this.#json({
         verb: 'list',
         kind,
         method: 'GET',
         path: path(kind, namespace),
-        query: { labelSelector, limit: PAGE, continue: next },
+        query: { labelSelector, limit: PAGE_SIZE, continue: next },
+        signal,
       });
-      items.push(...page.items);
+      yield page;
       next = page.metadata.continue;
-      if (!next) return { items, metadata: page.metadata };
-    }
+    } while (next);
   }
 
-  /** Events from `resourceVersion` on, until the server ends the watch. @throws KubeError, or when the line is cut. */
+  /** Yields events from `resourceVersion` on until the server ends the watch, after `timeoutSeconds` at most. */
   async *watch<T>(
     kind: string,
-    options: {
-      namespace?: string;
-      labelSelector?: string;
-      resourceVersion: string;
-      timeoutSeconds: number;
-      signal: AbortSignal;
+    options: Selection & {
+      readonly resourceVersion: string;
+      readonly timeoutSeconds: number;
+      readonly signal: AbortSignal;
     },
   ): AsyncGenerator<WatchEvent<T>> {
     const { namespace, signal, ...query } = options;
-    const watchdog = AbortSignal.timeout((options.timeoutSeconds + 30) * 1000);
     const { body } = await this.#send({
       verb: 'watch',
       kind,
       method: 'GET',
       path: path(kind, namespace),
       query: { ...query, watch: 'true', allowWatchBookmarks: 'true' },
-      signal: AbortSignal.any([signal, watchdog]),
+      signal,
+      silenceMs: this.#options.watchSilenceMs,
     });
     body.setEncoding('utf8');
     let rest = '';
@@ -122,7 +157,7 @@ export class KubeClient {
   }
 
   /** Sets `spec.replicas` through the scale subresource. */
-  async scale(kind: string, namespace: string, name: string, replicas: number): Promise<void> {
+  async scale({ kind, namespace, name }: ObjectName, replicas: number): Promise<void> {
     await this.#json({
       verb: 'scale',
       kind,
@@ -134,11 +169,7 @@ export class KubeClient {
   }
 
   /** Changes the named fields of an object (JSON merge patch). */
-  async patch(
-    kind: string,
-    { namespace, name }: { namespace?: string; name: string },
-    body: object,
-  ): Promise<void> {
+  async patch({ kind, namespace, name }: ObjectName, body: object): Promise<void> {
     await this.#json({
       verb: 'patch',
       kind,
@@ -150,8 +181,8 @@ export class KubeClient {
     });
   }
 
-  /** @throws KubeError 409 when an object of that name exists. */
-  async create<T>(object: KubeObject): Promise<T> {
+  /** Makes an object and returns it as stored. @throws KubeError AlreadyExists when the name is taken. */
+  async create<T>(object: KubeObject, { signal }: Abortable = {}): Promise<T> {
     const { kind, metadata } = object;
     return this.#json<T>({
       verb: 'create',
@@ -160,48 +191,73 @@ export class KubeClient {
       path: path(kind, metadata.namespace),
       query: { fieldManager: FIELD_MANAGER },
       body: object,
+      signal,
     });
   }
 
   /** Replaces the object if its resource version is still the current one. @throws KubeError 409. */
-  async replace<T>(object: KubeObject): Promise<T> {
+  async replace<T>(object: KubeObject, { signal }: Abortable = {}): Promise<T> {
     const { kind, metadata } = object;
     const target = path(kind, metadata.namespace, metadata.name);
-    return this.#json<T>({ verb: 'update', kind, method: 'PUT', path: target, body: object });
+    return this.#json<T>({
+      verb: 'update',
+      kind,
+      method: 'PUT',
+      path: target,
+      body: object,
+      signal,
+    });
   }
 
-  /** Deletes this very object (by uid) with what it owns. */
+  /**
+   * Deletes this very object (by uid) with what it owns. @throws KubeError 409 when another of its name is
+   * there now, and TypeError when the object was never stored.
+   */
   async delete({ kind, metadata }: KubeObject): Promise<void> {
+    const { name, namespace, uid } = metadata;
+    if (uid === undefined) throw new TypeError(`delete ${kind} ${name}: the object has no uid`);
     await this.#json({
       verb: 'delete',
       kind,
       method: 'DELETE',
-      path: path(kind, metadata.namespace, metadata.name),
-      body: { propagationPolicy: 'Background', preconditions: { uid: metadata.uid } },
+      path: path(kind, namespace, name),
+      body: { propagationPolicy: 'Background', preconditions: { uid } },
     });
   }
 
   async #json<T>(call: Call): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      const response = await this.#request(call);
-      if (response.statusCode === 429 && attempt < MAX_THROTTLED) {
-        await response.body.dump();
-        const after = Number(response.headers['retry-after'] ?? 1);
-        await new Promise((resolve) => setTimeout(resolve, after * 1000));
-        continue;
-      }
-      if (response.statusCode >= 300) throw await refusal(call, response);
-      return (await response.body.json()) as T;
+    const { body } = await this.#send(call);
+    try {
+      return (await body.json()) as T;
+    } catch (error) {
+      throw failure(call, error);
     }
   }
 
+  /**
+   * Waits and asks again where the answer says when, as client-go does: a 429, or a 5xx with `Retry-After`.
+   * A wait beyond the call's time limit is not begun: the refusal is thrown at once.
+   */
   async #send(call: Call): Promise<Dispatcher.ResponseData> {
-    const response = await this.#request(call);
-    if (response.statusCode >= 300) throw await refusal(call, response);
-    return response;
+    const { requestTimeoutMs } = this.#options;
+    const deadline = performance.now() + requestTimeoutMs;
+    const limit = call.silenceMs === undefined ? [AbortSignal.timeout(requestTimeoutMs)] : [];
+    const signal = AbortSignal.any([...limit, ...(call.signal ? [call.signal] : [])]);
+    for (let attempt = 1; ; attempt++) {
+      const response = await this.#request(call, signal).catch((error) => {
+        throw failure(call, error);
+      });
+      const { statusCode, headers } = response;
+      if (statusCode < 300) return response;
+      const error = await refusal(call, response);
+      const waitMs = retryAfterMs(statusCode, headers['retry-after']);
+      const isLate = waitMs === undefined || performance.now() + waitMs > deadline;
+      if (isLate || attempt === MAX_ATTEMPTS) throw error;
+      await sleep(waitMs, undefined, { signal });
+    }
   }
 
-  async #request(call: Call): Promise<Dispatcher.ResponseData> {
+  async #request(call: Call, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const options: RequestOptions = {};
     await this.#config.applyToHTTPSOptions(options);
     const server = this.#config.getCurrentCluster()?.server;
@@ -218,10 +274,12 @@ export class KubeClient {
           : { 'content-type': call.contentType ?? 'application/json' }),
       },
       body: call.body === undefined ? null : JSON.stringify(call.body),
-      signal: call.signal ?? AbortSignal.timeout(REQUEST_TIMEOUT),
+      signal,
+      headersTimeout: this.#options.requestTimeoutMs,
+      bodyTimeout: call.silenceMs ?? 0,
       dispatcher: this.#dispatcher(options),
     });
-    this.#observe(call.verb, call.kind, response.statusCode);
+    this.#options.observe(call.verb, call.kind, response.statusCode);
     return response;
   }
 
@@ -230,24 +288,38 @@ export class KubeClient {
     const identity = [ca, cert, key, servername, rejectUnauthorized].map(String).join('\n');
     if (this.#agent?.key === identity) return this.#agent.agent;
     void this.#agent?.agent.close();
-    const agent = new Agent({
-      connect: { ca, cert, key, servername, rejectUnauthorized } as object,
-      // A quiet watch is silent for minutes; the watchdog of watch() ends a dead one.
-      bodyTimeout: 0,
-      headersTimeout: REQUEST_TIMEOUT,
-    });
+    const connect = { ca, cert, key, servername, rejectUnauthorized };
+    const agent = new Agent({ connect: connect as object });
     this.#agent = { key: identity, agent };
     return agent;
   }
 }
 
+/** Milliseconds after which the API server wants to be asked again; undefined when asking again is not in order. */
+function retryAfterMs(code: number, header: string | string[] | undefined): number | undefined {
+  if (code !== 429 && code < 500) return undefined;
+  const seconds = Number.parseInt(String(header), 10);
+  if (Number.isNaN(seconds)) return code === 429 ? 1000 : undefined;
+  return seconds * 1000;
+}
+
+function requestName({ verb, path: target }: Call): string {
+  return `${verb} ${target}`;
+}
+
+/** There was no answer, or only a part of one. */
+function failure(call: Call, cause: unknown): Error {
+  return new Error(`${requestName(call)}: ${(cause as Error).message}`, { cause });
+}
+
 async function refusal(call: Call, response: Dispatcher.ResponseData): Promise<KubeError> {
+  const { statusCode: code } = response;
   const text = await response.body.text();
-  let status: FailureStatus = { message: text.slice(0, 500) };
   try {
-    status = JSON.parse(text) as FailureStatus;
+    const { reason, message } = JSON.parse(text) as FailureStatus;
+    return new KubeError(requestName(call), { code, reason, message });
   } catch {
     // Not a Status object: a proxy in between, or a plain text error.
+    return new KubeError(requestName(call), { code, message: text.slice(0, 500).trim() });
   }
-  return new KubeError(`${call.verb} ${call.path}`, { ...status, code: response.statusCode });
 }

@@ -69,13 +69,14 @@ export class KubeCluster implements Lister, Writer {
 
   async read(kind: Kind, key: string): Promise<KubeObject | undefined> {
     const [name = '', namespace] = key.split('/').reverse();
-    return this.#client.get<KubeObject>(kind, namespace, name).catch(ignoreNotFound);
+    return this.#client.get<KubeObject>({ kind, namespace, name }).catch(ignoreNotFound);
   }
 
   async adopt(object: KubeObject, owner: OwnerReference): Promise<void> {
+    const { kind } = object;
     const { uid, resourceVersion, namespace, name } = object.metadata;
     const metadata = { uid, resourceVersion, ownerReferences: [owner] };
-    await refusable(this.#client.patch(object.kind, { namespace, name }, { metadata }));
+    await refusable(this.#client.patch({ kind, namespace, name }, { metadata }));
   }
 
   async applyStatus(object: KubeObject & { status: object }): Promise<string | undefined> {
@@ -84,8 +85,7 @@ export class KubeCluster implements Lister, Writer {
   }
 
   async scale(deployment: { namespace: string; name: string }, replicas: number): Promise<void> {
-    const { namespace, name } = deployment;
-    await refusable(this.#client.scale('Deployment', namespace, name, replicas));
+    await refusable(this.#client.scale({ kind: 'Deployment', ...deployment }, replicas));
   }
 
   async delete(object: KubeObject): Promise<void> {

@@ -1,17 +1,27 @@
 /**
  * A cache of one kind that follows the API server and never gives up: list, watch, and after any failure
  * again, with a jittered back-off.
+ *
+ *                 list ──────────► watch ──► its time is up, or the line was cut: watch from the last version
+ *                  ▲ ▲               │
+ *   kind is absent │ └───────────────┘ the version is too old (410), or the server failed
+ *   (optional):    │
+ *   look later ────┘
  */
 import type { KubeObject } from '../api/kube.ts';
 import { keyOf } from '../api/kube.ts';
 import { LABELS } from '../api/names.ts';
 import type { Logger } from '../log.ts';
 import type { KubeClient, WatchEvent } from './client.ts';
-import { isGone, KubeError } from './errors.ts';
+import { type FailureStatus, isGone, isNotFound, isUnavailable, KubeError } from './errors.ts';
+import { pause } from './pause.ts';
 import { resource } from './resources.ts';
 
-const MIN_BACKOFF = 800;
-const MAX_BACKOFF = 30_000;
+const MIN_BACKOFF_MS = 800;
+const MAX_BACKOFF_MS = 30_000;
+const ABSENT_POLL_MS = 30_000;
+/** A watch ends after this long and up to twice as long, so that not all of them begin anew at once. */
+const WATCH_SECONDS = 300;
 
 export interface InformerOptions {
   readonly client: KubeClient;
@@ -19,29 +29,50 @@ export interface InformerOptions {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly log: Logger;
-  /** Called after each change with the object as it is, or last was when `deleted`. */
+  /** Is called after each change with the object as it is, or last was when `deleted`. */
   readonly onChange: (object: KubeObject, deleted: boolean) => void;
+  /** Drops what nobody reads before an object is kept; `managedFields` are always dropped. */
+  readonly trim?: (object: KubeObject) => KubeObject;
+  /**
+   * The cluster may not know the kind, because its CRD is not installed: then there are no objects, and the
+   * informer looks again every `absentPollMs`.
+   */
+  readonly optional?: boolean;
+  /** Is called when `served` changes. */
+  readonly onServed?: (served: boolean) => void;
   /** Seconds of one watch; the server ends it then. */
   readonly timeoutSeconds?: number;
-  /** Numbers in [0, 1) for jitter. */
+  /** Milliseconds between two looks for an absent optional kind, before jitter. */
+  readonly absentPollMs?: number;
+  /** Gives numbers in [0, 1) for jitter. */
   readonly random?: () => number;
 }
 
 export class Informer {
   readonly #options: InformerOptions;
+  readonly #random: () => number;
   readonly #objects = new Map<string, KubeObject>();
   /** Keys by the service they belong to (namespace/name). */
   readonly #owned = new Map<string, Set<string>>();
   readonly #synced = Promise.withResolvers<void>();
   #resourceVersion: string | undefined;
+  #served = false;
+  /** Failures since the last sign of life. */
+  #failures = 0;
 
   constructor(options: InformerOptions) {
     this.#options = options;
+    this.#random = options.random ?? Math.random;
   }
 
-  /** Resolves after the first complete list. */
+  /** Resolves after the first complete list, or when an optional kind is found absent. */
   get synced(): Promise<void> {
     return this.#synced.promise;
+  }
+
+  /** True once the kind was listed, until the cluster no longer knows an optional kind. */
+  get served(): boolean {
+    return this.#served;
   }
 
   get(key: string): KubeObject | undefined {
@@ -60,71 +91,111 @@ export class Informer {
 
   /** Follows until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { log, kind, random = Math.random } = this.#options;
-    let failures = 0;
     while (!signal.aborted) {
       try {
-        if (this.#resourceVersion === undefined) await this.#relist();
+        if (this.#resourceVersion === undefined) await this.#relist(signal);
         await this.#watch(signal);
-        failures = 0;
       } catch (error) {
-        if (signal.aborted) return;
-        if (error instanceof KubeError) this.#resourceVersion = undefined;
-        if (isGone(error)) continue;
-        const backoff = Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** failures++) * (0.5 + random() / 2);
-        log.warn('watch interrupted', { kind, error: (error as Error).message, backoff });
-        await sleep(backoff, signal);
+        if (!signal.aborted) await pause(this.#recover(error as Error), signal);
       }
     }
   }
 
-  async #relist(): Promise<void> {
+  /** Tells each page as it comes, and deletions at the end: a second copy of everything is never held. */
+  async #relist(signal: AbortSignal): Promise<void> {
     const { client, kind, namespace, labelSelector } = this.#options;
-    const { items, metadata } = await client.list<KubeObject>(kind, { namespace, labelSelector });
-    const { apiVersion } = resource(kind);
     const seen = new Set<string>();
-    for (const item of items) {
-      // The items of a list carry neither kind nor version.
-      const object = { ...item, apiVersion, kind };
-      seen.add(keyOf(object));
-      const known = this.#objects.get(keyOf(object));
-      if (known?.metadata.resourceVersion !== object.metadata.resourceVersion) this.#put(object);
+    const pages = client.listPages<KubeObject>(kind, { namespace, labelSelector, signal });
+    for await (const { items, metadata } of pages) {
+      for (const item of items) {
+        const object = this.#trim(item);
+        seen.add(keyOf(object));
+        this.#put(object);
+      }
+      if (!metadata.continue) this.#resourceVersion = metadata.resourceVersion;
     }
     for (const [key, object] of this.#objects) {
       if (!seen.has(key)) this.#remove(object);
     }
-    this.#resourceVersion = metadata.resourceVersion;
+    this.#setServed(true);
     this.#synced.resolve();
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    const { client, kind, namespace, labelSelector, timeoutSeconds, random } = this.#options;
+    const { client, kind, namespace, labelSelector, timeoutSeconds } = this.#options;
     const events = client.watch<KubeObject>(kind, {
       namespace,
       labelSelector,
       resourceVersion: this.#resourceVersion ?? '0',
-      timeoutSeconds: timeoutSeconds ?? 300 + Math.floor(300 * (random ?? Math.random)()),
+      timeoutSeconds: timeoutSeconds ?? Math.ceil(WATCH_SECONDS * (1 + this.#random())),
       signal,
     });
     for await (const event of events) this.#handle(event);
+    // A watch that lasted until its time was up was a healthy one, however quiet.
+    this.#failures = 0;
   }
 
   #handle({ type, object }: WatchEvent<KubeObject>): void {
-    if (type === 'ERROR') {
-      const { code = 500, message = 'watch failed' } = object as {
-        code?: number;
-        message?: string;
-      };
-      throw new KubeError(`watch ${this.#options.kind}`, { code, message });
-    }
+    if (type === 'ERROR')
+      throw new KubeError(`watch ${this.#options.kind}`, object as FailureStatus);
+    this.#failures = 0;
     this.#resourceVersion = object.metadata.resourceVersion;
-    if (type === 'DELETED') this.#remove(object);
-    else if (type !== 'BOOKMARK') this.#put(object);
+    if (type === 'DELETED') this.#remove(this.#trim(object));
+    else if (type !== 'BOOKMARK') this.#put(this.#trim(object));
+  }
+
+  /**
+   * Takes in what a failure says, and returns the milliseconds to wait. A cut line and a busy server say
+   * nothing about the version, so that the watch goes on from it; every other refusal asks for a list.
+   */
+  #recover(error: Error): number {
+    const { log, kind, optional, absentPollMs = ABSENT_POLL_MS } = this.#options;
+    const jitter = 0.5 + this.#random() / 2;
+    if (error instanceof KubeError && !isUnavailable(error)) this.#resourceVersion = undefined;
+    if (optional && isNotFound(error)) {
+      this.#setAbsent();
+      return absentPollMs * jitter;
+    }
+    const failures = this.#failures++;
+    // Old versions are forgotten every few minutes: that is no fault, unless a fresh list is too old as well.
+    if (isGone(error) && failures === 0) return 0;
+    const backoffMs = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** failures) * jitter;
+    log.warn('watch interrupted', { kind, error: error.message, backoffMs });
+    return backoffMs;
+  }
+
+  #setAbsent(): void {
+    for (const object of this.#objects.values()) this.#remove(object);
+    this.#setServed(false);
+    this.#synced.resolve();
+  }
+
+  #setServed(served: boolean): void {
+    if (this.#served === served) return;
+    this.#served = served;
+    const { kind, onServed } = this.#options;
+    this.#guard(() => onServed?.(served));
+    if (this.#options.optional) this.#options.log.info('optional kind', { kind, served });
+  }
+
+  /** What is kept of an object; the items of a list carry neither kind nor version. */
+  #trim(object: KubeObject): KubeObject {
+    const { kind, trim } = this.#options;
+    const { managedFields: _, ...metadata } = object.metadata;
+    const whole = { ...object, apiVersion: resource(kind).apiVersion, kind, metadata };
+    return trim === undefined ? whole : trim(whole);
   }
 
   #put(object: KubeObject): void {
-    delete object.metadata.managedFields;
     const key = keyOf(object);
+    const known = this.#objects.get(key);
+    if (known !== undefined) {
+      const { uid, resourceVersion } = known.metadata;
+      const isSame = uid === object.metadata.uid;
+      if (isSame && resourceVersion === object.metadata.resourceVersion) return;
+      // Another object of the name, or one handed to another service: for those who knew it, it is gone.
+      if (!isSame || ownerKey(known) !== ownerKey(object)) this.#remove(known);
+    }
     this.#objects.set(key, object);
     const owner = ownerKey(object);
     if (owner !== undefined) {
@@ -136,36 +207,32 @@ export class Informer {
 
   #remove(object: KubeObject): void {
     const key = keyOf(object);
+    const known = this.#objects.get(key);
+    if (known === undefined) return;
     this.#objects.delete(key);
-    const owner = ownerKey(object);
+    const owner = ownerKey(known);
     const keys = owner === undefined ? undefined : this.#owned.get(owner);
     keys?.delete(key);
     if (owner !== undefined && keys?.size === 0) this.#owned.delete(owner);
     this.#notify(object, true);
   }
 
-  /** A listener that throws is a defect of ours; it must not end the watch. */
   #notify(object: KubeObject, deleted: boolean): void {
+    this.#guard(() => this.#options.onChange(object, deleted));
+  }
+
+  /** A listener that throws is a defect of ours; it must not end the watch. */
+  #guard(listener: () => void): void {
     try {
-      this.#options.onChange(object, deleted);
+      listener();
     } catch (error) {
       this.#options.log.error('listener failed', { error: (error as Error).stack });
     }
   }
 }
 
-/** The service that an object belongs to, by label. */
+/** Returns the service that an object belongs to, by label, as namespace/name. */
 export function ownerKey({ metadata }: KubeObject): string | undefined {
   const name = metadata.labels?.[LABELS.inferenceService];
   return name === undefined ? undefined : `${metadata.namespace}/${name}`;
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

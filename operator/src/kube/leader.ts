@@ -1,15 +1,26 @@
 /**
  * Leader election by a Lease, as client-go's: 15 s, renewed every 2 s, given up after 10 s without success.
  * Another's lease is timed by our own clock since we saw it change, never by its renewTime.
+ *
+ * There is never more than one leader, whatever the network does: the leader counts from before the renewal was
+ * sent, the others from after it was seen, and the leader gives up 5 s earlier.
  */
 import type { KubeObject } from '../api/kube.ts';
 import type { Logger } from '../log.ts';
 import type { KubeClient } from './client.ts';
 import { isConflict, isNotFound } from './errors.ts';
+import { pause } from './pause.ts';
 
-const LEASE_SECONDS = 15;
-const RENEW_DEADLINE = 10_000;
-const RETRY = 2000;
+const DURATIONS: LeaderDurations = { leaseSeconds: 15, renewDeadlineMs: 10_000, retryMs: 2000 };
+
+export interface LeaderDurations {
+  /** Whole seconds after which others may take a lease that they have not seen change. */
+  readonly leaseSeconds: number;
+  /** Milliseconds without a renewal after which the leader gives up; less than the lease. */
+  readonly renewDeadlineMs: number;
+  /** Milliseconds between two attempts to take or renew the lease. */
+  readonly retryMs: number;
+}
 
 interface Lease extends KubeObject {
   spec?: {
@@ -28,77 +39,104 @@ export interface LeaderOptions {
   /** Name of this process, such as its pod's. */
   readonly identity: string;
   readonly log: Logger;
+  readonly durations?: LeaderDurations;
 }
+
+/** `conflict`: somebody wrote the lease since we last saw it. `taken`: another holds it. */
+type Attempt = 'held' | 'taken' | 'conflict' | 'failed';
 
 export class LeaderElection {
   readonly #options: LeaderOptions;
+  readonly #durations: LeaderDurations;
+  /** The lease as we last wrote it, while nothing says that it has changed. */
   #lease: Lease | undefined;
   #observed = { version: '', at: 0 };
+  /** Time before our last successful renewal was sent. */
+  #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: LeaderOptions) {
     this.#options = options;
+    this.#durations = options.durations ?? DURATIONS;
   }
 
-  /** Resolves once this process leads; undefined when `signal` aborts first. */
+  /** Resolves once this process leads, or when `signal` aborts. */
   async acquire(signal: AbortSignal): Promise<void> {
+    const { retryMs, renewDeadlineMs } = this.#durations;
     while (!signal.aborted) {
-      if (await this.#try()) {
+      if ((await this.#attempt(renewDeadlineMs, signal)) === 'held') {
         this.#options.log.info('leading', { identity: this.#options.identity });
         return;
       }
-      await sleep(RETRY);
+      await pause(retryMs, signal);
     }
   }
 
-  /** Keeps the lease; resolves when it could not be renewed in time, or `signal` aborts. */
+  /** Keeps the lease; resolves when another has it, when it could not be renewed in time, or when `signal` aborts. */
   async hold(signal: AbortSignal): Promise<void> {
-    let renewed = performance.now();
-    while (!signal.aborted && performance.now() - renewed < RENEW_DEADLINE) {
-      await sleep(RETRY);
-      if (!signal.aborted && (await this.#try())) renewed = performance.now();
+    const { retryMs } = this.#durations;
+    while (!signal.aborted && this.#remainingMs() > 0) {
+      await pause(Math.min(retryMs, this.#remainingMs()), signal);
+      let attempt = await this.#attempt(this.#remainingMs(), signal);
+      // Whoever wrote it may lead already: the next look must not wait.
+      if (attempt === 'conflict') attempt = await this.#attempt(this.#remainingMs(), signal);
+      if (attempt === 'taken') return;
     }
   }
 
-  /** Lets another take over at once. */
+  /** Lets another take over at once. What fails here costs the next leader a wait, and nothing else. */
   async release(): Promise<void> {
-    const { identity, client } = this.#options;
-    if (this.#lease?.spec?.holderIdentity !== identity) return;
-    const spec = { ...this.#lease.spec, holderIdentity: '', leaseDurationSeconds: 1 };
-    await client.replace({ ...this.#lease, spec } as Lease);
+    const { identity, client, namespace, name, log } = this.#options;
+    const signal = AbortSignal.timeout(this.#durations.renewDeadlineMs);
+    try {
+      // Read anew: a renewal that was cut off may or may not have been written.
+      const lease = await client.get<Lease>({ kind: 'Lease', namespace, name }, { signal });
+      if (lease.spec?.holderIdentity !== identity) return;
+      const spec = { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1 };
+      await client.replace({ ...lease, spec } as Lease, { signal });
+    } catch (error) {
+      log.warn('lease not released', { error: (error as Error).message });
+    }
   }
 
-  /** One attempt to take or renew the lease. */
-  async #try(): Promise<boolean> {
-    const { client, namespace, name, log } = this.#options;
+  /** Milliseconds until the leader has to give up. */
+  #remainingMs(): number {
+    return Math.max(0, this.#renewedAt + this.#durations.renewDeadlineMs - performance.now());
+  }
+
+  /** Tries once to take or renew the lease, for `timeoutMs` at most. */
+  async #attempt(timeoutMs: number, aborted: AbortSignal): Promise<Attempt> {
+    const { client, log } = this.#options;
+    // Half of the deadline, as in client-go: an answer that got lost leaves time for another attempt.
+    const limit = AbortSignal.timeout(Math.min(timeoutMs, this.#durations.renewDeadlineMs / 2));
+    const signal = AbortSignal.any([aborted, limit]);
     try {
-      // Renewal needs no read: the version of our last write tells whether somebody else wrote.
-      const current = this.#holds()
-        ? this.#lease
-        : await client.get<Lease>('Lease', namespace, name);
+      // A renewal needs no read: the version of our last write tells whether somebody else wrote.
+      const current = this.#lease ?? (await this.#read(signal));
       this.#observe(current);
-      if (!this.#mayTake(current)) return false;
-      this.#lease = await client.replace<Lease>(this.#claim(current));
-      return true;
+      if (!this.#mayTake(current)) return 'taken';
+      const startedAt = performance.now();
+      const claim = this.#claim(current);
+      this.#lease = await (current === undefined
+        ? client.create<Lease>(claim, { signal })
+        : client.replace<Lease>(claim, { signal }));
+      this.#renewedAt = startedAt;
+      return 'held';
     } catch (error) {
       this.#lease = undefined;
-      if (isNotFound(error)) return this.#create();
-      if (!isConflict(error)) log.warn('lease not renewed', { error: (error as Error).message });
-      return false;
+      if (isConflict(error)) return 'conflict';
+      if (!aborted.aborted) log.warn('lease not renewed', { error: (error as Error).message });
+      return 'failed';
     }
   }
 
-  async #create(): Promise<boolean> {
+  async #read(signal: AbortSignal): Promise<Lease | undefined> {
+    const { client, namespace, name } = this.#options;
     try {
-      this.#lease = await this.#options.client.create<Lease>(this.#claim(undefined));
-      return true;
+      return await client.get<Lease>({ kind: 'Lease', namespace, name }, { signal });
     } catch (error) {
-      if (!isConflict(error)) throw error;
-      return false;
+      if (isNotFound(error)) return undefined;
+      throw error;
     }
-  }
-
-  #holds(): boolean {
-    return this.#lease?.spec?.holderIdentity === this.#options.identity;
   }
 
   #observe(lease: Lease | undefined): void {
@@ -107,7 +145,8 @@ export class LeaderElection {
   }
 
   #mayTake(lease: Lease | undefined): boolean {
-    const { holderIdentity = '', leaseDurationSeconds = LEASE_SECONDS } = lease?.spec ?? {};
+    const { holderIdentity = '', leaseDurationSeconds = this.#durations.leaseSeconds } =
+      lease?.spec ?? {};
     if (holderIdentity === '' || holderIdentity === this.#options.identity) return true;
     return performance.now() - this.#observed.at > leaseDurationSeconds * 1000;
   }
@@ -122,7 +161,7 @@ export class LeaderElection {
       metadata: { name, namespace, resourceVersion: current?.metadata.resourceVersion },
       spec: {
         holderIdentity: identity,
-        leaseDurationSeconds: LEASE_SECONDS,
+        leaseDurationSeconds: this.#durations.leaseSeconds,
         acquireTime: same ? current.spec?.acquireTime : now,
         renewTime: now,
         leaseTransitions: (current?.spec?.leaseTransitions ?? 0) + (same || !current ? 0 : 1),
@@ -134,8 +173,4 @@ export class LeaderElection {
 /** MicroTime wants six digits. */
 export function microTime(date = new Date()): string {
   return date.toISOString().replace('Z', '000Z');
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
