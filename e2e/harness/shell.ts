@@ -23,6 +23,8 @@ export function run(
         else reject(new Error(`${command} ${args.join(' ')}\n${stdout}${stderr}`.slice(0, 8000)));
       },
     );
+    // A command may end before it has read its input; its exit code tells whether that was a failure.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(input ?? '');
   });
 }

@@ -98,16 +98,18 @@ export class LeaderElection {
     }
   }
 
-  /** Milliseconds until the leader has to give up. */
+  /** Whole milliseconds until the leader has to give up. */
   #remainingMs(): number {
-    return Math.max(0, this.#renewedAt + this.#durations.renewDeadlineMs - performance.now());
+    const deadline = this.#renewedAt + this.#durations.renewDeadlineMs;
+    return Math.max(0, Math.floor(deadline - performance.now()));
   }
 
   /** Tries once to take or renew the lease, for `timeoutMs` at most. */
   async #attempt(timeoutMs: number, aborted: AbortSignal): Promise<Attempt> {
     const { client, log } = this.#options;
     // Half of the deadline, as in client-go: an answer that got lost leaves time for another attempt.
-    const limit = AbortSignal.timeout(Math.min(timeoutMs, this.#durations.renewDeadlineMs / 2));
+    const halfMs = Math.floor(this.#durations.renewDeadlineMs / 2);
+    const limit = AbortSignal.timeout(Math.min(timeoutMs, halfMs));
     const signal = AbortSignal.any([aborted, limit]);
     try {
       // A renewal needs no read: the version of our last write tells whether somebody else wrote.
