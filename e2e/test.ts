@@ -156,7 +156,9 @@ for (const store of STORES) {
   const path = await storeServer(store);
   if (path !== undefined) process.env[store.variable] = path;
 }
-for (const environment of withUnit ? PYTHONS : []) {
+for (const environment of PYTHONS) {
+  // The cluster's tests use the real clients, too.
+  if (!withUnit && environment.variable !== 'WHERRY_PYTHON') continue;
   const path = await python(environment);
   if (path !== undefined) process.env[environment.variable] = path;
 }

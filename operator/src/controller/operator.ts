@@ -114,6 +114,8 @@ export class Operator {
   /** Everything that only one operator may do at a time. */
   async #lead(): Promise<void> {
     const { metrics, log, xds, signal } = this.#options;
+    // A router that connects is told of everything, or of nothing yet.
+    this.#routes.flush();
     await this.#controlPlane.listen(xds.listen);
     await this.#client.apply(controlPlaneSlice(this.#options));
     const reconciliation = new Reconciliation({

@@ -54,6 +54,11 @@ export class RoutePublisher {
     return this.#claims.ownerOf(key);
   }
 
+  /** Publishes what waits to be; nothing, too, so that routers without any service become ready. */
+  flush(): void {
+    this.#publish();
+  }
+
   #publish(): void {
     const changes = [...this.#dirty].map((key) => this.#changeOf(key));
     this.#dirty.clear();

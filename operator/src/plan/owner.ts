@@ -45,6 +45,8 @@ export function describeOwner({ metadata }: KubeObject): string {
   if (controller !== undefined) return `it belongs to ${controller.kind} "${controller.name}"`;
   const managedBy = labels[LABELS.managedBy];
   if (managedBy !== undefined) return `it is managed by ${managedBy}`;
-  const [writer] = (managedFields ?? []) as { manager?: string }[];
+  const writers = (managedFields ?? []) as { manager?: string; subresource?: string }[];
+  // Kubernetes' own controllers write the status alone.
+  const writer = writers.find(({ subresource }) => !subresource);
   return writer?.manager === undefined ? 'it is not its own' : `it was made by ${writer.manager}`;
 }
