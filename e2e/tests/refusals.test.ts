@@ -30,13 +30,12 @@ function refused(name: string, pattern: RegExp, namespace = 'default'): Promise<
   );
 }
 
+/** The events of this very service; earlier ones of its name have theirs, too. */
 async function eventsOf(name: string): Promise<string[]> {
+  const { uid } = (await get('isvc', name)).metadata;
+  const selector = `involvedObject.uid=${uid},reason=InferenceServiceNotReady`;
   const { items } = await get<{ items: { message?: string }[] }>(
-    ...[
-      'events',
-      '--field-selector',
-      `involvedObject.name=${name},reason=InferenceServiceNotReady`,
-    ],
+    ...['events', '--field-selector', selector],
   );
   return items.map(({ message = '' }) => message);
 }

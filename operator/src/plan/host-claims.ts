@@ -78,7 +78,7 @@ export class HostClaims {
 
 function claimOf(isvc: InferenceServiceData, config: OperatorConfig): Claim {
   const { external, internal } = hosts(isvc, config);
-  const outside = external === undefined ? [] : [external.service, external.predictor];
+  const outside = Object.values(external ?? {});
   return {
     key: keyOf(isvc),
     created: isvc.metadata.creationTimestamp ?? '',

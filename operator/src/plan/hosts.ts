@@ -6,7 +6,11 @@ import { renderTemplate, TemplateError } from './template.ts';
 
 export interface Hosts {
   /** Undefined when the service is cluster-local, or the domain template has no value for it. */
-  readonly external?: { readonly service: string; readonly predictor: string };
+  readonly external?: {
+    readonly service: string;
+    /** Absent when it does not fit a DNS name, which is longer than the service's. */
+    readonly predictor?: string;
+  };
   /** Why there is no external host, where one is wanted. */
   readonly problem?: string;
   /** DNS names inside the cluster. */
@@ -21,10 +25,10 @@ export function hosts(isvc: InferenceServiceData, config: OperatorConfig): Hosts
   });
   if (isClusterLocal(isvc)) return { internal };
   try {
-    const external = {
-      service: externalHost(name, isvc, config),
-      predictor: externalHost(predictorName(name), isvc, config),
-    };
+    const service = externalHost(name, isvc, config);
+    const predictor = externalHost(predictorName(name), isvc, config);
+    if (!isDnsName(service)) throw new TemplateError(`"${service}" is not a DNS name`);
+    const external = isDnsName(predictor) ? { service, predictor } : { service };
     return { external, internal };
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
@@ -48,21 +52,21 @@ function externalHost(
   { metadata }: InferenceServiceData,
   { domainTemplate, ingressDomain }: OperatorConfig,
 ): string {
-  const host = renderTemplate(domainTemplate, {
+  return renderTemplate(domainTemplate, {
     Name: service,
     Namespace: metadata.namespace ?? '',
     IngressDomain: ingressDomain,
     Labels: metadata.labels ?? {},
     Annotations: metadata.annotations ?? {},
   });
-  if (host.length > 253 || !host.split('.').every((label) => DNS_LABEL.test(label))) {
-    throw new TemplateError(`"${host}" is not a DNS name`);
-  }
-  return host;
 }
 
 /** RFC 1123; what comes from a label or an annotation must not become a wildcard or break the routers. */
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+function isDnsName(host: string): boolean {
+  return host.length <= 253 && host.split('.').every((label) => DNS_LABEL.test(label));
+}
 
 /** URL of a host outside the cluster. */
 export function externalUrl(host: string, { urlScheme, urlPort }: OperatorConfig): string {

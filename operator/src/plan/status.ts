@@ -35,7 +35,7 @@ function plannedStatus(input: PlanInput, predictor: ComponentPlan): InferenceSer
   const predictorReady = predictorState(predictor, failure);
   const names = hosts(parent, config);
   const ingressReady = hostProblem(input, names) ?? ingressState(traffic, input);
-  const predictorUrl = names.external && externalUrl(names.external.predictor, config);
+  const predictorUrl = names.external?.predictor && externalUrl(names.external.predictor, config);
   const url = names.external
     ? externalUrl(names.external.service, config)
     : internalUrl(parent, config);
