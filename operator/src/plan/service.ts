@@ -1,7 +1,7 @@
 /**
  * How callers inside the cluster reach an InferenceService: both names lead to the routers, so that they
  * get the same traffic split as callers outside.
- *   <isvc>-predictor  a Service without selector; its EndpointSlice names the routers
+ *   <isvc>-predictor  a Service without selector; its EndpointSlices, one an IP family, name the routers
  *   <isvc>            an alias (ExternalName) of the routers' Service, as in KServe's Knative mode
  */
 import type { OperatorConfig } from '../api/config.ts';
@@ -20,9 +20,9 @@ export interface ServiceOptions {
   readonly config: OperatorConfig;
 }
 
-/** The two Services and the EndpointSlice, in the order in which they are applied. */
+/** The two Services and the EndpointSlices, in the order in which they are applied. */
 export function services(options: ServiceOptions): KubeObject[] {
-  return [alias(options), predictor(options), endpointSlice(options)];
+  return [alias(options), predictor(options), ...endpointSlices(options)];
 }
 
 function metadata({ isvc }: ServiceOptions, name: string) {
@@ -55,15 +55,35 @@ function predictor(options: ServiceOptions): KubeObject {
     metadata: metadata(options, predictorName(options.isvc.metadata.name)),
     spec: {
       type: 'ClusterIP',
+      ipFamilyPolicy: 'PreferDualStack',
       ports: [{ name: PORT_NAME, port: 80, targetPort: ROUTER_PORT, protocol: 'TCP' }],
     },
   };
   return service as KubeObject;
 }
 
-function endpointSlice(options: ServiceOptions): KubeObject {
+/** One for each family of the routers' addresses, and one that is empty while there is no router. */
+function endpointSlices(options: ServiceOptions): KubeObject[] {
+  const byFamily = Map.groupBy(options.routerAddresses, addressFamily);
+  if (byFamily.size === 0) byFamily.set('IPv4', []);
+  return [...byFamily]
+    .sort()
+    .map(([family, addresses]) => endpointSlice(options, family, addresses));
+}
+
+type AddressFamily = 'IPv4' | 'IPv6';
+
+function addressFamily(address: string): AddressFamily {
+  return address.includes(':') ? 'IPv6' : 'IPv4';
+}
+
+function endpointSlice(
+  options: ServiceOptions,
+  addressType: AddressFamily,
+  addresses: readonly string[],
+): KubeObject {
   const name = predictorName(options.isvc.metadata.name);
-  const base = metadata(options, `${name}-router`);
+  const base = metadata(options, `${name}-router${addressType === 'IPv6' ? '-ipv6' : ''}`);
   const slice: EndpointSlice = {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
@@ -75,9 +95,9 @@ function endpointSlice(options: ServiceOptions): KubeObject {
         [LABELS.sliceManagedBy]: FIELD_MANAGER,
       },
     },
-    addressType: 'IPv4',
+    addressType,
     ports: [{ name: PORT_NAME, port: ROUTER_PORT, protocol: 'TCP' }],
-    endpoints: [...options.routerAddresses]
+    endpoints: [...addresses]
       .sort()
       .map((address) => ({ addresses: [address], conditions: { ready: true } })),
   };
