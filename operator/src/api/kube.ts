@@ -9,6 +9,7 @@ export type { IPod as Pod } from 'kubernetes-models/v1/Pod';
 export type { IPodSpec as PodSpec } from 'kubernetes-models/v1/PodSpec';
 export type { IPodTemplateSpec as PodTemplateSpec } from 'kubernetes-models/v1/PodTemplateSpec';
 export type { IResourceRequirements as ResourceRequirements } from 'kubernetes-models/v1/ResourceRequirements';
+export type { ISecret as Secret } from 'kubernetes-models/v1/Secret';
 export type { IService as Service } from 'kubernetes-models/v1/Service';
 export type { IServiceAccount as ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
 export type { IToleration as Toleration } from 'kubernetes-models/v1/Toleration';

@@ -44,6 +44,11 @@ export function isAlreadyExists(error: unknown): boolean {
   return isConflict(error) && (error as KubeError).reason === 'AlreadyExists';
 }
 
+/** True when the object as sent breaks a rule of its kind, such as a field that must not change. */
+export function isInvalid(error: unknown): boolean {
+  return error instanceof KubeError && error.code === 422;
+}
+
 /** True when the resource version is too old to watch or to go on listing from: list again. */
 export function isGone(error: unknown): boolean {
   return error instanceof KubeError && error.code === 410;

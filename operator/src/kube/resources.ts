@@ -1,14 +1,15 @@
 /** Where the API server keeps each kind. */
 import { KINDS, type Kind, type Resource } from '../api/kinds.ts';
 
-/** Kinds that the operator only writes. */
-const WRITTEN: Readonly<Record<string, Resource>> = {
+/** Kinds that the operator uses without watching them. */
+const UNWATCHED: Readonly<Record<string, Resource>> = {
+  Secret: { apiVersion: 'v1', plural: 'secrets', namespaced: true },
   Lease: { apiVersion: 'coordination.k8s.io/v1', plural: 'leases', namespaced: true },
   Event: { apiVersion: 'events.k8s.io/v1', plural: 'events', namespaced: true },
 };
 
 export function resource(kind: string): Resource {
-  const found = (KINDS as Readonly<Record<string, Resource>>)[kind as Kind] ?? WRITTEN[kind];
+  const found = (KINDS as Readonly<Record<string, Resource>>)[kind as Kind] ?? UNWATCHED[kind];
   if (found === undefined) throw new Error(`kind ${kind} has no row in api/kinds.ts`);
   return found;
 }
