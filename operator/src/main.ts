@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_CONFIG, type OperatorConfig } from './api/config.ts';
+import { hostPort, listenHost, parsePodIPs } from './api/pod-ips.ts';
 import { OperatorMetrics } from './controller/metrics.ts';
 import { Operator } from './controller/operator.ts';
 import { startLocal } from './local/local.ts';
@@ -77,21 +78,30 @@ program
       .argParser(count),
   )
   .addOption(logLevel().default('info'))
-  .addHelpText('after', '\nPOD_NAME and POD_IP say who and where this process is.')
+  .addHelpText(
+    'after',
+    '\nPOD_NAME says who this process is, POD_IPS where it is (separated by commas).',
+  )
   .action(async (flags: ControllerFlags) => {
     const log = createLogger(flags.logLevel, 'json');
     const stopped = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => stopped.abort());
     }
+    const podIPs = parsePodIPs(process.env.POD_IPS);
+    const host = listenHost(podIPs);
     const metrics = new OperatorMetrics();
-    metrics.listen(flags.metricsPort);
+    metrics.listen(flags.metricsPort, host);
     try {
       const operator = new Operator({
         config: operatorConfig(flags),
         identity: process.env.POD_NAME ?? `${hostname()}-${process.pid}`,
-        address: process.env.POD_IP ?? '127.0.0.1',
-        xds: { listen: `0.0.0.0:${flags.xdsPort}`, service: flags.xdsService, port: flags.xdsPort },
+        address: podIPs[0] ?? '127.0.0.1',
+        xds: {
+          listen: hostPort(host, flags.xdsPort),
+          service: flags.xdsService,
+          port: flags.xdsPort,
+        },
         metrics,
         log,
         signal: stopped.signal,

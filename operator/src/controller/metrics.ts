@@ -68,7 +68,7 @@ export class OperatorMetrics {
   }
 
   /** Serves /healthz, /readyz and /metrics. */
-  listen(port: number): Server {
+  listen(port: number, host: string): Server {
     const app = express();
     app.disable('x-powered-by');
     app.get('/healthz', (_req, res) => {
@@ -80,6 +80,6 @@ export class OperatorMetrics {
     app.get('/metrics', async (_req, res) => {
       res.type(this.#registry.contentType).send(await this.#registry.metrics());
     });
-    return app.listen(port);
+    return app.listen(port, host);
   }
 }
