@@ -8,16 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
 import { expect } from 'chai';
+import { newAuthority, newLeaf } from '../../e2e/harness/certificates.ts';
 import { run } from '../../e2e/harness/shell.ts';
 import { signingAuthority, trustBundle } from '../src/certificates/authorities.ts';
 import { peerRole, type Role } from '../src/certificates/identity.ts';
-import {
-  type Authorities,
-  drawIssuance,
-  issueAuthority,
-  issueLeaf,
-  type KeyCertPair,
-} from '../src/certificates/issue.ts';
+import { type Authorities, drawIssuance, type KeyCertPair } from '../src/certificates/issue.ts';
 import { decideLeaf } from '../src/certificates/leaf.ts';
 import { decideAuthorities, decideRouter } from '../src/certificates/secrets.ts';
 
@@ -29,14 +24,9 @@ function daysLater(days: number): Date {
   return new Date(START.getTime() + days * DAY_MS);
 }
 
-async function authority(now = START): Promise<Authorities> {
-  return [await issueAuthority(drawIssuance(now))];
-}
-
-async function leaf(role: Role, authorities: Authorities, now = START): Promise<KeyCertPair> {
-  const dnsNames = role === 'operator' ? [DNS_NAME] : [];
-  return issueLeaf({ ...drawIssuance(now), role, dnsNames, authority: authorities[0] });
-}
+const authority = (now = START) => newAuthority(now);
+const leaf = (role: Role, authorities: Authorities, now = START) =>
+  newLeaf(role, authorities, { now, dnsNames: role === 'operator' ? [DNS_NAME] : [] });
 
 describe('certificates over time', () => {
   it('keeps an authority for two thirds of ten years and then adds another', async () => {

@@ -14,19 +14,14 @@ import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBu
 import { Role } from 'kubernetes-models/rbac.authorization.k8s.io/v1/Role';
 import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import { Service } from 'kubernetes-models/v1/Service';
+import { newAuthority, newLeaf } from '../../e2e/harness/certificates.ts';
 import { availableHelm, renderChart } from '../../e2e/harness/helm.ts';
 import { eventually } from '../../e2e/harness/load.ts';
 import { run } from '../../e2e/harness/shell.ts';
 import type { KubeObject } from '../src/api/kube.ts';
 import { trustBundle } from '../src/certificates/authorities.ts';
 import { type Role as PeerRole, peerRole } from '../src/certificates/identity.ts';
-import {
-  type Authorities,
-  drawIssuance,
-  issueAuthority,
-  issueLeaf,
-  type KeyCertPair,
-} from '../src/certificates/issue.ts';
+import type { Authorities, KeyCertPair } from '../src/certificates/issue.ts';
 import { AUTHORITY_SECRET, ROUTER_SECRET } from '../src/certificates/secrets.ts';
 
 const helm = await availableHelm();
@@ -181,28 +176,24 @@ class SilentControlPlane {
     const dir = mkdtempSync(join(tmpdir(), 'wherry-bootstrap-'));
     const secret = new SecretVolume(join(dir, 'tls'));
     const config = join(dir, 'envoy.yaml');
-    const now = new Date();
     const ARGUMENTS = ['-c', config, '--service-node', 'router-1', '--service-cluster', 'test'];
     const ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources';
     let port: number;
     let authorities: Authorities;
     let controlPlane: SilentControlPlane;
 
-    const leaf = (role: PeerRole, serialNumber: string, by = authorities) =>
-      issueLeaf({ ...drawIssuance(now), serialNumber, role, dnsNames: [], authority: by[0] });
-
     async function mount(serialNumber: string): Promise<void> {
-      const { cert, key } = await leaf('router', serialNumber);
+      const { cert, key } = await newLeaf('router', authorities, { serialNumber });
       secret.write({ 'tls.crt': cert, 'tls.key': key, 'ca.crt': trustBundle(authorities) });
     }
 
     async function serve(role: PeerRole, by = authorities): Promise<void> {
-      controlPlane = new SilentControlPlane(await leaf(role, '0f', by), trustBundle(authorities));
+      controlPlane = new SilentControlPlane(await newLeaf(role, by), trustBundle(authorities));
       port = await controlPlane.listen(port);
     }
 
     before(async () => {
-      authorities = [await issueAuthority(drawIssuance(now))];
+      authorities = await newAuthority();
       await mount('0a');
       await serve('operator');
       const { data } = named<ConfigMap>(await render(), 'ConfigMap', 'wherry-router');
@@ -248,7 +239,7 @@ class SilentControlPlane {
         );
 
         // A new authority is trusted before it signs.
-        const next = await issueAuthority(drawIssuance(now));
+        const [next] = await newAuthority();
         authorities = [next, ...authorities];
         await mount('0c');
         await controlPlane.close();
@@ -264,7 +255,7 @@ class SilentControlPlane {
         await new Promise((resolve) => setTimeout(resolve, 3000));
         expect(controlPlane.callers).to.deep.equal([]);
         await controlPlane.close();
-        await serve('operator', [await issueAuthority(drawIssuance(now))]);
+        await serve('operator', await newAuthority());
         await new Promise((resolve) => setTimeout(resolve, 3000));
         expect(controlPlane.callers).to.deep.equal([]);
       } finally {

@@ -10,7 +10,7 @@ import { isConflict, isInvalid, isNotFound } from '../kube/errors.ts';
 import type { Logger } from '../log.ts';
 import { trustBundle } from './authorities.ts';
 import { type ServiceAddress, serverNames } from './identity.ts';
-import { type Authorities, drawIssuance, type KeyCertPair } from './issue.ts';
+import { type Authorities, drawIssuance, type TlsCredentials } from './issue.ts';
 import { decideLeaf } from './leaf.ts';
 import {
   AUTHORITY_SECRET,
@@ -28,12 +28,6 @@ const CHECK_INTERVAL_MS = 60_000;
 const RETRY_INTERVAL_MS = 2000;
 /** Each further write of one Secret means that another replica wrote it in between. */
 const MAX_WRITES = 10;
-
-/** What an operator listens with, and calls other operators with; all in PEM. */
-export interface TlsCredentials extends KeyCertPair {
-  /** Authorities that sign the peers' certificates. */
-  readonly ca: string;
-}
 
 export interface CertificatesOptions {
   readonly client: Pick<KubeClient, 'get' | 'create' | 'replace' | 'delete'>;

@@ -19,6 +19,12 @@ export interface KeyCertPair {
   readonly key: string;
 }
 
+/** What an operator listens with, and calls other operators with; all in PEM. */
+export interface TlsCredentials extends KeyCertPair {
+  /** Authorities that sign the peers' certificates. */
+  readonly ca: string;
+}
+
 /** Authorities that a control plane trusts, newest first. */
 export type Authorities = readonly [KeyCertPair, ...KeyCertPair[]];
 
