@@ -29,10 +29,12 @@ const RETRY_INTERVAL_MS = 2000;
 /** Each further write of one Secret means that another replica wrote it in between. */
 const MAX_WRITES = 10;
 
+/** What the certificates of a control plane are kept with. */
 export interface CertificatesOptions {
   readonly client: Pick<KubeClient, 'get' | 'create' | 'replace' | 'delete'>;
   /** Name of the operator's Deployment, which owns the Secrets: they go when it goes. */
   readonly deployment: string;
+  /** The control plane's Service; the Secrets are in its namespace. */
   readonly address: ServiceAddress;
   readonly now: () => Date;
   /** Takes the first credentials, and others when the certificate or the authorities change; called again if it fails. */
@@ -40,6 +42,10 @@ export interface CertificatesOptions {
   readonly log: Logger;
 }
 
+/**
+ * Looks at the Secrets once a minute for as long as it runs. Any number of replicas may do so at once: a write
+ * holds only if nobody else wrote since the read.
+ */
 export class Certificates {
   readonly #options: CertificatesOptions;
   readonly #ready = Promise.withResolvers<void>();
