@@ -156,7 +156,7 @@ export class Certificates {
   async #get<T>(kind: string, name: string): Promise<Observed<T> | undefined> {
     const { client, address } = this.#options;
     try {
-      return await client.get<Observed<T>>(kind, address.namespace, name);
+      return await client.get<Observed<T>>({ kind, namespace: address.namespace, name });
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
