@@ -1,8 +1,8 @@
 /** What the router costs: iris through Envoy, under our own control plane, against direct. */
 import { join } from 'node:path';
-import { ControlPlane } from '../../operator/src/router/ads.ts';
-import { HTTP_PORT } from '../../operator/src/router/envoy.ts';
-import { EnvoyProtos } from '../../operator/src/router/protos.ts';
+import { RouterFleet } from '../../operator/src/router/fleet.ts';
+import { RouterControl } from '../../operator/src/router/router-control.ts';
+import { HTTP_PORT } from '../../operator/src/router/shared-resources.ts';
 import { ROOT } from '../harness/cluster.ts';
 import { startEnvoy } from '../harness/envoy.ts';
 import { eventually } from '../harness/load.ts';
@@ -47,35 +47,47 @@ export async function measureRouter({ seconds, rounds }: { seconds: string; roun
 }
 
 async function startRouter(port: number): Promise<() => void> {
-  const controlPlane = new ControlPlane({
-    protos: new EnvoyProtos(),
-    onAcknowledged: () => undefined,
-    onLoad: () => undefined,
-    onRefused: (_router, type, reason) => console.error(type, reason),
+  const fleet = new RouterFleet();
+  const control = new RouterControl({
+    onFacts: (facts) => void fleet.apply(facts),
+    onFailure: (error) => {
+      throw error;
+    },
   });
-  await controlPlane.listen(`127.0.0.1:${XDS_PORT}`);
-  const cluster = 'default/iris-predictor-00001';
-  controlPlane.update({
-    routes: [
-      {
-        key: 'default/iris',
-        hosts: [HOST],
-        timeoutSeconds: 60,
-        targets: [{ revision: 'iris-predictor-00001', percent: 100, weight: 100, cluster }],
+  const key = 'default/iris';
+  const ref = {
+    namespace: 'default',
+    service: 'iris',
+    component: 'predictor',
+    revision: 1,
+  } as const;
+  control.update([
+    {
+      key,
+      entry: {
+        route: {
+          key,
+          hosts: [HOST],
+          timeoutSeconds: 60,
+          targets: [{ ref, percent: 100, weight: 100, grpc: false }],
+        },
+        clusters: [
+          {
+            ref,
+            port: 'http',
+            protocol: 'http1',
+            endpoints: [{ address: '127.0.0.1', port, state: 'healthy' }],
+          },
+        ],
       },
-    ],
-    clusters: [
-      {
-        name: cluster,
-        protocol: 'http1',
-        endpoints: [{ address: '127.0.0.1', port, state: 'healthy' }],
-      },
-    ],
-  });
-  const envoy = await startEnvoy((await run(join(ROOT, 'e2e/images/envoy'), [])).trim(), XDS_PORT);
-  await eventually('the route is acknowledged', () => controlPlane.acknowledged('default/iris'));
+    },
+  ]);
+  await control.listen(`127.0.0.1:${XDS_PORT}`);
+  const binary = (await run(join(ROOT, 'e2e/images/envoy'), [])).trim();
+  const envoy = await startEnvoy(binary, { xdsPort: XDS_PORT });
+  await eventually('the route is acknowledged', () => fleet.acknowledged(key));
   return () => {
     envoy.stop();
-    controlPlane.close();
+    void control.close();
   };
 }

@@ -3,27 +3,46 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HEALTH_PORT } from '../../operator/src/router/envoy.ts';
+import { HEALTH_PORT } from '../../operator/src/router/shared-resources.ts';
 import { eventually } from './load.ts';
 
+/** A client certificate and the authority that has signed the control plane's, in PEM. */
+export interface ClientTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
+export interface EnvoyOptions {
+  readonly xdsPort: number;
+  /** Node id; `router-1` when left out. */
+  readonly name?: string;
+  readonly tls?: ClientTls;
+  /** False to return at once. */
+  readonly waitUntilReady?: boolean;
+}
+
 export interface RunningEnvoy {
+  readonly pid: number | undefined;
   stop(): void;
 }
 
-/** Starts `binary` as the router `router-1`, with its control plane at 127.0.0.1:`xdsPort`; waits until it is ready. */
-export async function startEnvoy(binary: string, xdsPort: number): Promise<RunningEnvoy> {
+/** Starts `binary` as a router with its control plane at 127.0.0.1:`xdsPort`; waits until it is ready. */
+export async function startEnvoy(binary: string, options: EnvoyOptions): Promise<RunningEnvoy> {
+  const { name = 'router-1', waitUntilReady = true } = options;
   const dir = mkdtempSync(join(tmpdir(), 'wherry-envoy-'));
   const config = join(dir, 'envoy.yaml');
-  writeFileSync(config, bootstrap(xdsPort));
-  const args = ['-c', config, '--service-node', 'router-1', '--service-cluster', 'test'];
+  writeFileSync(config, bootstrap(options));
+  const args = ['-c', config, '--service-node', name, '--service-cluster', 'test'];
   const envoy: ChildProcess = spawn(
     binary,
     [...args, '--concurrency', '1', '--use-dynamic-base-id', '--log-level', 'error'],
     { stdio: 'inherit' },
   );
   const url = `http://127.0.0.1:${HEALTH_PORT}/ready`;
-  await eventually('Envoy is ready', async () => (await fetch(url)).ok, 30);
+  if (waitUntilReady) await eventually('Envoy is ready', async () => (await fetch(url)).ok, 30);
   return {
+    pid: envoy.pid,
     stop() {
       envoy.kill();
       rmSync(dir, { recursive: true });
@@ -31,14 +50,18 @@ export async function startEnvoy(binary: string, xdsPort: number): Promise<Runni
   };
 }
 
-function bootstrap(xdsPort: number): string {
+function bootstrap({ xdsPort, tls }: EnvoyOptions): string {
   const services = [{ envoy_grpc: { cluster_name: 'xds' } }];
-  const api = { api_type: 'GRPC', transport_api_version: 'V3', grpc_services: services };
+  const api = (api_type: string) => ({
+    api_type,
+    transport_api_version: 'V3',
+    grpc_services: services,
+  });
   const ads = { ads: {}, resource_api_version: 'V3' };
   const address = { socket_address: { address: '127.0.0.1', port_value: xdsPort } };
   return JSON.stringify({
-    dynamic_resources: { ads_config: api, cds_config: ads, lds_config: ads },
-    cluster_manager: { load_stats_config: api },
+    dynamic_resources: { ads_config: api('DELTA_GRPC'), cds_config: ads, lds_config: ads },
+    cluster_manager: { load_stats_config: api('GRPC') },
     static_resources: {
       clusters: [
         {
@@ -49,6 +72,7 @@ function bootstrap(xdsPort: number): string {
             cluster_name: 'xds',
             endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }],
           },
+          ...(tls && { transport_socket: tlsSocket(tls) }),
           typed_extension_protocol_options: {
             'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
               '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
@@ -59,4 +83,22 @@ function bootstrap(xdsPort: number): string {
       ],
     },
   });
+}
+
+function tlsSocket({ cert, key, ca }: ClientTls) {
+  const pair = {
+    certificate_chain: { inline_string: cert },
+    private_key: { inline_string: key },
+  };
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      common_tls_context: {
+        tls_certificates: cert === '' ? [] : [pair],
+        validation_context: { trusted_ca: { inline_string: ca } },
+        alpn_protocols: ['h2'],
+      },
+    },
+  };
 }

@@ -1,29 +1,41 @@
-/** The control plane against a real Envoy: weights, drain, switch under load, refusal, reconnect, load reports. */
+/**
+ * The control plane against a real Envoy: routes, weights, drain, switch under load, refusal, reconnect, load
+ * reports, TLS. Skipped unless WHERRY_ENVOY names the binary.
+ */
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import { connect, createServer as createH2Server } from 'node:http2';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, request, type Server } from 'node:http';
+import { type ClientHttp2Session, connect, createServer as createH2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import { type RunningEnvoy, startEnvoy } from '../../e2e/harness/envoy.ts';
 import { eventually, Load } from '../../e2e/harness/load.ts';
-import type { Endpoint, LoadReport, RouteTable } from '../src/api/route-table.ts';
-import { ControlPlane } from '../src/router/ads.ts';
-import { HTTP_PORT } from '../src/router/envoy.ts';
-import { EnvoyProtos } from '../src/router/protos.ts';
+import { type RevisionRef, revisionName } from '../src/api/revision.ts';
+import type { Endpoint, LoadReport, Route, RouteChange, Share } from '../src/api/route-table.ts';
+import type { RouterFact } from '../src/api/router-fact.ts';
+import { RouterFleet } from '../src/router/fleet.ts';
+import { RouterControl } from '../src/router/router-control.ts';
+import { HTTP_PORT } from '../src/router/shared-resources.ts';
 
 const binary = process.env.WHERRY_ENVOY;
-const URL_ = `http://127.0.0.1:${HTTP_PORT}/`;
+const HOST = 'iris-default.example.com';
 const XDS_PORT = 18_011;
+const KEY = 'default/iris';
 
 interface Backend {
   readonly endpoint: Endpoint;
   readonly server: Server;
 }
 
+/** Answers with its name, the path and the host that it was asked for. */
 async function backend(name: string, delay = 0): Promise<Backend> {
   const server = createServer((req, res) => {
     req.resume();
-    req.on('end', () => setTimeout(() => res.end(`${name} ${req.url}`), delay));
+    req.on('end', () => setTimeout(() => res.end(`${name} ${req.url} ${req.headers.host}`), delay));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -31,114 +43,146 @@ async function backend(name: string, delay = 0): Promise<Backend> {
   return { server, endpoint: { address: '127.0.0.1', port, state: 'healthy' } };
 }
 
-function table(
-  shares: Record<string, { percent: number; endpoints: readonly Endpoint[] }>,
-): RouteTable {
+function ref(service: string, revision: number): RevisionRef {
+  return { namespace: 'default', service, component: 'predictor', revision };
+}
+
+/** Percent and endpoints by number of the revision; a revision without percent has only its cluster. */
+type Shares = Readonly<
+  Record<number, { readonly percent?: number; readonly endpoints: readonly Endpoint[] }>
+>;
+
+function service(name: string, shares: Shares, route: Partial<Route> = {}): RouteChange {
+  const key = `default/${name}`;
+  const revisions = Object.entries(shares).map(([n, share]) => ({ n: Number(n), ...share }));
   return {
-    routes: [
-      {
-        key: 'default/iris',
-        hosts: ['iris-default.example.com'],
-        pathPrefix: '/serving/default/iris',
+    key,
+    entry: {
+      route: {
+        key,
+        hosts: [`${name}-default.example.com`],
+        pathPrefix: `/serving/default/${name}`,
         timeoutSeconds: 2,
-        targets: Object.entries(shares).map(([revision, { percent }]) => ({
-          revision,
-          percent,
-          weight: percent,
-          cluster: `default/${revision}`,
-        })),
+        targets: revisions.flatMap(({ n, percent }) =>
+          percent === undefined
+            ? []
+            : [{ ref: ref(name, n), percent, weight: percent, grpc: false }],
+        ),
+        ...route,
       },
-    ],
-    clusters: Object.entries(shares).map(([revision, { endpoints }]) => ({
-      name: `default/${revision}`,
-      protocol: 'http1',
-      endpoints,
-    })),
+      clusters: revisions.map(({ n, endpoints }) => ({
+        ref: ref(name, n),
+        port: 'http',
+        protocol: 'http1',
+        endpoints,
+      })),
+    },
   };
+}
+
+/** Percent by the name of the revision. */
+function percents(shares: readonly Share[] | undefined) {
+  return (
+    shares && Object.fromEntries(shares.map(({ ref, percent }) => [revisionName(ref), percent]))
+  );
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly revision: string;
+}
+
+const ask = (path = '/', headers: Record<string, string> = { host: HOST }) =>
+  new Promise<Answer>((resolve, reject) => {
+    const req = request(`http://127.0.0.1:${HTTP_PORT}${path}`, { headers }, (res) => {
+      let text = '';
+      res.on('data', (chunk: Buffer) => {
+        text += chunk;
+      });
+      const revision = String(res.headers['x-wherry-revision']);
+      res.on('end', () => resolve({ status: res.statusCode ?? 0, text, revision }));
+    });
+    req.on('error', reject);
+    req.end();
+  });
+
+async function call(client: ClientHttp2Session, path: string, headers: Record<string, string>) {
+  const stream = client.request({ ':method': 'POST', ':path': path, ...headers });
+  stream.end();
+  let text = '';
+  for await (const chunk of stream) text += chunk;
+  return text;
 }
 
 (binary === undefined ? describe.skip : describe)('control plane with Envoy', function () {
   this.timeout(60_000);
-  const refused: string[] = [];
+  const facts: RouterFact[] = [];
   const reports: LoadReport[] = [];
-  const protos = new EnvoyProtos();
   const backends: Record<string, Backend> = {};
-  let controlPlane: ControlPlane;
+  let fleet: RouterFleet;
+  let control: RouterControl;
   let envoy: RunningEnvoy;
 
-  async function startControlPlane(): Promise<void> {
-    controlPlane = new ControlPlane({
-      protos,
-      onAcknowledged: () => undefined,
-      onLoad: (report) => reports.push(report),
-      onRefused: (router, type, reason) => refused.push(`${router} ${type} ${reason}`),
+  async function startControlPlane(...services: RouteChange[]): Promise<void> {
+    fleet = new RouterFleet();
+    control = new RouterControl({
+      onFacts: (news) => {
+        facts.push(...news);
+        for (const fact of news) {
+          if (fact.kind === 'load' && fact.report) reports.push(fact.report);
+        }
+        fleet.apply(news);
+      },
+      onFailure: (error) => {
+        throw error;
+      },
     });
-    await controlPlane.listen(`127.0.0.1:${XDS_PORT}`);
+    control.update(services);
+    await control.listen(`127.0.0.1:${XDS_PORT}`);
   }
 
-  const shareOf = (name: string, percent: number, state: Endpoint['state'] = 'healthy') => ({
-    [name]: { percent, endpoints: [{ ...(backends[name] as Backend).endpoint, state }] },
+  const endpointOf = (name: string) => (backends[name] as Backend).endpoint;
+  const share = (revision: number, percent?: number): Shares => ({
+    [revision]: { percent, endpoints: [endpointOf(`r${revision}`)] },
   });
+  const iris = (shares: Shares, route: Partial<Route> = {}) => service('iris', shares, route);
 
-  async function publish(next: RouteTable): Promise<void> {
-    controlPlane.update(next);
-    const wanted = JSON.stringify(next.routes[0]);
-    await eventually(
-      'the routes are acknowledged',
-      () => JSON.stringify(controlPlane.acknowledged('default/iris')) === wanted,
+  const acknowledged = (key: string) => percents(fleet.acknowledged(key));
+  const refusals = () => facts.flatMap((fact) => (fact.kind === 'refused' ? [fact.refusal] : []));
+  async function publish(change: RouteChange, ...others: RouteChange[]): Promise<void> {
+    const { key, entry } = change;
+    const wanted = percents(entry?.route.targets);
+    control.update([change, ...others]);
+    await eventually('the routes are acknowledged', () =>
+      isDeepStrictEqual(acknowledged(key), wanted),
     );
   }
 
   /** Endpoints alone are not acknowledged with the routes: before a load starts, they have to answer. */
-  async function publishAndAnswer(next: RouteTable, text: string): Promise<void> {
-    await publish(next);
-    await eventually(`${text} answers`, async () => (await ask()).text === text);
+  async function publishAndAnswer(change: RouteChange, name: string): Promise<void> {
+    control.update([change]);
+    await eventually(`${name} answers`, async () => (await ask()).text.startsWith(`${name} `));
   }
-
-  const ask = (
-    path = '/',
-    headers: Record<string, string> = { host: 'iris-default.example.com' },
-  ) =>
-    new Promise<{ status: number; text: string; revision: string }>((resolve, reject) => {
-      import('node:http').then(({ request }) => {
-        const req = request(`http://127.0.0.1:${HTTP_PORT}${path}`, { headers }, (res) => {
-          let text = '';
-          res.on('data', (chunk: Buffer) => {
-            text += chunk;
-          });
-          res.on('end', () =>
-            resolve({
-              status: res.statusCode ?? 0,
-              text,
-              revision: String(res.headers['x-wherry-revision']),
-            }),
-          );
-        });
-        req.on('error', reject);
-        req.end();
-      }, reject);
-    });
 
   before(async () => {
     for (const name of ['r1', 'r2']) backends[name] = await backend(name);
-    await startControlPlane();
-    controlPlane.update(table(shareOf('r1', 100)));
-    envoy = await startEnvoy(binary as string, XDS_PORT);
+    await startControlPlane(iris(share(1, 100)));
+    envoy = await startEnvoy(binary as string, { xdsPort: XDS_PORT });
   });
 
   after(async () => {
     envoy.stop();
-    controlPlane.close();
+    await control.close();
     for (const { server } of Object.values(backends)) server.close();
   });
 
-  it('routes by host and by path, and says what has no route', async () => {
-    await publish(table(shareOf('r1', 100)));
-    expect(await ask('/v2')).to.deep.equal({ status: 200, text: 'r1 /v2', revision: 'r1' });
-    const withPort = await ask('/v2', { host: 'iris-default.example.com:8080' });
-    expect(withPort.text).to.equal('r1 /v2');
-    const byPath = await ask('/serving/default/iris/v2/x', { host: 'localhost' });
-    expect(byPath.text).to.equal('r1 /v2/x');
+  it('routes by host, and says what has no route', async () => {
+    const revision = 'iris-predictor-00001';
+    expect(await ask('/v2')).to.deep.equal({ status: 200, text: `r1 /v2 ${HOST}`, revision });
+    for (const host of [`${HOST}:8080`, `${HOST}.`, HOST.toUpperCase()]) {
+      expect((await ask('/v2', { host })).text).to.match(/^r1 \/v2 /);
+    }
     const none = await ask('/v2', { host: 'other' });
     expect([none.status, JSON.parse(none.text)]).to.deep.equal([
       404,
@@ -146,144 +190,280 @@ function table(
     ]);
   });
 
+  it('routes by path on any other host, which the pod still sees', async () => {
+    const local = service('local', share(1, 100), { pathPrefix: undefined });
+    await publish(local);
+    const byPath = async (path: string, headers: Record<string, string> = {}) => {
+      const { status, text } = await ask(path, { host: 'localhost', ...headers });
+      return status === 200 ? text : status;
+    };
+    expect(await byPath('/serving/default/iris/v2/x')).to.equal('r1 /v2/x localhost');
+    expect(await byPath('/serving/default/iris/a%2Fb%20c?q=/z%20&e')).to.equal(
+      'r1 /a%2Fb%20c?q=/z%20&e localhost',
+    );
+    expect(await byPath('/serving/default/iris')).to.equal('r1 / localhost');
+    expect(await byPath('/serving/default/iris?q')).to.equal('r1 /?q localhost');
+    for (const path of ['local/v2', 'iris2/v2', 'IRIS/v2', 'iris;x/v2', '', 'iris/../../../v2']) {
+      expect(await byPath(`/serving/default/${path}`), path).to.equal(404);
+    }
+    expect(await byPath('/serving/a/b/serving/default/iris/v2')).to.equal(404);
+    const spoofed = { 'x-wherry-path-host': 'evil' };
+    expect(await byPath('/serving/default/iris/', spoofed)).to.equal('r1 / localhost');
+    expect((await ask('/', { host: HOST, ...spoofed })).text).to.equal(`r1 / ${HOST}`);
+    control.update([{ key: 'default/local' }]);
+  });
+
   it('answers 503 as JSON while a service has no endpoint', async () => {
-    await publish(table({ r1: { percent: 100, endpoints: [] } }));
-    await eventually('the endpoint is gone', async () => (await ask()).status === 503);
-    const { status, text } = await ask();
-    expect([status, JSON.parse(text)]).to.deep.equal([503, { error: 'no healthy upstream' }]);
+    control.update([iris({ 1: { percent: 100, endpoints: [] } })]);
+    const { text } = await eventually('the endpoint is gone', async () => {
+      const answer = await ask();
+      return answer.status === 503 && answer;
+    });
+    expect(JSON.parse(text)).to.deep.equal({ error: 'no healthy upstream' });
   });
 
   it('splits by weight within 3 points and loses nothing while revisions are switched under load', async () => {
-    await publishAndAnswer(table(shareOf('r1', 100)), 'r1 /');
-    const load = new Load({ url: URL_, host: 'iris-default.example.com', body: '{}', rate: 400 });
-    await publish(table({ ...shareOf('r2', 30), ...shareOf('r1', 70) }));
+    await publishAndAnswer(iris(share(1, 100)), 'r1');
+    const url = `http://127.0.0.1:${HTTP_PORT}/`;
+    const load = new Load({ url, host: HOST, body: '{}', rate: 400 });
+    await publish(iris({ ...share(2, 30), ...share(1, 70) }));
     const from = load.now;
     await new Promise((resolve) => setTimeout(resolve, 5000));
     const shares = load.shares(from + 100);
     for (let i = 0; i < 20; i++) {
-      await publish(table(shareOf('r2', 100)));
-      await publish(table(shareOf('r1', 100)));
+      await publish(iris(share(2, 100)));
+      await publish(iris(share(1, 100)));
     }
     await load.stop();
     expect(load.failures).to.deep.equal([]);
     expect(load.outcomes.length).to.be.greaterThan(1500);
-    expect(shares.r2).to.be.closeTo(30, 3);
+    expect(shares['iris-predictor-00002']).to.be.closeTo(30, 3);
   });
 
   it('sends nothing new to a draining endpoint', async () => {
-    const both = [
-      { ...(backends.r1 as Backend).endpoint, state: 'draining' as const },
-      (backends.r2 as Backend).endpoint,
-    ];
-    await publish(table({ r1: { percent: 100, endpoints: both } }));
-    await eventually('the endpoint drains', async () => (await ask()).text.startsWith('r2'));
-    for (let i = 0; i < 30; i++) expect((await ask()).text).to.equal('r2 /');
+    const both = [{ ...endpointOf('r1'), state: 'draining' as const }, endpointOf('r2')];
+    await publishAndAnswer(iris({ 1: { percent: 100, endpoints: both } }), 'r2');
+    for (let i = 0; i < 30; i++) expect((await ask()).text).to.match(/^r2 /);
   });
 
   it('ends a request that takes longer than its timeout', async () => {
     const slow = await backend('slow', 10_000);
-    await publish(table({ slow: { percent: 100, endpoints: [slow.endpoint] } }));
+    await publish(iris({ 3: { percent: 100, endpoints: [slow.endpoint] } }));
     const { status, text } = await ask();
     slow.server.closeAllConnections();
     slow.server.close();
     expect([status, JSON.parse(text)]).to.deep.equal([504, { error: 'upstream request timeout' }]);
   });
 
-  it('speaks h2c with clients, and with gRPC backends', async () => {
+  it('speaks h2c with clients, and with gRPC backends, by host and by path', async () => {
     const h2 = createH2Server();
-    h2.on('stream', (stream) => {
+    h2.on('stream', (stream, headers) => {
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
-      stream.end('over h2');
+      stream.end(`over h2 ${headers[':path']}`);
     });
     h2.listen(0, '127.0.0.1');
     await once(h2, 'listening');
-    const base = table(shareOf('r1', 100));
-    const [route] = base.routes;
-    const [target] = route?.targets ?? [];
-    if (route === undefined || target === undefined) throw new Error('no route');
-    await publish({
-      routes: [{ ...route, targets: [{ ...target, grpcCluster: 'default/r1/grpc' }] }],
-      clusters: [
-        ...base.clusters,
-        {
-          name: 'default/r1/grpc',
-          protocol: 'h2c',
-          endpoints: [
-            { address: '127.0.0.1', port: (h2.address() as AddressInfo).port, state: 'healthy' },
-          ],
-        },
-      ],
+    const { port } = h2.address() as AddressInfo;
+    const { entry } = iris(share(1, 100), {
+      targets: [{ ref: ref('iris', 1), percent: 100, weight: 100, grpc: true }],
     });
+    if (entry === undefined) throw new Error('no entry');
+    const grpc = {
+      ref: ref('iris', 1),
+      port: 'grpc',
+      protocol: 'h2c',
+      endpoints: [{ address: '127.0.0.1', port, state: 'healthy' }],
+    } as const;
+    await publish({ key: KEY, entry: { ...entry, clusters: [...entry.clusters, grpc] } });
     const client = connect(`http://127.0.0.1:${HTTP_PORT}`);
-    const call = async (contentType: string) => {
-      const stream = client.request({
-        ':method': 'POST',
-        ':path': '/x',
-        ':authority': 'iris-default.example.com',
-        'content-type': contentType,
-      });
-      stream.end();
-      let text = '';
-      for await (const chunk of stream) text += chunk;
-      return text;
-    };
-    expect(await call('application/json')).to.equal('r1 /x');
-    expect(await call('application/grpc')).to.equal('over h2');
+    const byHost = { ':authority': HOST };
+    const byPath = { ':authority': 'localhost' };
+    const type = { 'content-type': 'application/grpc' };
+    expect(await call(client, '/x', byHost)).to.equal(`r1 /x ${HOST}`);
+    expect(await call(client, '/x', { ...byHost, ...type })).to.equal('over h2 /x');
+    const path = '/serving/default/iris/inference.GRPCInferenceService/ModelInfer';
+    expect(await call(client, path, { ...byPath, ...type })).to.equal(
+      'over h2 /inference.GRPCInferenceService/ModelInfer',
+    );
     client.close();
     h2.close();
   });
 
-  it('reports load: requests of the last second, and zero when quiet', async () => {
-    await publishAndAnswer(table(shareOf('r1', 100)), 'r1 /');
+  it('reports load by revision: requests of the last second, and zero when quiet', async () => {
+    await publishAndAnswer(iris(share(1, 100)), 'r1');
     reports.length = 0;
-    const load = new Load({ url: URL_, host: 'iris-default.example.com', body: '{}', rate: 100 });
+    const url = `http://127.0.0.1:${HTTP_PORT}/`;
+    const load = new Load({ url, host: HOST, body: '{}', rate: 100 });
     await new Promise((resolve) => setTimeout(resolve, 4000));
     await load.stop();
-    const rates = reports.map(
-      ({ seconds, clusters }) => (clusters['default/r1']?.requests ?? 0) / seconds,
+    const rates = reports.flatMap(({ clusters }) =>
+      clusters.map(({ requests, seconds }) => requests / seconds),
     );
     expect(Math.max(...rates)).to.be.within(80, 120);
-    await eventually(
-      'a quiet report',
-      () =>
-        reports.at(-1)?.clusters['default/r1']?.requests === 0 ||
-        reports.at(-1)?.clusters['default/r1'] === undefined,
+    expect(reports.at(-1)?.clusters[0]?.ref).to.deep.equal(ref('iris', 1));
+    await eventually('a quiet report', () =>
+      (reports.at(-1)?.clusters ?? []).every(({ requests }) => requests === 0),
     );
     expect(reports.at(-1)?.router).to.equal('router-1');
   });
 
-  it('keeps the old configuration when a router refuses the new one, and goes on with the next', async () => {
-    await publish(table(shareOf('r1', 100)));
-    const bad = table(shareOf('r2', 100));
-    const [route] = bad.routes;
-    if (route === undefined) throw new Error('no route');
-    refused.length = 0;
-    controlPlane.update({ ...bad, routes: [route, { ...route, key: 'default/twin' }] });
-    await eventually('the refusal is told', () => refused.length > 0);
-    expect(refused[0]).to.match(/^router-1 routes .*iris-default\.example\.com/);
-    expect((await ask()).text).to.equal('r1 /');
-    await publish(bad);
-    expect((await ask()).text).to.equal('r2 /');
+  it('holds back the service that a router refuses, alone, and says so', async () => {
+    await publish(service('b', share(1, 100)), iris(share(1, 100)), service('c', share(1, 100)));
+    const target = { ref: ref('b', 2), percent: 100, weight: 0, grpc: false };
+    facts.length = 0;
+    const b = (targets: Route['targets']) => service('b', share(2), { targets });
+    control.update([iris(share(2, 100)), b([target]), service('c', share(2, 100))]);
+    await eventually('the refusal is told', () => fleet.refused('default/b'));
+    await eventually('the others move on', () =>
+      ['iris', 'c'].every((name) => {
+        const shares = acknowledged(`default/${name}`);
+        return shares?.[`${name}-predictor-00002`] === 100;
+      }),
+    );
+    expect(fleet.refused('default/b')).to.match(/^virtualHosts wherry\/default\.b: Sum of weights/);
+    expect(refusals().map(({ key, type }) => [key, type])).to.deep.equal([
+      ['default/b', 'virtualHosts'],
+    ]);
+    const texts = async () => {
+      const hosts = ['iris', 'b', 'c'].map((name) => ({ host: `${name}-default.example.com` }));
+      const answers = await Promise.all(hosts.map((headers) => ask('/', headers)));
+      return answers.map(({ text }) => text.split(' ')[0]);
+    };
+    expect(await texts()).to.deep.equal(['r2', 'r1', 'r2']);
+    await publish(b([{ ...target, weight: 100 }]));
+    expect(fleet.refused('default/b')).to.equal(undefined);
+    expect(await texts()).to.deep.equal(['r2', 'r2', 'r2']);
   });
 
-  it('goes on without its control plane, and takes up with a new one', async () => {
-    await publishAndAnswer(table(shareOf('r1', 100)), 'r1 /');
-    const load = new Load({ url: URL_, host: 'iris-default.example.com', body: '{}', rate: 100 });
-    controlPlane.close();
+  it('refuses the second of two services with one host, and takes it when the first gives it up', async () => {
+    await publish(iris(share(1, 100)));
+    control.update([service('twin', share(2, 100), { hosts: [HOST] })]);
+    await eventually('the refusal is told', () => fleet.refused('default/twin'));
+    expect(fleet.refused('default/twin')).to.contain(HOST);
+    expect((await ask()).text).to.match(/^r1 /);
+    control.update([{ key: KEY }]);
+    await eventually('the host moves', async () => (await ask()).text.startsWith('r2 '));
+    expect(fleet.refused('default/twin')).to.equal(undefined);
+    await publish(iris(share(1, 100)), { key: 'default/twin' });
+    expect((await ask()).text).to.match(/^r1 /);
+  });
+
+  it('goes on without its control plane, and takes up with a new one, which learns what it has', async () => {
+    await publishAndAnswer(iris(share(1, 100)), 'r1');
+    const url = `http://127.0.0.1:${HTTP_PORT}/`;
+    const load = new Load({ url, host: HOST, body: '{}', rate: 100 });
+    await control.close();
     await new Promise((resolve) => setTimeout(resolve, 1500));
-    await startControlPlane();
-    expect(controlPlane.inUse('default/iris'), 'not known yet').to.equal(undefined);
+    facts.length = 0;
     // As on a cluster: the old revision has pods until no router uses it, and so keeps its cluster.
-    const { clusters } = table({ ...shareOf('r1', 0), ...shareOf('r2', 100) });
-    await publish({ ...table(shareOf('r2', 100)), clusters });
-    await eventually('traffic has moved', async () => (await ask()).text === 'r2 /');
+    await startControlPlane(
+      iris({ ...share(1), ...share(2, 100) }),
+      service('c', share(2, 100)),
+      service('b', share(2, 100)),
+    );
+    expect(fleet.inUse(KEY), 'not known yet').to.equal(undefined);
+    await eventually('traffic has moved', async () => (await ask()).text.startsWith('r2 '));
     await load.stop();
     expect(load.failures).to.deep.equal([]);
-    expect(controlPlane.inUse('default/iris')).to.deep.equal(['r2']);
-    controlPlane.expect(['router-1', 'router-2']);
-    expect(controlPlane.acknowledged('default/iris'), 'router-2 has not told').to.equal(undefined);
-    expect(controlPlane.inUse('default/iris')).to.equal(undefined);
-    controlPlane.expect(['router-1']);
-    expect(controlPlane.acknowledged('default/iris')?.targets[0]?.revision).to.equal('r2');
+    const first = facts.find((fact) => fact.kind === 'routes' && fact.key === KEY);
+    expect(first).to.deep.include({ routes: { unknown: true } });
+    const sent = facts.filter(
+      (fact) => fact.kind === 'routes' && fact.routes?.pending && fact.key !== KEY,
+    );
+    expect(sent, 'what has not changed is not sent').to.deep.equal([]);
+    expect(acknowledged('default/c')).to.deep.equal({ 'c-predictor-00002': 100 });
+    const inUse = await eventually('a load report', () => fleet.inUse(KEY));
+    expect(inUse.map(revisionName)).to.deep.equal(['iris-predictor-00002']);
+  });
+
+  it('waits for a second router, and tells a late consumer what it knows', async () => {
+    fleet.expect(['router-1', 'router-2']);
+    expect(fleet.acknowledged(KEY), 'router-2 has not told').to.equal(undefined);
+    expect(fleet.inUse(KEY)).to.equal(undefined);
+    const second = await startEnvoy(binary as string, {
+      xdsPort: XDS_PORT,
+      name: 'router-2',
+      waitUntilReady: false,
+    });
+    try {
+      await eventually('both have told', () => fleet.acknowledged(KEY) && fleet.inUse(KEY));
+      expect(fleet.connected).to.equal(2);
+      const late = new RouterFleet();
+      late.expect(['router-1', 'router-2']);
+      fleet = late;
+      control.tellAgain();
+      await eventually('the late one knows', () => late.acknowledged(KEY));
+      expect(percents(late.acknowledged(KEY))).to.deep.equal({ 'iris-predictor-00002': 100 });
+    } finally {
+      second.stop();
+    }
+    await eventually('it is gone', () => fleet.connected === 1);
+    fleet.expect(['router-1']);
+    expect(acknowledged(KEY)).to.deep.equal({ 'iris-predictor-00002': 100 });
+  });
+
+  it('takes only routers with a certificate when it has one itself', async () => {
+    const pems = certificates();
+    const { control: server, router } = pems;
+    await control.close();
+    fleet = new RouterFleet();
+    control = new RouterControl({
+      onFacts: (news) => fleet.apply(news),
+      onFailure: (error) => {
+        throw error;
+      },
+    });
+    control.update([iris(share(2, 100))]);
+    await control.listen(`127.0.0.1:${XDS_PORT}`, server);
+    const bare = await startEnvoy(binary as string, {
+      xdsPort: XDS_PORT,
+      name: 'without-certificate',
+      tls: { ...router, cert: '', key: '' },
+      waitUntilReady: false,
+    });
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    bare.stop();
+    expect(fleet.connected).to.equal(0);
+    const known = await startEnvoy(binary as string, {
+      xdsPort: XDS_PORT,
+      name: 'with-certificate',
+      tls: router,
+      waitUntilReady: false,
+    });
+    try {
+      await eventually('the router is served', () => fleet.acknowledged(KEY), 20);
+    } finally {
+      known.stop();
+    }
   });
 });
+
+/** An authority and two certificates of it, for the control plane and for a router. */
+function certificates() {
+  const dir = mkdtempSync(join(tmpdir(), 'wherry-certificates-'));
+  const openssl = (...args: string[]) =>
+    execFileSync('openssl', args, { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] });
+  const pem = (file: string) => readFileSync(join(dir, file), 'utf8');
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
+  openssl(
+    'req',
+    '-x509',
+    ...curve,
+    '-subj',
+    '/CN=authority',
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.pem',
+  );
+  const issue = (name: string) => {
+    const files = ['-keyout', `${name}.key`, '-out', `${name}.pem`];
+    const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key'];
+    const names = ['-addext', 'subjectAltName=IP:127.0.0.1'];
+    openssl('req', '-x509', ...curve, '-subj', `/CN=${name}`, ...by, ...names, ...files);
+    return { cert: pem(`${name}.pem`), key: pem(`${name}.key`), ca: pem('ca.pem') };
+  };
+  const pems = { control: issue('control'), router: issue('router') };
+  rmSync(dir, { recursive: true });
+  return pems;
+}

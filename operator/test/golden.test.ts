@@ -13,15 +13,15 @@ import type { InferenceServiceData } from '../src/api/inferenceservice.ts';
 import { isKind } from '../src/api/kinds.ts';
 import { type KubeObject, keyOf, type Observed, type Pod } from '../src/api/kube.ts';
 import { parseRevision, type RevisionRef } from '../src/api/revision.ts';
-import { type RouteTable, tableWith } from '../src/api/route-table.ts';
 import { HostClaims } from '../src/plan/host-claims.ts';
 import type { Plan, PlanInput } from '../src/plan/input.ts';
 import { owner } from '../src/plan/owner.ts';
 import { plan } from '../src/plan/plan.ts';
 import { serviceRoutes } from '../src/plan/routes.ts';
-import { envoyResources } from '../src/router/envoy.ts';
-import { EnvoyProtos } from '../src/router/protos.ts';
-import { RESOURCE_TYPES, type ResourceType } from '../src/router/snapshot.ts';
+import { RESOURCE_TYPES, type ResourceType } from '../src/router/configuration.ts';
+import { EnvoyProtos, type Message } from '../src/router/protos.ts';
+import { serviceMessages } from '../src/router/service-resources.ts';
+import { sharedMessages } from '../src/router/shared-resources.ts';
 
 const UPDATE = process.env.UPDATE_GOLDEN === '1';
 const NOW = '2026-01-01T00:00:00.000Z';
@@ -132,16 +132,16 @@ describe('golden plans', () => {
   }
 });
 
-function tableOf({
-  services,
-  pods,
-}: {
-  services: InferenceServiceData[];
-  pods: Observed<Pod>[];
-}): RouteTable {
+interface RoutesInput {
+  readonly services: InferenceServiceData[];
+  readonly pods: Observed<Pod>[];
+}
+
+/** The routes of the services that have some, and what Envoy gets of each. */
+function routesOf({ services, pods }: RoutesInput) {
   const claims = new HostClaims(DEFAULT_CONFIG);
   for (const isvc of services) claims.update(keyOf(isvc), isvc);
-  const changes = services.map((isvc) => {
+  return services.flatMap((isvc) => {
     const { namespace = '', name } = isvc.metadata;
     const own = pods.filter(({ metadata }) => {
       const revision = metadata.labels?.['serving.wherry.dev/revision'] ?? '';
@@ -151,30 +151,41 @@ function tableOf({
       );
     });
     const key = keyOf(isvc);
-    return { key, entry: serviceRoutes({ isvc, pods: own, hosts: claims.hostsOf(key) }) };
+    const routes = serviceRoutes({ isvc, pods: own, hosts: claims.hostsOf(key) });
+    return routes === undefined ? [] : { key, routes, resources: serviceMessages(routes) };
   });
-  return tableWith(new Map(), changes);
 }
 
 describe('golden routes and Envoy resources', () => {
   const folder = new URL('golden/envoy/', import.meta.url);
   const protos = new EnvoyProtos();
+
+  function encodable(messages: Partial<Record<ResourceType, Readonly<Record<string, Message>>>>) {
+    for (const [type, named] of Object.entries(messages)) {
+      for (const message of Object.values(named)) {
+        const name = RESOURCE_TYPES[type as ResourceType];
+        expect(protos.encode(name, message)).not.to.have.length(0);
+      }
+    }
+  }
+
   for (const name of inputs(folder)) {
     it(name.replaceAll('-', ' '), () => {
-      const input = load(readFileSync(new URL(`${name}.in.yaml`, folder), 'utf8')) as {
-        services: InferenceServiceData[];
-        pods: Observed<Pod>[];
-      };
-      const table = tableOf(input);
-      const resources = envoyResources(table);
-      for (const type of Object.keys(RESOURCE_TYPES) as ResourceType[]) {
-        for (const message of Object.values(resources[type])) {
-          expect(protos.encode(RESOURCE_TYPES[type], message)).not.to.have.length(0);
-        }
-      }
-      const { listeners, ...varying } = resources;
-      compare({ table, ...varying }, new URL(`${name}.out.yaml`, folder));
-      compare(listeners, new URL('listeners.out.yaml', folder));
+      const input = load(readFileSync(new URL(`${name}.in.yaml`, folder), 'utf8')) as RoutesInput;
+      const services = routesOf(input);
+      for (const { resources } of services) encodable({ ...resources });
+      compare(services, new URL(`${name}.out.yaml`, folder));
     });
   }
+
+  it('what all services share', () => {
+    encodable({ ...sharedMessages() });
+    compare(sharedMessages(), new URL('shared.out.yaml', folder));
+  });
+
+  it('listeners of two address families, with a filter', () => {
+    const families = ['IPv4', 'IPv6'] as const;
+    const { listeners } = sharedMessages({ families, filters: [{ name: 'a-filter' }] });
+    compare(listeners, new URL('dual-stack-listeners.out.yaml', folder));
+  });
 });

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { eventually, Load } from '../../e2e/harness/load.ts';
 import type { KubeObject } from '../src/api/kube.ts';
+import type { RouteTarget } from '../src/api/route-table.ts';
 import { Admission } from '../src/local/admission.ts';
 import { pick } from '../src/local/proxy.ts';
 
@@ -256,20 +257,20 @@ describe('admission on the laptop', () => {
 });
 
 describe('pick', () => {
-  const target = (revision: string, weight: number) => ({
-    revision,
+  const target = (revision: number, weight: number): RouteTarget => ({
+    ref: { namespace: 'default', service: 'iris', component: 'predictor', revision },
     weight,
     percent: weight,
-    cluster: revision,
+    grpc: false,
   });
   it('follows the weights exactly', () => {
-    const targets = [target('a', 10), target('b', 0), target('c', 90)];
+    const targets = [target(1, 10), target(2, 0), target(3, 90)];
     const counts: Record<string, number> = {};
     for (let i = 0; i < 1000; i++) {
-      const { revision = '' } = pick(targets, i / 1000) ?? {};
+      const revision = pick(targets, i / 1000)?.ref.revision ?? 0;
       counts[revision] = (counts[revision] ?? 0) + 1;
     }
-    expect(counts).to.deep.equal({ a: 100, c: 900 });
-    expect(pick([target('a', 0)], 0.5)).to.equal(undefined);
+    expect(counts).to.deep.equal({ 1: 100, 3: 900 });
+    expect(pick([target(1, 0)], 0.5)).to.equal(undefined);
   });
 });

@@ -1,55 +1,63 @@
-/** The router's whole configuration as one value; Envoy's resources and the local proxy both follow from it. */
+/**
+ * What the routers are told about each InferenceService and what they tell about its traffic. Envoy's
+ * resources and the local proxy both follow from the same values.
+ */
+import { formatRevision, type RevisionRef } from './revision.ts';
 
-export interface RouteTable {
-  readonly routes: readonly Route[];
-  readonly clusters: readonly RouteCluster[];
-}
-
-/** Everything that the routers are told about one InferenceService. */
+/** Everything the routers need to serve one InferenceService. */
 export interface ServiceRoutes {
   readonly route: Route;
+  /** The clusters that the route names, and those of other revisions that still have pods. */
   readonly clusters: readonly RouteCluster[];
 }
 
 /** A change of one service's routes; without `entry` they are gone. */
 export interface RouteChange {
-  /** namespace/name of the service. */
+  /** The service's key, `namespace/name`. */
   readonly key: string;
   readonly entry?: ServiceRoutes;
 }
 
-/** One InferenceService: how requests find it and how they are shared out. */
+/** How requests find one InferenceService and how they are shared out. */
 export interface Route {
-  /** namespace/name. */
+  /** The service's key, `namespace/name`. */
   readonly key: string;
+  /** Host names, in lower case and without a port; no two services share one. */
   readonly hosts: readonly string[];
-  /** Prefix that is removed before the request goes on; undefined when there is no route by path. */
+  /**
+   * The prefix `/serving/<namespace>/<name>` that is removed before the request goes on; undefined when
+   * there is no route by path. The routers know no other form.
+   */
   readonly pathPrefix?: string;
-  /** Seconds until the last byte of the response; 0 for none. */
+  /** Seconds until the last byte of the response; 0 for no limit. */
   readonly timeoutSeconds: number;
   readonly targets: readonly RouteTarget[];
 }
 
-export interface RouteTarget {
-  /** Name of the revision, within the namespace of the route. */
-  readonly revision: string;
-  /** Share that the status claims. */
+/** A revision's share of a service's requests. */
+export interface Share {
+  readonly ref: RevisionRef;
   readonly percent: number;
+}
+
+/** A revision that requests of a route go to; `percent` is the share that the status claims. */
+export interface RouteTarget extends Share {
   /** Share that is applied: a revision without endpoints gives its share to the others. */
   readonly weight: number;
-  /** Cluster of its HTTP/1.1 port. */
-  readonly cluster: string;
-  /** Cluster of its gRPC port, when it has one. */
-  readonly grpcCluster?: string;
+  /** True when gRPC requests go to a port, and so a cluster, of their own. */
+  readonly grpc: boolean;
 }
 
 /** The endpoints of one port of one revision. */
 export interface RouteCluster {
-  readonly name: string;
+  readonly ref: RevisionRef;
+  /** Tells the cluster of a separate gRPC port from that of the port for everything else. */
+  readonly port: 'http' | 'grpc';
   readonly protocol: 'http1' | 'h2c';
   readonly endpoints: readonly Endpoint[];
 }
 
+/** The address of one port of one pod. */
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
@@ -57,40 +65,26 @@ export interface Endpoint {
   readonly state: 'healthy' | 'draining';
 }
 
-/** What a router measured since its last report. */
+/** What one router measured since its last report. */
 export interface LoadReport {
-  /** Identity of the router. */
+  /** Name of the router, which is that of its pod. */
   readonly router: string;
-  /** Seconds that the report covers. */
-  readonly seconds: number;
-  /** By cluster name; a cluster without traffic may be absent. */
-  readonly clusters: Readonly<Record<string, ClusterLoad>>;
+  /** A cluster without traffic may be absent; a revision with two ports has up to two items. */
+  readonly clusters: readonly ClusterLoad[];
 }
 
+/** The load of one port of one revision. */
 export interface ClusterLoad {
+  readonly ref: RevisionRef;
+  /** Seconds in which `requests` were counted: each cluster has its own period. */
+  readonly seconds: number;
   /** Requests under way at the end of the period. */
   readonly inFlight: number;
   /** Requests sent to endpoints in the period. */
   readonly requests: number;
 }
 
-/** Name of the cluster of a revision's port; `grpc` for its gRPC port. */
-export function clusterName(namespace: string, revision: string, port?: 'grpc'): string {
-  return `${namespace}/${revision}${port === undefined ? '' : `/${port}`}`;
-}
-
-/** The table of `entries` after `changes`, which are put into it. */
-export function tableWith(
-  entries: Map<string, ServiceRoutes>,
-  changes: readonly RouteChange[],
-): RouteTable {
-  for (const { key, entry } of changes) {
-    if (entry === undefined) entries.delete(key);
-    else entries.set(key, entry);
-  }
-  const all = [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
-  return {
-    routes: all.map(({ route }) => route),
-    clusters: all.flatMap(({ clusters }) => clusters),
-  };
+/** The name of the cluster of a revision's port: unique among all clusters, and never taken apart. */
+export function clusterName(ref: RevisionRef, port: RouteCluster['port'] = 'http'): string {
+  return port === 'http' ? formatRevision(ref) : `${formatRevision(ref)}/${port}`;
 }

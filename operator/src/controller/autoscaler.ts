@@ -82,11 +82,11 @@ export class Autoscaler {
   /** Adds a router's report; revisions that it does not name had no traffic. @param now milliseconds */
   record(report: LoadReport, now: number): void {
     this.#reportedAt = now;
-    for (const [cluster, load] of Object.entries(report.clusters)) {
-      const scaler = this.#scalers.get(cluster.replace(/\/grpc$/, ''));
+    for (const load of report.clusters) {
+      const scaler = this.#scalers.get(formatRevision(load.ref));
       if (scaler === undefined) continue;
       const { metric } = scaler.autoscaling;
-      const value = metric === 'rps' ? load.requests / report.seconds : load.inFlight;
+      const value = metric === 'rps' ? load.requests / load.seconds : load.inFlight;
       if (value === 0) continue;
       recordQuiet(scaler, now);
       scaler.stable.record(now, value);

@@ -3,16 +3,14 @@ import { KubeConfig } from '@kubernetes/client-node';
 import type { OperatorConfig } from '../api/config.ts';
 import type { EndpointSlice, KubeObject } from '../api/kube.ts';
 import { FIELD_MANAGER, LABELS } from '../api/names.ts';
-import { parseRevision } from '../api/revision.ts';
-import { type ServiceRoutes, tableWith } from '../api/route-table.ts';
+import type { RouterFact } from '../api/router-fact.ts';
 import { KubeClient } from '../kube/client.ts';
 import { KubeCluster } from '../kube/cluster.ts';
 import { Informer } from '../kube/informer.ts';
 import { LeaderElection } from '../kube/leader.ts';
 import type { Logger } from '../log.ts';
-import type { RoutingState } from '../plan/input.ts';
-import { ControlPlane } from '../router/ads.ts';
-import { EnvoyProtos } from '../router/protos.ts';
+import { RouterFleet } from '../router/fleet.ts';
+import { RouterControl } from '../router/router-control.ts';
 import type { Change, Controller } from './controller.ts';
 import { inferenceServiceController } from './inferenceservice.ts';
 import type { OperatorMetrics } from './metrics.ts';
@@ -42,10 +40,9 @@ export class Operator {
   readonly #cluster: KubeCluster;
   readonly #routerSlices: Informer;
   readonly #leader: LeaderElection;
-  readonly #controlPlane: ControlPlane;
+  readonly #routerControl: RouterControl;
+  readonly #fleet = new RouterFleet();
   readonly #routes: RoutePublisher;
-  /** What the routers are to have, by service key. */
-  readonly #entries = new Map<string, ServiceRoutes>();
   /** Present while this process leads. */
   #reconciliation: Reconciliation | undefined;
 
@@ -83,17 +80,13 @@ export class Operator {
       lister: this.#cluster,
       config,
       gatherMs: GATHER_MS,
-      publish: (changes) => this.#controlPlane.update(tableWith(this.#entries, changes)),
+      publish: (changes) => this.#routerControl.update(changes),
       onHostsMoved: (keys) => this.#reconciliation?.enqueue(keys),
     });
-    this.#controlPlane = new ControlPlane({
-      protos: new EnvoyProtos(),
-      onAcknowledged: (keys) => this.#reconciliation?.enqueue(keys),
-      onLoad: (report) => this.#reconciliation?.onLoad(report),
-      onRefused: (router, type, reason) => {
-        metrics.refused(type);
-        log.error('router refused its configuration', { router, type, reason });
-        void this.#tellRefused(router, type, reason);
+    this.#routerControl = new RouterControl({
+      onFacts: (facts) => this.#learn(facts),
+      onFailure: (error) => {
+        throw error;
       },
     });
   }
@@ -116,7 +109,7 @@ export class Operator {
     const { metrics, log, xds, signal } = this.#options;
     // A router that connects is told of everything, or of nothing yet.
     this.#routes.flush();
-    await this.#controlPlane.listen(xds.listen);
+    await this.#routerControl.listen(xds.listen);
     await this.#client.apply(controlPlaneSlice(this.#options));
     const reconciliation = new Reconciliation({
       lister: this.#cluster,
@@ -126,11 +119,11 @@ export class Operator {
       observe: (seconds, failed) => metrics.reconciled(seconds, failed),
     });
     this.#reconciliation = reconciliation;
-    metrics.watchQueue(reconciliation, this.#controlPlane);
+    metrics.watchQueue(reconciliation, this.#fleet);
     await this.#leader.hold(signal);
     this.#reconciliation = undefined;
     await reconciliation.stop();
-    this.#controlPlane.close();
+    await this.#routerControl.close();
   }
 
   #controller(desired: Surroundings['desired']): Controller {
@@ -142,27 +135,17 @@ export class Operator {
           readyRouters(this.#routerSlices)
             .flatMap(({ addresses }) => addresses)
             .sort(),
-        routing: (key) => this.#routing(key),
+        routing: (key) => ({
+          acknowledged: this.#fleet.acknowledged(key),
+          inUse: this.#fleet.inUse(key),
+          refused: this.#fleet.refused(key),
+        }),
         desired,
         hostOwner: (key) => this.#routes.hostOwner(key),
         now: () => new Date(),
       },
       config: this.#options.config,
     });
-  }
-
-  #routing(key: string): RoutingState {
-    const [namespace = ''] = key.split('/');
-    const refs = (names: readonly string[]) =>
-      names.flatMap((name) => parseRevision(namespace, name) ?? []);
-    const acknowledged = this.#controlPlane.acknowledged(key)?.targets;
-    const inUse = this.#controlPlane.inUse(key);
-    return {
-      acknowledged: acknowledged?.flatMap(({ revision, percent }) =>
-        refs([revision]).map((ref) => ({ ref, percent })),
-      ),
-      inUse: inUse && refs(inUse),
-    };
   }
 
   #changed(change: Change): void {
@@ -172,8 +155,21 @@ export class Operator {
 
   #routersChanged(): void {
     const pods = readyRouters(this.#routerSlices).flatMap(({ targetRef }) => targetRef?.name ?? []);
-    this.#controlPlane.expect(pods);
+    this.#fleet.expect(pods);
     this.#reconciliation?.enqueueAll();
+  }
+
+  #learn(facts: readonly RouterFact[]): void {
+    const { metrics, log } = this.#options;
+    for (const fact of facts) {
+      if (fact.kind === 'load' && fact.report) this.#reconciliation?.onLoad(fact.report);
+      if (fact.kind !== 'refused') continue;
+      const { router, refusal } = fact;
+      metrics.refused(refusal.type);
+      log.error('router refused its configuration', { router, ...refusal });
+      void this.#tellRefused(router, refusal.type, refusal.reason);
+    }
+    this.#reconciliation?.enqueue([...this.#fleet.apply(facts)]);
   }
 
   /** An event on the router's pod: nobody looks for it in the operator's log. */

@@ -5,7 +5,6 @@ import { load } from 'js-yaml';
 import { DEFAULT_CONFIG, type OperatorConfig } from '../api/config.ts';
 import { type KubeObject, keyOf } from '../api/kube.ts';
 import { parseRevision } from '../api/revision.ts';
-import { type ServiceRoutes, tableWith } from '../api/route-table.ts';
 import { inferenceServiceController } from '../controller/inferenceservice.ts';
 import { Reconciliation } from '../controller/reconciliation.ts';
 import { RoutePublisher } from '../controller/route-publisher.ts';
@@ -47,12 +46,11 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
   const config: OperatorConfig = { ...DEFAULT_CONFIG, ingressDomain: 'localhost', urlPort };
 
   const greeted = greeting(print);
-  const entries = new Map<string, ServiceRoutes>();
   const routes = new RoutePublisher({
     lister: cluster,
     config,
     gatherMs: 0,
-    publish: (changes) => proxy.update(tableWith(entries, changes)),
+    publish: (changes) => proxy.update(changes),
     onHostsMoved: (keys) => reconciliation.enqueue(keys),
   });
   const reconciliation = new Reconciliation({

@@ -1,4 +1,4 @@
-/** The laptop's router: interprets the same RouteTable as Envoy, and measures load as Envoy reports it. */
+/** The laptop's router: interprets the same routes as Envoy, and measures load as Envoy reports it. */
 import {
   Agent,
   createServer,
@@ -8,13 +8,13 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { REVISION_HEADER } from '../api/names.ts';
+import { formatRevision, type RevisionRef, revisionName, sameRevision } from '../api/revision.ts';
 import type {
-  ClusterLoad,
   Endpoint,
   LoadReport,
-  Route,
-  RouteTable,
+  RouteChange,
   RouteTarget,
+  ServiceRoutes,
 } from '../api/route-table.ts';
 
 /** Headers that belong to one connection (RFC 9110 7.6.1). */
@@ -25,10 +25,10 @@ const HOP_BY_HOP = new Set(
 export class LocalProxy {
   readonly server: Server;
   readonly #agent = new Agent({ keepAlive: true });
-  readonly #load = new Map<string, { inFlight: number; requests: number }>();
+  readonly #load = new Map<string, { ref: RevisionRef; inFlight: number; requests: number }>();
   readonly #inFlightOf = new Map<string, number>();
   readonly #random: () => number;
-  #table: RouteTable = { routes: [], clusters: [] };
+  readonly #services = new Map<string, ServiceRoutes>();
   #reportedAt: number;
 
   /** @param random gives numbers in [0, 1); it decides the split */
@@ -39,20 +39,21 @@ export class LocalProxy {
     this.server.requestTimeout = 0;
   }
 
-  update(table: RouteTable): void {
-    this.#table = table;
+  /** Takes in the routes of services that changed. */
+  update(changes: readonly RouteChange[]): void {
+    for (const { key, entry } of changes) {
+      if (entry === undefined) this.#services.delete(key);
+      else this.#services.set(key, entry);
+    }
   }
 
   /** What was measured since the last report. @param now milliseconds */
   report(now: number): LoadReport {
     const seconds = Math.max(0.001, (now - this.#reportedAt) / 1000);
     this.#reportedAt = now;
-    const clusters: Record<string, ClusterLoad> = {};
-    for (const [name, load] of this.#load) {
-      clusters[name] = { ...load };
-      load.requests = 0;
-    }
-    return { router: 'local', seconds, clusters };
+    const clusters = [...this.#load.values()].map((load) => ({ ...load, seconds }));
+    for (const load of this.#load.values()) load.requests = 0;
+    return { router: 'local', clusters };
   }
 
   async close(): Promise<void> {
@@ -62,25 +63,27 @@ export class LocalProxy {
   }
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
-    const found = match(this.#table, req);
+    const services = [...this.#services.values()];
+    const found = match(services, req);
     if (found === undefined) {
-      const known = this.#table.routes.map(({ hosts }) => hosts[0]).join(', ');
+      const known = services.map(({ route }) => route.hosts[0]).join(', ');
       reply(res, 404, `no service at ${req.headers.host}${req.url}; there is ${known || 'none'}`);
       return;
     }
-    const target = pick(found.route.targets, this.#random());
-    const endpoint = target && this.#endpoint(target.cluster);
+    const { route } = found.service;
+    const target = pick(route.targets, this.#random());
+    const endpoint = target && this.#endpoint(found.service, target);
     if (target === undefined || endpoint === undefined) {
       res.setHeader('Retry-After', '1');
-      reply(res, 503, `${found.route.key} has no pod that is ready`);
+      reply(res, 503, `${route.key} has no pod that is ready`);
       return;
     }
     this.#forward(req, res, { ...found, target, endpoint });
   }
 
-  #endpoint(cluster: string): Endpoint | undefined {
-    const endpoints = this.#table.clusters.find(({ name }) => name === cluster)?.endpoints ?? [];
-    return endpoints
+  #endpoint({ clusters }: ServiceRoutes, { ref }: RouteTarget): Endpoint | undefined {
+    const cluster = clusters.find((c) => c.port === 'http' && sameRevision(c.ref, ref));
+    return (cluster?.endpoints ?? [])
       .filter(({ state }) => state === 'healthy')
       .sort((a, b) => this.#inFlight(a) - this.#inFlight(b))[0];
   }
@@ -92,9 +95,9 @@ export class LocalProxy {
   #forward(
     req: IncomingMessage,
     res: ServerResponse,
-    { route, path, target, endpoint }: Forward,
+    { service: { route }, path, target, endpoint }: Forward,
   ): void {
-    const finished = this.#count(target.cluster, endpoint);
+    const finished = this.#count(target.ref, endpoint);
     const upstream = request({
       host: endpoint.address,
       port: endpoint.port,
@@ -107,7 +110,7 @@ export class LocalProxy {
     upstream.once('response', (response) => {
       res.writeHead(response.statusCode ?? 502, {
         ...endToEnd(response.headers),
-        [REVISION_HEADER]: target.revision,
+        [REVISION_HEADER]: revisionName(target.ref),
       });
       response.pipe(res);
     });
@@ -124,9 +127,9 @@ export class LocalProxy {
   }
 
   /** Counts a request as under way until the returned function is called. */
-  #count(cluster: string, { address, port }: Endpoint): () => void {
-    const load = this.#load.get(cluster) ?? { inFlight: 0, requests: 0 };
-    this.#load.set(cluster, load);
+  #count(ref: RevisionRef, { address, port }: Endpoint): () => void {
+    const load = this.#load.get(formatRevision(ref)) ?? { ref, inFlight: 0, requests: 0 };
+    this.#load.set(formatRevision(ref), load);
     const key = `${address}:${port}`;
     const add = (by: number) => {
       load.inFlight += by;
@@ -140,26 +143,31 @@ export class LocalProxy {
   }
 }
 
-interface Forward {
-  readonly route: Route;
+interface Match {
+  readonly service: ServiceRoutes;
+  /** The path to send on, with the query. */
   readonly path: string;
+}
+
+interface Forward extends Match {
   readonly target: RouteTarget;
   readonly endpoint: Endpoint;
 }
 
-/** The route of a request by its host, or else by the prefix of its path, and the path to send on. */
-function match(
-  table: RouteTable,
-  req: IncomingMessage,
-): { route: Route; path: string } | undefined {
-  const host = (req.headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
+/** The service of a request by its host, or else by the prefix of its path. */
+function match(services: readonly ServiceRoutes[], req: IncomingMessage): Match | undefined {
+  const host = (req.headers.host ?? '').replace(/:\d+$/, '').replace(/\.$/, '').toLowerCase();
   const path = req.url ?? '/';
-  const byHost = table.routes.find(({ hosts }) => hosts.includes(host));
-  if (byHost !== undefined) return { route: byHost, path };
-  const byPath = table.routes.find(
-    ({ pathPrefix }) => pathPrefix !== undefined && path.startsWith(`${pathPrefix}/`),
-  );
-  return byPath && { route: byPath, path: path.slice(byPath.pathPrefix?.length) };
+  const byHost = services.find(({ route }) => route.hosts.includes(host));
+  if (byHost !== undefined) return { service: byHost, path };
+  for (const service of services) {
+    const { pathPrefix } = service.route;
+    if (pathPrefix === undefined || !path.startsWith(pathPrefix)) continue;
+    const rest = path.slice(pathPrefix.length);
+    if (rest.startsWith('/')) return { service, path: rest };
+    if (rest === '' || rest.startsWith('?')) return { service, path: `/${rest}` };
+  }
+  return undefined;
 }
 
 /** Weighted choice; undefined when no target has weight. @param random in [0, 1) */

@@ -8,6 +8,7 @@ import type {
 } from '../api/inferenceservice.ts';
 import type { KubeObject, Observed, Pod, ServiceAccount } from '../api/kube.ts';
 import type { RevisionRef } from '../api/revision.ts';
+import type { Share } from '../api/route-table.ts';
 
 export interface PlanInput {
   readonly parent: InferenceServiceData;
@@ -42,12 +43,6 @@ export interface RoutingState {
   readonly inUse?: readonly RevisionRef[];
   /** Why a router refused the service's routes; undefined when none did. */
   readonly refused?: string;
-}
-
-/** A revision's share of the traffic. */
-export interface Share {
-  readonly ref: RevisionRef;
-  readonly percent: number;
 }
 
 export interface DesiredReplicas {

@@ -2,14 +2,14 @@
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
 import { keyOf, type Observed, type Pod } from '../api/kube.ts';
 import { LABELS } from '../api/names.ts';
-import { parseRevision } from '../api/revision.ts';
-import {
-  clusterName,
-  type Endpoint,
-  type Route,
-  type RouteCluster,
-  type RouteTarget,
-  type ServiceRoutes,
+import { parseRevision, type RevisionRef, revisionName, sameRevision } from '../api/revision.ts';
+import type {
+  Endpoint,
+  Route,
+  RouteCluster,
+  RouteTarget,
+  ServiceRoutes,
+  Share,
 } from '../api/route-table.ts';
 import { pathPrefix } from './hosts.ts';
 import { isH2c, servingPort } from './pod.ts';
@@ -32,21 +32,21 @@ export function serviceRoutes(input: ServiceRoutesInput): ServiceRoutes | undefi
   if (isvc.metadata.deletionTimestamp !== undefined) return undefined;
   const { namespace = '', name } = isvc.metadata;
   const podsOf = Map.groupBy(pods, ({ metadata }) => metadata.labels?.[LABELS.revision] ?? '');
-  const clustersOf = (revision: string) =>
-    revisionClusters(namespace, revision, podsOf.get(revision) ?? []);
-  const found = (isvc.status?.components?.predictor?.traffic ?? []).map(
-    ({ revisionName, percent }): FoundTarget => ({
-      revision: revisionName,
-      percent,
-      clusters: clustersOf(revisionName),
-    }),
+  const clustersOf = (ref: RevisionRef) =>
+    revisionClusters(ref, podsOf.get(revisionName(ref)) ?? []);
+  const found = (isvc.status?.components?.predictor?.traffic ?? []).flatMap(
+    (target): FoundTarget[] => {
+      const ref = parseRevision(namespace, target.revisionName);
+      return ref ? [{ ref, percent: target.percent, clusters: clustersOf(ref) }] : [];
+    },
   );
   if (found.length === 0) return undefined;
   // A router that comes back may still send to a revision that has pods but no share any more.
   const idle = [...podsOf.keys()]
-    .filter((revision) => parseRevision(namespace, revision)?.service === name)
-    .filter((revision) => !found.some((target) => target.revision === revision))
-    .sort();
+    .sort()
+    .flatMap((revision) => parseRevision(namespace, revision) ?? [])
+    .filter((ref) => ref.service === name)
+    .filter((ref) => !found.some((target) => sameRevision(target.ref, ref)));
   return {
     route: route(input, weighted(found)),
     clusters: [...found.flatMap((target) => target.clusters), ...idle.flatMap(clustersOf)],
@@ -63,25 +63,18 @@ function route({ isvc, hosts }: ServiceRoutesInput, targets: RouteTarget[]): Rou
   };
 }
 
-interface FoundTarget {
-  readonly revision: string;
-  readonly percent: number;
+interface FoundTarget extends Share {
   readonly clusters: readonly RouteCluster[];
 }
 
 function weighted(found: readonly FoundTarget[]): RouteTarget[] {
   const weight = weights(found);
-  return found.map(({ revision, percent, clusters }, i) => {
-    const http = clusters.find(({ protocol }) => protocol === 'http1') ?? clusters[0];
-    const grpc = clusters.find(({ protocol }) => protocol === 'h2c');
-    return {
-      revision,
-      percent,
-      weight: weight[i] ?? 0,
-      cluster: http?.name ?? '',
-      grpcCluster: grpc !== undefined && grpc !== http ? grpc.name : undefined,
-    };
-  });
+  return found.map(({ ref, percent, clusters }, i) => ({
+    ref,
+    percent,
+    weight: weight[i] ?? 0,
+    grpc: clusters.some(({ port }) => port === 'grpc'),
+  }));
 }
 
 /** A revision with no healthy endpoint gets no requests while another one has some, be it a dark one. */
@@ -95,22 +88,20 @@ function weights(found: readonly FoundTarget[]): number[] {
 }
 
 /** A cluster for the HTTP port and, when the container has one, for the gRPC port. */
-function revisionClusters(
-  namespace: string,
-  revision: string,
-  pods: readonly Observed<Pod>[],
-): RouteCluster[] {
+function revisionClusters(ref: RevisionRef, pods: readonly Observed<Pod>[]): RouteCluster[] {
   const ports = pods[0]?.spec?.containers.flatMap((container) => container.ports ?? []) ?? [];
   const grpcPort = ports.find(({ name = '' }) => isH2c(name));
   const onlyGrpc = grpcPort !== undefined && ports.length === 1;
   const http: RouteCluster = {
-    name: clusterName(namespace, revision),
+    ref,
+    port: 'http',
     protocol: onlyGrpc ? 'h2c' : 'http1',
     endpoints: endpoints(pods, (pod) => servingPort(pod.spec)),
   };
   if (grpcPort === undefined || onlyGrpc) return [http];
   const grpc: RouteCluster = {
-    name: clusterName(namespace, revision, 'grpc'),
+    ref,
+    port: 'grpc',
     protocol: 'h2c',
     endpoints: endpoints(pods, () => grpcPort.containerPort),
   };

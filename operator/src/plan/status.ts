@@ -8,11 +8,12 @@ import type {
 import type { KubeObject } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
 import { revisionName } from '../api/revision.ts';
+import type { Share } from '../api/route-table.ts';
 import type { ComponentPlan } from './component-plan.ts';
 import { runtimeHash } from './deployment.ts';
 import { failureOf, failures, type PodFailure } from './failure.ts';
 import { externalUrl, type Hosts, hosts, internalUrl } from './hosts.ts';
-import type { PlanInput, Share, SpecProblem } from './input.ts';
+import type { PlanInput, SpecProblem } from './input.ts';
 import type { Revision } from './revision.ts';
 import type { Traffic } from './traffic.ts';
 

@@ -1,4 +1,5 @@
 /** Envoy's load statistics → what the autoscaler knows. Envoy leaves quiet clusters out. */
+import type { RevisionRef } from '../api/revision.ts';
 import type { ClusterLoad, LoadReport } from '../api/route-table.ts';
 import type { Message } from './protos.ts';
 
@@ -11,30 +12,37 @@ interface ClusterStats {
   load_report_interval?: { seconds?: number; nanos?: number } | null;
 }
 
-export interface DecodedLoad {
-  readonly report: LoadReport;
-  /** Requests under way by cluster. */
-  readonly inFlight: ReadonlyMap<string, number>;
+/** A shorter period would make a rate of a single request look like a burst. */
+const LEAST_SECONDS = 0.1;
+
+export interface LoadMessage {
+  /** Name of the router. */
+  readonly router: string;
+  /** An envoy.service.load_stats.v3.LoadStatsRequest as a plain object. */
+  readonly message: Message;
+  /** The revision that a cluster sends to; a cluster without one is left out of the report. */
+  readonly revision: (cluster: string) => RevisionRef | undefined;
 }
 
-/** @param message envoy.service.load_stats.v3.LoadStatsRequest as a plain object */
-export function loadReport(router: string, message: Message): DecodedLoad {
+/** Translates one report; each cluster has its own period, as Envoy measures them apart. */
+export function loadReport({ router, message, revision }: LoadMessage): LoadReport {
   const stats = (message.cluster_stats as ClusterStats[] | undefined) ?? [];
-  const clusters: Record<string, ClusterLoad> = {};
-  let seconds = 1;
-  for (const { cluster_name, upstream_locality_stats = [], load_report_interval } of stats) {
-    clusters[cluster_name] = upstream_locality_stats.reduce(
-      (sum, { total_requests_in_progress = 0, total_issued_requests = 0 }) => ({
-        inFlight: sum.inFlight + total_requests_in_progress,
-        requests: sum.requests + total_issued_requests,
-      }),
-      { inFlight: 0, requests: 0 },
-    );
-    const { seconds: whole = 0, nanos = 0 } = load_report_interval ?? {};
-    seconds = Math.max(0.1, whole + nanos / 1e9);
-  }
+  const clusters = stats.flatMap((cluster): ClusterLoad[] => {
+    const ref = revision(cluster.cluster_name);
+    return ref === undefined ? [] : [clusterLoad(ref, cluster)];
+  });
+  return { router, clusters };
+}
+
+function clusterLoad(ref: RevisionRef, stats: ClusterStats): ClusterLoad {
+  const { seconds = 0, nanos = 0 } = stats.load_report_interval ?? {};
+  const localities = stats.upstream_locality_stats ?? [];
+  const sum = (field: 'total_requests_in_progress' | 'total_issued_requests') =>
+    localities.reduce((total, locality) => total + (locality[field] ?? 0), 0);
   return {
-    report: { router, seconds, clusters },
-    inFlight: new Map(Object.entries(clusters).map(([name, load]) => [name, load.inFlight])),
+    ref,
+    seconds: Math.max(LEAST_SECONDS, seconds + nanos / 1e9),
+    inFlight: sum('total_requests_in_progress'),
+    requests: sum('total_issued_requests'),
   };
 }

@@ -1,0 +1,242 @@
+/**
+ * The routers' control plane over gRPC: incremental aggregated discovery (ADS) and load reports (LRS). Tells
+ * what it learns about each router as facts; decides nothing.
+ */
+import { randomUUID } from 'node:crypto';
+import { Server, ServerCredentials, status } from '@grpc/grpc-js';
+import type { RouteChange, ServiceRoutes } from '../api/route-table.ts';
+import type { RouterFact } from '../api/router-fact.ts';
+import { Configuration } from './configuration.ts';
+import { discoveryRequest, discoveryResponse } from './discovery-messages.ts';
+import { loadReport } from './load.ts';
+import type { EnvoyProtos, Message } from './protos.ts';
+import type { ListenerOptions } from './shared-resources.ts';
+import {
+  DISCOVERY,
+  LOAD_REPORTING,
+  nodeId,
+  onEnd,
+  type Stream,
+  serviceDefinition,
+} from './streams.ts';
+import { Subscription } from './subscription.ts';
+
+const REPORT_INTERVAL_SECONDS = 1;
+/** Services that are encoded in one turn of the event loop: some 10 ms. */
+const SERVICES_PER_TURN = 50;
+
+export interface ControlPlaneOptions {
+  readonly protos: EnvoyProtos;
+  readonly listener?: ListenerOptions;
+  /** Called with what has just become known. */
+  readonly onFacts: (facts: readonly RouterFact[]) => void;
+}
+
+/** Certificates in PEM for mutual TLS. */
+export interface TlsOptions {
+  readonly cert: string;
+  readonly key: string;
+  /** The authority that has signed the routers' certificates. */
+  readonly ca: string;
+}
+
+interface Router {
+  readonly stream: string;
+  readonly name: string;
+  readonly subscription: Subscription;
+  readonly send: (message: Message) => void;
+  told: boolean;
+}
+
+export class ControlPlane {
+  readonly #options: ControlPlaneOptions;
+  readonly #configuration: Configuration;
+  readonly #routers = new Set<Router>();
+  readonly #unusable = new Map<string, string>();
+  /** The latest report by router, of the stream that sent it. */
+  readonly #reports = new Map<string, { stream: Stream; fact: RouterFact }>();
+  readonly #waiting = new Map<string, ServiceRoutes | undefined>();
+  readonly #server = new Server({
+    'grpc.max_receive_message_length': 64 << 20,
+    'grpc.keepalive_time_ms': 30_000,
+  });
+  #turn: NodeJS.Immediate | undefined;
+  #isConfigured = false;
+
+  constructor(options: ControlPlaneOptions) {
+    this.#options = options;
+    const { protos, listener } = options;
+    this.#configuration = new Configuration(protos, listener);
+    this.#server.addService(serviceDefinition(protos, DISCOVERY), {
+      [DISCOVERY.method]: (stream: Stream) => this.#discovery(stream),
+    });
+    this.#server.addService(serviceDefinition(protos, LOAD_REPORTING), {
+      [LOAD_REPORTING.method]: (stream: Stream) => this.#loadReports(stream),
+    });
+  }
+
+  /**
+   * Listens on `address` (host:port); returns the port. Routers are served once the first update has been
+   * taken in: what is not in the configuration would be taken from them. With `tls` a router needs a
+   * certificate of that authority. @throws Error when it cannot listen.
+   */
+  async listen(address: string, tls?: TlsOptions): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    this.#server.bindAsync(address, credentials(tls), (error, port) =>
+      error === null ? resolve(port) : reject(error),
+    );
+    return promise;
+  }
+
+  close(): void {
+    clearImmediate(this.#turn);
+    this.#server.forceShutdown();
+  }
+
+  /** Changes what every router is to have. The first update holds all services. */
+  update(changes: readonly RouteChange[]): void {
+    for (const { key, entry } of changes) this.#waiting.set(key, entry);
+    this.#turn ??= setImmediate(() => this.#takeIn());
+  }
+
+  /** All that is known now, for a consumer that joins late. */
+  facts(): RouterFact[] {
+    const unusable = [...this.#unusable].map(([key, reason]): RouterFact => {
+      return { kind: 'unusable', key, reason };
+    });
+    const routers = [...this.#routers].flatMap((router): RouterFact[] => {
+      const { stream, name, subscription, told } = router;
+      return [
+        { kind: 'connected', stream, router: name },
+        ...[...subscription.services].map((key) => routesFact(router, key)),
+        ...(told ? [{ kind: 'told', stream } as const] : []),
+      ];
+    });
+    return [...unusable, ...routers, ...[...this.#reports.values()].map(({ fact }) => fact)];
+  }
+
+  /** Encodes some of the changes that wait; in between, routers are heard. */
+  #takeIn(): void {
+    this.#turn = undefined;
+    const changes: RouteChange[] = [];
+    for (const [key, entry] of this.#waiting) {
+      if (changes.length === SERVICES_PER_TURN) break;
+      changes.push({ key, entry });
+      this.#waiting.delete(key);
+    }
+    const { changed, unusable } = this.#configuration.update(changes);
+    this.#tellUnusable(changes, unusable);
+    if (this.#waiting.size > 0) this.#turn = setImmediate(() => this.#takeIn());
+    else this.#isConfigured = true;
+    if (changed.length === 0) return;
+    for (const router of this.#routers) {
+      router.subscription.changed(changed);
+      this.#push(router);
+    }
+  }
+
+  #tellUnusable(changes: readonly RouteChange[], unusable: ReadonlyMap<string, string>): void {
+    const facts = changes.flatMap(({ key }): RouterFact[] => {
+      const reason = unusable.get(key);
+      const before = this.#unusable.get(key);
+      if (reason === undefined) this.#unusable.delete(key);
+      else this.#unusable.set(key, reason);
+      return reason === before ? [] : [{ kind: 'unusable', key, reason }];
+    });
+    this.#tell(facts);
+  }
+
+  #tell(facts: readonly RouterFact[]): void {
+    if (facts.length > 0) this.#options.onFacts(facts);
+  }
+
+  /** Sends what the router lacks now, and tells what is new about it. */
+  #push(router: Router): void {
+    const { subscription, send } = router;
+    for (const response of subscription.next()) send(discoveryResponse(response));
+    this.#tellNews(router);
+  }
+
+  #discovery(stream: Stream): void {
+    if (!this.#isConfigured) {
+      stream.emit('error', { code: status.UNAVAILABLE, details: 'no configuration yet' });
+      return;
+    }
+    let router: Router | undefined;
+    stream.on('data', (message: Message) => {
+      router ??= this.#connected(nodeId(message), stream);
+      const request = discoveryRequest(message);
+      if (request === undefined) return;
+      router.subscription.receive(request);
+      this.#push(router);
+    });
+    onEnd(stream, () => {
+      if (router === undefined) return;
+      this.#routers.delete(router);
+      this.#tell([{ kind: 'gone', stream: router.stream }]);
+    });
+  }
+
+  #connected(name: string, stream: Stream): Router {
+    const router: Router = {
+      stream: randomUUID(),
+      name,
+      subscription: new Subscription(this.#configuration),
+      send: (message) => stream.write(message),
+      told: false,
+    };
+    this.#routers.add(router);
+    this.#tell([{ kind: 'connected', stream: router.stream, router: name }]);
+    return router;
+  }
+
+  #tellNews(router: Router): void {
+    const { stream, name, subscription } = router;
+    const { routes, refusals } = subscription.takeNews();
+    const facts: RouterFact[] = [
+      ...[...routes].map((key) => routesFact(router, key)),
+      ...refusals.map((refusal) => ({ kind: 'refused', router: name, refusal }) as const),
+    ];
+    if (subscription.told && !router.told) {
+      router.told = true;
+      facts.push({ kind: 'told', stream });
+    }
+    this.#tell(facts);
+  }
+
+  #loadReports(stream: Stream): void {
+    let router: string | undefined;
+    stream.on('data', (message: Message) => {
+      // The first message only opens the stream.
+      if (router === undefined) {
+        router = nodeId(message);
+        return;
+      }
+      const revision = (cluster: string) => this.#configuration.revision(cluster);
+      const report = loadReport({ router, message, revision });
+      const fact: RouterFact = { kind: 'load', router, report };
+      this.#reports.set(router, { stream, fact });
+      this.#tell([fact]);
+    });
+    stream.write({
+      send_all_clusters: true,
+      load_reporting_interval: { seconds: REPORT_INTERVAL_SECONDS },
+    });
+    onEnd(stream, () => {
+      if (router === undefined || this.#reports.get(router)?.stream !== stream) return;
+      this.#reports.delete(router);
+      this.#tell([{ kind: 'load', router }]);
+    });
+  }
+}
+
+function routesFact({ stream, subscription }: Router, key: string): RouterFact {
+  return { kind: 'routes', stream, key, routes: subscription.routes(key) };
+}
+
+function credentials(tls: TlsOptions | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const { cert, key, ca } = tls;
+  const pair = { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) };
+  return ServerCredentials.createSsl(Buffer.from(ca), [pair], true);
+}

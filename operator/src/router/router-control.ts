@@ -1,0 +1,67 @@
+/** The control plane as its users see it: commands and facts that cross to and from a thread of its own. */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { RouteChange } from '../api/route-table.ts';
+import type { RouterFact } from '../api/router-fact.ts';
+import type { TlsOptions } from './control-plane.ts';
+import type { ListenerOptions } from './shared-resources.ts';
+import type { ControlCommand, ControlEvent } from './thread.ts';
+
+export interface RouterControlOptions {
+  readonly listener?: ListenerOptions;
+  /** Called with what has just become known about the routers. */
+  readonly onFacts: (facts: readonly RouterFact[]) => void;
+  /** Called when the thread has failed: no router is told anything any more. */
+  readonly onFailure: (error: Error) => void;
+}
+
+export class RouterControl {
+  readonly #worker: Worker;
+  #listening: PromiseWithResolvers<number> | undefined;
+  #isClosed = false;
+
+  constructor({ listener, onFacts, onFailure }: RouterControlOptions) {
+    // The same extension as this file's: .ts in the sources, .js when built.
+    const entry = new URL(`./thread${extname(import.meta.url)}`, import.meta.url);
+    this.#worker = new Worker(entry, { workerData: listener, name: 'routers' });
+    this.#worker.on('message', (event: ControlEvent) => {
+      if (event.kind === 'facts') onFacts(event.facts);
+      else if (event.kind === 'listening') this.#listening?.resolve(event.port);
+      else this.#listening?.reject(new Error(event.error));
+    });
+    this.#worker.on('error', onFailure);
+    this.#worker.on('exit', (code) => {
+      if (!this.#isClosed) onFailure(new Error(`the control plane's thread ended with ${code}`));
+    });
+  }
+
+  /**
+   * Listens for routers on `address` (host:port), with mutual TLS when `tls` is given; returns the port.
+   * Routers are served once the first update has been taken in. @throws Error when it cannot listen.
+   */
+  async listen(address: string, tls?: TlsOptions): Promise<number> {
+    this.#listening = Promise.withResolvers();
+    this.#send({ kind: 'listen', address, tls });
+    return this.#listening.promise;
+  }
+
+  /** Changes what every router is to have. The first update holds all services. */
+  update(changes: readonly RouteChange[]): void {
+    this.#send({ kind: 'update', changes });
+  }
+
+  /** Asks for all that is known, which `onFacts` then gets. */
+  tellAgain(): void {
+    this.#send({ kind: 'facts' });
+  }
+
+  /** Ends the thread and all streams. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#worker.terminate();
+  }
+
+  #send(command: ControlCommand): void {
+    this.#worker.postMessage(command);
+  }
+}

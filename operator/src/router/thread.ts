@@ -1,0 +1,41 @@
+/** The control plane's own thread: its event loop knows nothing of reconciles and big lists. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { RouteChange } from '../api/route-table.ts';
+import type { RouterFact } from '../api/router-fact.ts';
+import { ControlPlane, type TlsOptions } from './control-plane.ts';
+import { EnvoyProtos } from './protos.ts';
+import type { ListenerOptions } from './shared-resources.ts';
+
+/** What the thread is asked to do. */
+export type ControlCommand =
+  | { readonly kind: 'update'; readonly changes: readonly RouteChange[] }
+  | { readonly kind: 'listen'; readonly address: string; readonly tls?: TlsOptions }
+  | { readonly kind: 'facts' };
+
+/** What the thread tells. */
+export type ControlEvent =
+  | { readonly kind: 'facts'; readonly facts: readonly RouterFact[] }
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'failed'; readonly error: string };
+
+const port = parentPort;
+if (port === null) throw new Error('thread.ts runs in a worker thread');
+const tell = (event: ControlEvent) => port.postMessage(event);
+const controlPlane = new ControlPlane({
+  protos: new EnvoyProtos(),
+  listener: workerData as ListenerOptions | undefined,
+  onFacts: (facts) => tell({ kind: 'facts', facts }),
+});
+
+port.on('message', (command: ControlCommand) => {
+  if (command.kind === 'update') {
+    controlPlane.update(command.changes);
+  } else if (command.kind === 'facts') {
+    tell({ kind: 'facts', facts: controlPlane.facts() });
+  } else {
+    controlPlane.listen(command.address, command.tls).then(
+      (listening) => tell({ kind: 'listening', port: listening }),
+      (error: Error) => tell({ kind: 'failed', error: error.message }),
+    );
+  }
+});
