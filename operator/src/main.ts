@@ -1,8 +1,9 @@
 /** argv → `local` | `controller` | `plan`; the only file that reads process.*. */
 import { hostname } from 'node:os';
+import { KubeConfig } from '@kubernetes/client-node';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_CONFIG, type OperatorConfig } from './api/config.ts';
-import { hostPort, listenHost, parsePodIPs } from './api/pod-ips.ts';
+import { listenHost, parsePodIPs } from './api/pod-ips.ts';
 import { OperatorMetrics } from './controller/metrics.ts';
 import { Operator } from './controller/operator.ts';
 import { startLocal } from './local/local.ts';
@@ -46,6 +47,7 @@ program
     DEFAULT_CONFIG.router.namespace,
   )
   .option('--router-service <name>', 'Service of the routers', DEFAULT_CONFIG.router.name)
+  .option('--deployment <name>', "the operator's own Deployment", 'wherry-operator')
   .option('--xds-service <name>', "Service of the routers' control plane", 'wherry-xds')
   .addOption(
     new Option('--xds-port <port>', 'port of the control plane').default(18000).argParser(port),
@@ -89,19 +91,18 @@ program
       process.once(signal, () => stopped.abort());
     }
     const podIPs = parsePodIPs(process.env.POD_IPS);
-    const host = listenHost(podIPs);
     const metrics = new OperatorMetrics();
-    metrics.listen(flags.metricsPort, host);
+    metrics.listen(flags.metricsPort, listenHost(podIPs));
+    const kubeConfig = new KubeConfig();
+    kubeConfig.loadFromDefault();
     try {
       const operator = new Operator({
         config: operatorConfig(flags),
         identity: process.env.POD_NAME ?? `${hostname()}-${process.pid}`,
-        address: podIPs[0] ?? '127.0.0.1',
-        xds: {
-          listen: hostPort(host, flags.xdsPort),
-          service: flags.xdsService,
-          port: flags.xdsPort,
-        },
+        podIPs,
+        xds: { port: flags.xdsPort, service: flags.xdsService },
+        deployment: flags.deployment,
+        kubeConfig,
         metrics,
         log,
         signal: stopped.signal,
@@ -124,6 +125,7 @@ interface ControllerFlags {
   readonly namespace: string;
   readonly routerService: string;
   readonly xdsService: string;
+  readonly deployment: string;
   readonly xdsPort: number;
   readonly metricsPort: number;
   readonly ingressDomain: string;

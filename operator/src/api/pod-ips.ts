@@ -18,3 +18,9 @@ export function listenHost(podIPs: readonly string[]): '::' | '0.0.0.0' {
 export function hostPort(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+/** Returns the IP families of addresses, IPv4 alone when there is none. */
+export function addressFamilies(addresses: readonly string[]): ('IPv4' | 'IPv6')[] {
+  const families = new Set(addresses.map((address) => (isIPv6(address) ? 'IPv6' : 'IPv4')));
+  return families.size === 0 ? ['IPv4'] : [...families].sort();
+}

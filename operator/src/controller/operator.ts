@@ -1,12 +1,19 @@
-/** The operator on a cluster: informers → routes and reconciliation, the routers' control plane. */
-import { KubeConfig } from '@kubernetes/client-node';
+/**
+ * The operator on a cluster. Every replica follows the cluster and serves routers; the one that holds the
+ * lease reconciles and scales, and follows the routers of the others.
+ *
+ *   informers ──► RoutePublisher ──► RouterControl (a thread) ══► routers      every replica
+ *       │                                  │ facts
+ *       └───────► Reconciliation ◄── RouterFleet ◄── facts of other replicas   the leader
+ */
+import type { KubeConfig } from '@kubernetes/client-node';
 import type { OperatorConfig } from '../api/config.ts';
-import type { EndpointSlice, KubeObject } from '../api/kube.ts';
-import { FIELD_MANAGER, LABELS } from '../api/names.ts';
+import { addressFamilies, hostPort, listenHost } from '../api/pod-ips.ts';
 import type { RouterFact } from '../api/router-fact.ts';
+import { Certificates } from '../certificates/certificates.ts';
+import type { TlsCredentials } from '../certificates/issue.ts';
 import { KubeClient } from '../kube/client.ts';
 import { KubeCluster } from '../kube/cluster.ts';
-import { Informer } from '../kube/informer.ts';
 import { LeaderElection } from '../kube/leader.ts';
 import type { Logger } from '../log.ts';
 import { RouterFleet } from '../router/fleet.ts';
@@ -15,8 +22,10 @@ import type { Change, Controller } from './controller.ts';
 import { inferenceServiceController } from './inferenceservice.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import type { Surroundings } from './observe.ts';
+import { PeerOperators } from './peer-operators.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { RoutePublisher } from './route-publisher.ts';
+import { ServiceEndpoints } from './service-endpoints.ts';
 
 /** Milliseconds in which changes of routes are gathered into one. */
 const GATHER_MS = 20;
@@ -24,11 +33,15 @@ const WORKERS = 8;
 
 export interface OperatorOptions {
   readonly config: OperatorConfig;
-  /** Name of this process and the address at which routers reach it. */
+  /** Name of this process's pod. */
   readonly identity: string;
-  readonly address: string;
-  /** host:port of the routers' control plane, and the Service that leads there. */
-  readonly xds: { readonly listen: string; readonly service: string; readonly port: number };
+  /** Addresses of this process's pod, which tell the IP families of the cluster. */
+  readonly podIPs: readonly string[];
+  /** The routers' control plane: the port to listen on, and the Service that leads there. */
+  readonly xds: { readonly port: number; readonly service: string };
+  /** Name of the operator's Deployment. */
+  readonly deployment: string;
+  readonly kubeConfig: KubeConfig;
   readonly metrics: OperatorMetrics;
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -36,44 +49,51 @@ export interface OperatorOptions {
 
 export class Operator {
   readonly #options: OperatorOptions;
-  readonly #client: KubeClient;
   readonly #cluster: KubeCluster;
-  readonly #routerSlices: Informer;
+  readonly #routers: ServiceEndpoints;
+  readonly #operators: ServiceEndpoints;
   readonly #leader: LeaderElection;
+  readonly #certificates: Certificates;
   readonly #routerControl: RouterControl;
-  readonly #fleet = new RouterFleet();
   readonly #routes: RoutePublisher;
+  #fleet = new RouterFleet();
+  #credentials: TlsCredentials | undefined;
+  #peers: PeerOperators | undefined;
   /** Present while this process leads. */
   #reconciliation: Reconciliation | undefined;
 
   constructor(options: OperatorOptions) {
     this.#options = options;
-    const { config, identity, metrics, log } = options;
-    const kubeConfig = new KubeConfig();
-    kubeConfig.loadFromDefault();
+    const { config, identity, kubeConfig, podIPs, xds, metrics, log } = options;
+    const { namespace, name } = config.router;
     const client = new KubeClient(kubeConfig, {
       observe: (verb, kind, code) => metrics.request(verb, kind, code),
     });
-    this.#client = client;
-    this.#cluster = new KubeCluster({
-      client,
-      log,
-      onChange: (change) => this.#changed(change),
-    });
-    const { namespace, name } = config.router;
-    this.#routerSlices = new Informer({
-      client,
-      kind: 'EndpointSlice',
-      namespace,
-      labelSelector: `${LABELS.serviceName}=${name}`,
-      log,
+    this.#cluster = new KubeCluster({ client, log, onChange: (change) => this.#changed(change) });
+    const endpoints = { client, namespace, log };
+    this.#routers = new ServiceEndpoints({
+      ...endpoints,
+      service: name,
       onChange: () => this.#routersChanged(),
+    });
+    this.#operators = new ServiceEndpoints({
+      ...endpoints,
+      service: xds.service,
+      onChange: () => this.#peers?.update(this.#operators.ready()),
     });
     this.#leader = new LeaderElection({
       client,
       namespace,
       name: 'wherry-operator',
       identity,
+      log,
+    });
+    this.#certificates = new Certificates({
+      client,
+      deployment: options.deployment,
+      address: this.#serviceAddress(),
+      now: () => new Date(),
+      onCredentials: (credentials) => this.#useCredentials(credentials),
       log,
     });
     this.#routes = new RoutePublisher({
@@ -84,6 +104,7 @@ export class Operator {
       onHostsMoved: (keys) => this.#reconciliation?.enqueue(keys),
     });
     this.#routerControl = new RouterControl({
+      listener: { families: addressFamilies(podIPs) },
       onFacts: (facts) => this.#learn(facts),
       onFailure: (error) => {
         throw error;
@@ -94,23 +115,29 @@ export class Operator {
   /** Runs until `signal` aborts. @throws Error when the lease is lost. */
   async run(): Promise<void> {
     const { metrics, signal } = this.#options;
-    void this.#routerSlices.run(signal);
-    await Promise.all([this.#cluster.start(signal), this.#routerSlices.synced]);
-    metrics.synced();
+    void this.#routers.run(signal);
+    void this.#operators.run(signal);
+    await Promise.all([this.#cluster.start(signal), this.#routers.synced, this.#operators.synced]);
+    // A router that connects is told of everything, or of nothing yet.
+    this.#routes.flush();
+    void this.#certificates.run(signal);
+    await Promise.race([this.#certificates.ready, aborted(signal)]);
+    if (!signal.aborted) metrics.synced();
     await this.#leader.acquire(signal);
-    if (signal.aborted) return;
-    await this.#lead();
-    if (!signal.aborted) throw new Error('the lease was lost: another operator may lead now');
-    await this.#leader.release();
+    if (!signal.aborted) {
+      await this.#lead();
+      if (!signal.aborted) throw new Error('the lease was lost: another operator may lead now');
+      await this.#leader.release();
+    }
+    await this.#routerControl.close();
   }
 
   /** Everything that only one operator may do at a time. */
   async #lead(): Promise<void> {
-    const { metrics, log, xds, signal } = this.#options;
-    // A router that connects is told of everything, or of nothing yet.
-    this.#routes.flush();
-    await this.#routerControl.listen(xds.listen);
-    await this.#client.apply(controlPlaneSlice(this.#options));
+    const { metrics, log, signal } = this.#options;
+    const fleet = new RouterFleet();
+    this.#fleet = fleet;
+    fleet.expect(this.#routers.ready().map(({ pod }) => pod));
     const reconciliation = new Reconciliation({
       lister: this.#cluster,
       controller: (desired) => this.#controller(desired),
@@ -119,11 +146,26 @@ export class Operator {
       observe: (seconds, failed) => metrics.reconciled(seconds, failed),
     });
     this.#reconciliation = reconciliation;
-    metrics.watchQueue(reconciliation, this.#fleet);
+    this.#routerControl.tellAgain();
+    this.#peers = this.#newPeers();
+    this.#peers.update(this.#operators.ready());
+    metrics.watchQueue(reconciliation, fleet);
     await this.#leader.hold(signal);
+    this.#peers.close();
     this.#reconciliation = undefined;
     await reconciliation.stop();
-    await this.#routerControl.close();
+  }
+
+  #newPeers(): PeerOperators {
+    const { identity, xds } = this.#options;
+    if (this.#credentials === undefined) throw new Error('there are no certificates yet');
+    return new PeerOperators({
+      self: identity,
+      port: xds.port,
+      credentials: this.#credentials,
+      address: this.#serviceAddress(),
+      onFacts: (facts) => this.#learn(facts),
+    });
   }
 
   #controller(desired: Surroundings['desired']): Controller {
@@ -132,7 +174,8 @@ export class Operator {
       writer: this.#cluster,
       surroundings: {
         routerAddresses: () =>
-          readyRouters(this.#routerSlices)
+          this.#routers
+            .ready()
             .flatMap(({ addresses }) => addresses)
             .sort(),
         routing: (key) => ({
@@ -148,28 +191,45 @@ export class Operator {
     });
   }
 
+  #serviceAddress() {
+    const { xds, config } = this.#options;
+    const { clusterDomain, router } = config;
+    return { service: xds.service, namespace: router.namespace, clusterDomain };
+  }
+
+  async #useCredentials(credentials: TlsCredentials): Promise<void> {
+    const { podIPs, xds } = this.#options;
+    if (this.#credentials === undefined) {
+      await this.#routerControl.listen(hostPort(listenHost(podIPs), xds.port), credentials);
+    } else {
+      this.#routerControl.renew(credentials);
+      this.#peers?.renew(credentials);
+    }
+    this.#credentials = credentials;
+  }
+
   #changed(change: Change): void {
     this.#routes.onChange(change);
     this.#reconciliation?.onChange(change);
   }
 
   #routersChanged(): void {
-    const pods = readyRouters(this.#routerSlices).flatMap(({ targetRef }) => targetRef?.name ?? []);
-    this.#fleet.expect(pods);
+    this.#fleet.expect(this.#routers.ready().map(({ pod }) => pod));
     this.#reconciliation?.enqueueAll();
   }
 
   #learn(facts: readonly RouterFact[]): void {
     const { metrics, log } = this.#options;
+    if (this.#reconciliation === undefined) return;
     for (const fact of facts) {
-      if (fact.kind === 'load' && fact.report) this.#reconciliation?.onLoad(fact.report);
+      if (fact.kind === 'load' && fact.report) this.#reconciliation.onLoad(fact.report);
       if (fact.kind !== 'refused') continue;
       const { router, refusal } = fact;
       metrics.refused(refusal.type);
       log.error('router refused its configuration', { router, ...refusal });
       void this.#tellRefused(router, refusal.type, refusal.reason);
     }
-    this.#reconciliation?.enqueue([...this.#fleet.apply(facts)]);
+    this.#reconciliation.enqueue([...this.#fleet.apply(facts)]);
   }
 
   /** An event on the router's pod: nobody looks for it in the operator's log. */
@@ -184,29 +244,9 @@ export class Operator {
   }
 }
 
-/** The routers' endpoints that take traffic. */
-function readyRouters(slices: Informer) {
-  return (slices.list() as EndpointSlice[])
-    .flatMap(({ endpoints = [] }) => endpoints)
-    .filter(({ conditions }) => conditions?.ready !== false);
-}
-
-/** Leads the routers to the operator that leads: only it knows the load and decides. */
-function controlPlaneSlice({ config, address, xds }: OperatorOptions): KubeObject {
-  const slice: EndpointSlice = {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: {
-      name: `${xds.service}-leader`,
-      namespace: config.router.namespace,
-      labels: {
-        [LABELS.serviceName]: xds.service,
-        [LABELS.sliceManagedBy]: FIELD_MANAGER,
-      },
-    },
-    addressType: 'IPv4',
-    ports: [{ name: 'xds', port: xds.port, protocol: 'TCP' }],
-    endpoints: [{ addresses: [address], conditions: { ready: true } }],
-  };
-  return slice as KubeObject;
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -3,11 +3,15 @@
  * what it learns about each router as facts; decides nothing.
  */
 import { randomUUID } from 'node:crypto';
-import { Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServerWritableStream, status } from '@grpc/grpc-js';
 import type { RouteChange, ServiceRoutes } from '../api/route-table.ts';
 import type { RouterFact } from '../api/router-fact.ts';
+import { peerRole, type Role } from '../certificates/identity.ts';
+import type { TlsCredentials } from '../certificates/issue.ts';
+import { RenewableCredentials } from '../certificates/renewable-credentials.ts';
 import { Configuration } from './configuration.ts';
 import { discoveryRequest, discoveryResponse } from './discovery-messages.ts';
+import { FACT_FEED, FactFeed } from './fact-feed.ts';
 import { loadReport } from './load.ts';
 import type { EnvoyProtos, Message } from './protos.ts';
 import type { ListenerOptions } from './shared-resources.ts';
@@ -32,14 +36,6 @@ export interface ControlPlaneOptions {
   readonly onFacts: (facts: readonly RouterFact[]) => void;
 }
 
-/** Certificates in PEM for mutual TLS. */
-export interface TlsOptions {
-  readonly cert: string;
-  readonly key: string;
-  /** The authority that has signed the routers' certificates. */
-  readonly ca: string;
-}
-
 interface Router {
   readonly stream: string;
   readonly name: string;
@@ -60,6 +56,8 @@ export class ControlPlane {
     'grpc.max_receive_message_length': 64 << 20,
     'grpc.keepalive_time_ms': 30_000,
   });
+  readonly #feed = new FactFeed();
+  #credentials: RenewableCredentials | undefined;
   #turn: NodeJS.Immediate | undefined;
   #isConfigured = false;
 
@@ -73,19 +71,31 @@ export class ControlPlane {
     this.#server.addService(serviceDefinition(protos, LOAD_REPORTING), {
       [LOAD_REPORTING.method]: (stream: Stream) => this.#loadReports(stream),
     });
+    this.#server.addService(FACT_FEED, {
+      follow: (stream: ServerWritableStream<object, readonly RouterFact[]>) => {
+        if (this.#isAllowed(stream, 'operator')) this.#feed.add(stream, this.facts());
+      },
+    });
   }
 
   /**
    * Listens on `address` (host:port); returns the port. Routers are served once the first update has been
    * taken in: what is not in the configuration would be taken from them. With `tls` a router needs a
-   * certificate of that authority. @throws Error when it cannot listen.
+   * router's certificate, and an operator an operator's. @throws Error when it cannot listen.
    */
-  async listen(address: string, tls?: TlsOptions): Promise<number> {
+  async listen(address: string, tls?: TlsCredentials): Promise<number> {
+    this.#credentials = tls && new RenewableCredentials(tls);
+    const credentials = this.#credentials?.forServer() ?? ServerCredentials.createInsecure();
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    this.#server.bindAsync(address, credentials(tls), (error, port) =>
+    this.#server.bindAsync(address, credentials, (error, port) =>
       error === null ? resolve(port) : reject(error),
     );
     return promise;
+  }
+
+  /** Uses `tls` for every connection from now on; those that are open stay. */
+  renew(tls: TlsCredentials): void {
+    this.#credentials?.renew(tls);
   }
 
   close(): void {
@@ -147,7 +157,18 @@ export class ControlPlane {
   }
 
   #tell(facts: readonly RouterFact[]): void {
-    if (facts.length > 0) this.#options.onFacts(facts);
+    if (facts.length === 0) return;
+    this.#options.onFacts(facts);
+    this.#feed.tell(facts);
+  }
+
+  /** Says whether a caller's certificate names `role`; one that does not is sent away. */
+  #isAllowed(stream: Pick<Stream, 'getAuthContext' | 'emit'>, role: Role): boolean {
+    const certificate = stream.getAuthContext()?.sslPeerCertificate ?? {};
+    if (this.#credentials === undefined || peerRole(certificate) === role) return true;
+    const details = `this is for a ${role}: the certificate is of another role`;
+    stream.emit('error', { code: status.PERMISSION_DENIED, details });
+    return false;
   }
 
   /** Sends what the router lacks now, and tells what is new about it. */
@@ -158,6 +179,7 @@ export class ControlPlane {
   }
 
   #discovery(stream: Stream): void {
+    if (!this.#isAllowed(stream, 'router')) return;
     if (!this.#isConfigured) {
       stream.emit('error', { code: status.UNAVAILABLE, details: 'no configuration yet' });
       return;
@@ -205,6 +227,7 @@ export class ControlPlane {
   }
 
   #loadReports(stream: Stream): void {
+    if (!this.#isAllowed(stream, 'router')) return;
     let router: string | undefined;
     stream.on('data', (message: Message) => {
       // The first message only opens the stream.
@@ -232,11 +255,4 @@ export class ControlPlane {
 
 function routesFact({ stream, subscription }: Router, key: string): RouterFact {
   return { kind: 'routes', stream, key, routes: subscription.routes(key) };
-}
-
-function credentials(tls: TlsOptions | undefined): ServerCredentials {
-  if (tls === undefined) return ServerCredentials.createInsecure();
-  const { cert, key, ca } = tls;
-  const pair = { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) };
-  return ServerCredentials.createSsl(Buffer.from(ca), [pair], true);
 }

@@ -3,7 +3,7 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { RouteChange } from '../api/route-table.ts';
 import type { RouterFact } from '../api/router-fact.ts';
-import type { TlsOptions } from './control-plane.ts';
+import type { TlsCredentials } from '../certificates/issue.ts';
 import type { ListenerOptions } from './shared-resources.ts';
 import type { ControlCommand, ControlEvent } from './thread.ts';
 
@@ -39,10 +39,15 @@ export class RouterControl {
    * Listens for routers on `address` (host:port), with mutual TLS when `tls` is given; returns the port.
    * Routers are served once the first update has been taken in. @throws Error when it cannot listen.
    */
-  async listen(address: string, tls?: TlsOptions): Promise<number> {
+  async listen(address: string, tls?: TlsCredentials): Promise<number> {
     this.#listening = Promise.withResolvers();
     this.#send({ kind: 'listen', address, tls });
     return this.#listening.promise;
+  }
+
+  /** Uses other certificates for every connection from now on. */
+  renew(tls: TlsCredentials): void {
+    this.#send({ kind: 'renew', tls });
   }
 
   /** Changes what every router is to have. The first update holds all services. */

@@ -2,14 +2,16 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { RouteChange } from '../api/route-table.ts';
 import type { RouterFact } from '../api/router-fact.ts';
-import { ControlPlane, type TlsOptions } from './control-plane.ts';
+import type { TlsCredentials } from '../certificates/issue.ts';
+import { ControlPlane } from './control-plane.ts';
 import { EnvoyProtos } from './protos.ts';
 import type { ListenerOptions } from './shared-resources.ts';
 
 /** What the thread is asked to do. */
 export type ControlCommand =
   | { readonly kind: 'update'; readonly changes: readonly RouteChange[] }
-  | { readonly kind: 'listen'; readonly address: string; readonly tls?: TlsOptions }
+  | { readonly kind: 'listen'; readonly address: string; readonly tls?: TlsCredentials }
+  | { readonly kind: 'renew'; readonly tls: TlsCredentials }
   | { readonly kind: 'facts' };
 
 /** What the thread tells. */
@@ -30,6 +32,8 @@ const controlPlane = new ControlPlane({
 port.on('message', (command: ControlCommand) => {
   if (command.kind === 'update') {
     controlPlane.update(command.changes);
+  } else if (command.kind === 'renew') {
+    controlPlane.renew(command.tls);
   } else if (command.kind === 'facts') {
     tell({ kind: 'facts', facts: controlPlane.facts() });
   } else {
