@@ -1,11 +1,14 @@
 /** Kubernetes' own types, by their short names; type-only, so that plan/ never imports a client. */
+import type { IContainer } from 'kubernetes-models/v1/Container';
+import type { IPodSpec } from 'kubernetes-models/v1/PodSpec';
+import type { IPodStatus } from 'kubernetes-models/v1/PodStatus';
+
 export type { IDeployment as Deployment } from 'kubernetes-models/apps/v1/Deployment';
 export type { IEndpointSlice as EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice';
 export type { IAffinity as Affinity } from 'kubernetes-models/v1/Affinity';
 export type { IContainer as Container } from 'kubernetes-models/v1/Container';
 export type { IContainerStatus as ContainerStatus } from 'kubernetes-models/v1/ContainerStatus';
 export type { IEnvVar as EnvVar } from 'kubernetes-models/v1/EnvVar';
-export type { IPod as Pod } from 'kubernetes-models/v1/Pod';
 export type { IPodSpec as PodSpec } from 'kubernetes-models/v1/PodSpec';
 export type { IPodTemplateSpec as PodTemplateSpec } from 'kubernetes-models/v1/PodTemplateSpec';
 export type { IResourceRequirements as ResourceRequirements } from 'kubernetes-models/v1/ResourceRequirements';
@@ -14,6 +17,25 @@ export type { IService as Service } from 'kubernetes-models/v1/Service';
 export type { IServiceAccount as ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
 export type { IToleration as Toleration } from 'kubernetes-models/v1/Toleration';
 export type { IVolume as Volume } from 'kubernetes-models/v1/Volume';
+
+/**
+ * The part of a pod that is kept in the caches (`trimPod` in kube/); there are many pods, and nobody reads the
+ * rest. The metadata have no annotations.
+ */
+export interface Pod {
+  spec?: Pick<IPodSpec, 'nodeName'> & { containers: Pick<IContainer, 'name' | 'ports'>[] };
+  status?: Pick<
+    IPodStatus,
+    | 'podIP'
+    | 'podIPs'
+    | 'phase'
+    | 'reason'
+    | 'message'
+    | 'conditions'
+    | 'containerStatuses'
+    | 'initContainerStatuses'
+  >;
+}
 
 /** Metadata as the API server returns it. */
 export interface ObjectMeta {

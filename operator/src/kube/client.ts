@@ -15,7 +15,7 @@ import { path } from './resources.ts';
 const REQUEST_TIMEOUT_MS = 30_000;
 const WATCH_SILENCE_MS = 150_000;
 /** Objects in one page of a list; parsing a page blocks the event loop. */
-const PAGE_SIZE = 500;
+const PAGE_SIZE = 250;
 const MAX_ATTEMPTS = 5;
 
 /** A page of a list; the last one has no `continue`. All pages show the collection at one resource version. */

@@ -8,6 +8,7 @@ import type { KubeClient } from './client.ts';
 import { isConflict, isNotFound, KubeError } from './errors.ts';
 import { Informer } from './informer.ts';
 import { microTime } from './leader.ts';
+import { trimPod } from './trim.ts';
 
 /** A resource version that no object has: an apply with it succeeds only where there is no object yet. */
 const NO_OBJECT = '1';
@@ -32,6 +33,8 @@ export class KubeCluster implements Lister, Writer {
           client,
           kind,
           labelSelector: KINDS[kind].watch || undefined,
+          optional: KINDS[kind].optional,
+          trim: kind === 'Pod' ? trimPod : undefined,
           log,
           onChange: (object, deleted) => onChange({ kind, object, deleted } as Change),
         }),

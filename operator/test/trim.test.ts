@@ -1,0 +1,55 @@
+/** What of a pod goes into the caches. */
+import { expect } from 'chai';
+import type { KubeObject } from '../src/api/kube.ts';
+import { trimPod } from '../src/kube/trim.ts';
+
+describe('trimPod', () => {
+  const metadata = {
+    name: 'iris-predictor-00001-x',
+    namespace: 'default',
+    uid: 'u',
+    resourceVersion: '7',
+    labels: { app: 'isvc.iris-predictor-00001' },
+    ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'r', uid: 'r' }],
+    creationTimestamp: '2026-01-01T00:00:00Z',
+    deletionTimestamp: '2026-01-01T01:00:00Z',
+  };
+  const status = {
+    podIP: '10.0.0.1',
+    podIPs: [{ ip: '10.0.0.1' }, { ip: 'fd00::1' }],
+    phase: 'Failed',
+    reason: 'Evicted',
+    message: 'The node was low on resource: memory.',
+    conditions: [{ type: 'Ready', status: 'False' }],
+    containerStatuses: [{ name: 'kserve-container', ready: false, restartCount: 1 }],
+    initContainerStatuses: [{ name: 'storage-initializer', ready: true, restartCount: 0 }],
+  };
+  const container = { name: 'kserve-container', ports: [{ containerPort: 8080, name: 'http1' }] };
+
+  it('keeps identity, ports and health, and nothing else', () => {
+    const whole = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { ...metadata, generateName: 'iris-', annotations: { note: 'long' } },
+      spec: {
+        nodeName: 'node1',
+        volumes: [{ name: 'models', emptyDir: {} }],
+        containers: [{ ...container, image: 'i', env: [{ name: 'A', value: 'b' }] }],
+      },
+      status: { ...status, hostIP: '10.0.0.9', qosClass: 'Burstable' },
+    };
+    const kept = JSON.parse(JSON.stringify(trimPod(whole as KubeObject)));
+    expect(kept).to.deep.equal({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata,
+      spec: { nodeName: 'node1', containers: [container] },
+      status,
+    });
+  });
+
+  it('invents no status for a pod that has none yet', () => {
+    const { status: kept } = trimPod({ apiVersion: 'v1', kind: 'Pod', metadata });
+    expect(kept).to.equal(undefined);
+  });
+});
