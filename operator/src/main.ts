@@ -79,6 +79,11 @@ program
       .default(DEFAULT_CONFIG.revisionHistoryLimit)
       .argParser(count),
   )
+  .addOption(
+    new Option('--test-refused-route <key>', 'service whose routes no router takes')
+      .env('WHERRY_TEST_REFUSED_ROUTE')
+      .hideHelp(),
+  )
   .addOption(logLevel().default('info'))
   .addHelpText(
     'after',
@@ -103,6 +108,7 @@ program
         xds: { port: flags.xdsPort, service: flags.xdsService },
         deployment: flags.deployment,
         kubeConfig,
+        refusedRoute: flags.testRefusedRoute,
         metrics,
         log,
         signal: stopped.signal,
@@ -134,6 +140,7 @@ interface ControllerFlags {
   readonly clusterDomain: string;
   readonly storageInitializerImage: string;
   readonly revisionHistoryLimit: number;
+  readonly testRefusedRoute?: string;
   readonly logLevel: string;
 }
 

@@ -42,6 +42,8 @@ export interface OperatorOptions {
   /** Name of the operator's Deployment. */
   readonly deployment: string;
   readonly kubeConfig: KubeConfig;
+  /** Key of a service whose routes are made so that routers refuse them, for tests. */
+  readonly refusedRoute?: string;
   readonly metrics: OperatorMetrics;
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -100,6 +102,7 @@ export class Operator {
       lister: this.#cluster,
       config,
       gatherMs: GATHER_MS,
+      refusedRoute: options.refusedRoute,
       publish: (changes) => this.#routerControl.update(changes),
       onHostsMoved: (keys) => this.#reconciliation?.enqueue(keys),
     });

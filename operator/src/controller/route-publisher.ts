@@ -9,12 +9,17 @@ import { serviceRoutes } from '../plan/routes.ts';
 import type { Change } from './controller.ts';
 import { Debounce } from './debounce.ts';
 
+/** No header may hold a line break, and so no host. */
+const REFUSED_HOST = 'refused\n';
+
 export interface RoutePublisherOptions {
   readonly lister: Lister;
   readonly config: OperatorConfig;
   /** Milliseconds in which changes are gathered; 0 publishes each at once. */
   readonly gatherMs: number;
   readonly publish: (changes: readonly RouteChange[]) => void;
+  /** Key of a service that gets a host no router takes, for tests of what a refusal holds up. */
+  readonly refusedRoute?: string;
   /** Called with the keys of services that have lost or won a host because another one changed. */
   readonly onHostsMoved: (keys: readonly string[]) => void;
 }
@@ -66,10 +71,12 @@ export class RoutePublisher {
   }
 
   #changeOf(key: string): RouteChange {
-    const { lister } = this.#options;
+    const { lister, refusedRoute } = this.#options;
     const isvc = lister.get('InferenceService', key);
     if (isvc === undefined) return { key };
     const pods = lister.listOwned('Pod', key);
-    return { key, entry: serviceRoutes({ isvc, pods, hosts: this.#claims.hostsOf(key) }) };
+    const hosts = this.#claims.hostsOf(key);
+    if (key === refusedRoute) hosts.push(REFUSED_HOST);
+    return { key, entry: serviceRoutes({ isvc, pods, hosts }) };
   }
 }

@@ -92,7 +92,7 @@ export class LocalKubelet {
   }
 
   #publish(pod: LocalPod): void {
-    this.#cluster.put(podObject(pod) as KubeObject);
+    this.#cluster.put(podObject(pod));
   }
 }
 
@@ -101,7 +101,7 @@ function servingContainer({ spec }: Observed<Deployment>): Container {
   return containers.find(({ name }) => name === KSERVE_CONTAINER) ?? { name: KSERVE_CONTAINER };
 }
 
-function podObject({ name, deployment, process, lastFailure, stopping }: LocalPod): Pod {
+function podObject({ name, deployment, process, lastFailure, stopping }: LocalPod): Observed<Pod> {
   const ready = process?.ready ?? false;
   const template = deployment.spec?.template;
   const revision = deployment.metadata.name;
