@@ -1,10 +1,13 @@
 /** The controller of InferenceServices: reconcile(key) = observe → plan → apply. */
 import type { Lister, Writer } from '../api/cluster.ts';
 import type { OperatorConfig } from '../api/config.ts';
+import type { InferenceServiceData } from '../api/inferenceservice.ts';
+import { isKind } from '../api/kinds.ts';
 import { keyOf } from '../api/kube.ts';
 import { LABELS } from '../api/names.ts';
 import type { Logger } from '../log.ts';
 import { serviceAccountName } from '../plan/credentials.ts';
+import type { PlanInput } from '../plan/input.ts';
 import { plan } from '../plan/plan.ts';
 import { applyPlan } from './apply.ts';
 import type { Change, Controller, Outcome } from './controller.ts';
@@ -55,19 +58,49 @@ function reconciler(
   /** The version of a service that our last write of its status has replaced, by key. */
   const replaced = new Map<string, string | undefined>();
   return async (key, log) => {
-    const input = observe(key, lister, surroundings, config);
-    if (input === undefined) {
+    const observed = observe(key, lister, surroundings, config);
+    if (observed === undefined) {
       // What belongs to a deleted InferenceService goes with it, by owner reference.
       replaced.delete(key);
       return {};
     }
-    const { resourceVersion } = input.parent.metadata;
+    const { resourceVersion } = observed.parent.metadata;
     // The caches are behind our own write: what it changed comes as an event, and then here again.
     if (resourceVersion !== undefined && replaced.get(key) === resourceVersion) return {};
+    const input = await withToldRevisions(observed, writer);
     const planned = plan(input);
     const { statusChanged, refusals, isStale } = await applyPlan(planned, input, writer, log);
     if (statusChanged) replaced.set(key, resourceVersion);
     else replaced.delete(key);
     return { retry: refusals.length > 0 || isStale, resyncAt: planned.resyncAt };
   };
+}
+
+/**
+ * Adds to the children the revisions in use that the status tells of and the caches do not show. Each kind has
+ * a watch of its own, so that the status may be there before the Deployment: to take that for a Deployment that
+ * somebody has deleted would make a new revision for nothing, at every reconcile until the caches catch up.
+ */
+async function withToldRevisions(input: PlanInput, writer: Writer): Promise<PlanInput> {
+  const { parent, children } = input;
+  const { namespace = '' } = parent.metadata;
+  const known = new Set(children.filter((child) => isKind('Deployment', child)).map(keyOf));
+  const missing = [...new Set(toldRevisions(parent))]
+    .map((name) => `${namespace}/${name}`)
+    .filter((key) => !known.has(key));
+  if (missing.length === 0) return input;
+  const read = await Promise.all(missing.map((key) => writer.read('Deployment', key)));
+  return { ...input, children: [...children, ...read.filter((object) => object !== undefined)] };
+}
+
+/** The names of the revisions that the status says are made, rolled out or sent traffic. */
+function toldRevisions({ status }: InferenceServiceData): string[] {
+  return Object.values(status?.components ?? {}).flatMap(
+    ({ latestCreatedRevision, latestRolledoutRevision, traffic = [] }) =>
+      [
+        latestCreatedRevision,
+        latestRolledoutRevision,
+        ...traffic.filter(({ percent }) => percent > 0).map(({ revisionName }) => revisionName),
+      ].filter((name) => name !== undefined),
+  );
 }

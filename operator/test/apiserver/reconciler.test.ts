@@ -1,0 +1,463 @@
+/**
+ * The controller of InferenceServices with its caches and workers on a real API server. No kubelet and no
+ * controller of Kubernetes runs: what these would do, a test does itself.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import type { ApiServer } from '../../../e2e/harness/api-server.ts';
+import { type FaultProxy, startFaultProxy } from '../../../e2e/harness/fault-proxy.ts';
+import { eventually } from '../../../e2e/harness/load.ts';
+import { DEFAULT_CONFIG } from '../../src/api/config.ts';
+import type { InferenceServiceData } from '../../src/api/inferenceservice.ts';
+import type { KubeObject, Observed, Service } from '../../src/api/kube.ts';
+import { inferenceServiceController } from '../../src/controller/inferenceservice.ts';
+import { Reconciliation } from '../../src/controller/reconciliation.ts';
+import { KubeClient } from '../../src/kube/client.ts';
+import { KubeCluster } from '../../src/kube/cluster.ts';
+import { isNotFound } from '../../src/kube/errors.ts';
+import { type LogEntry, recordedLog } from './recorded-log.ts';
+import { describeWithApiServer, sharedApiServer } from './server.ts';
+
+const REVISION = 'iris-predictor-00001';
+/** Long enough for a reconcile that should not come to have come. */
+const QUIET_MS = 1000;
+
+describeWithApiServer('reconciler', function () {
+  this.timeout(40_000);
+  let server: ApiServer;
+  let client: KubeClient;
+  let proxy: FaultProxy;
+  let namespace: string;
+  let operator: RunningOperator | undefined;
+
+  interface RunningOperator {
+    readonly reconciliation: Reconciliation;
+    readonly entries: LogEntry[];
+    /** Every write and single read, as `verb kind code`. */
+    readonly requests: string[];
+    stop(): Promise<void>;
+  }
+
+  before(async () => {
+    server = await sharedApiServer();
+    client = new KubeClient(server.kubeConfig());
+    await client.apply({
+      apiVersion: 'serving.kserve.io/v1alpha1',
+      kind: 'ClusterServingRuntime',
+      metadata: { name: 'onnx-server' },
+      spec: {
+        supportedModelFormats: [{ name: 'onnx', autoSelect: true }],
+        protocolVersions: ['v2'],
+        containers: [{ name: 'kserve-container', image: 'onnx-server:1' }],
+      },
+    } as KubeObject);
+  });
+
+  beforeEach(async () => {
+    proxy = await startFaultProxy(server.url, server.certificate);
+    namespace = await server.namespace('reconciler');
+    await client.create({
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'default', namespace },
+    });
+  });
+
+  afterEach(async () => {
+    await operator?.stop();
+    operator = undefined;
+    proxy.close();
+    await server.request('DELETE', services()).catch(() => undefined);
+  });
+
+  /** Starts what an operator that leads runs, with its caches filled, behind the proxy. */
+  async function startOperator(): Promise<RunningOperator> {
+    const { log, entries } = recordedLog();
+    const requests: string[] = [];
+    const stopped = new AbortController();
+    let reconciliation: Reconciliation | undefined;
+    const cluster = new KubeCluster({
+      client: new KubeClient(server.kubeConfig(proxy.url), {
+        observe: (verb, kind, code) => {
+          if (verb !== 'list' && verb !== 'watch') requests.push(`${verb} ${kind} ${code}`);
+        },
+      }),
+      log,
+      onChange: (change) => reconciliation?.onChange(change),
+    });
+    await cluster.start(stopped.signal);
+    reconciliation = new Reconciliation({
+      lister: cluster,
+      controller: (desired) =>
+        inferenceServiceController({
+          lister: cluster,
+          writer: cluster,
+          surroundings: {
+            routerAddresses: () => ['10.0.0.9'],
+            routing: () => ({}),
+            desired,
+            hostOwner: () => undefined,
+            now: () => new Date(),
+          },
+          config: DEFAULT_CONFIG,
+        }),
+      workers: 2,
+      log,
+    });
+    const running = reconciliation;
+    operator = {
+      reconciliation,
+      entries,
+      requests,
+      async stop() {
+        await running.stop();
+        stopped.abort();
+      },
+    };
+    return operator;
+  }
+
+  const services = () =>
+    `/apis/serving.kserve.io/v1beta1/namespaces/${namespace}/inferenceservices`;
+
+  function isvc(predictor: object = {}, model: object = {}): KubeObject {
+    return {
+      apiVersion: 'serving.kserve.io/v1beta1',
+      kind: 'InferenceService',
+      metadata: { name: 'iris', namespace },
+      spec: {
+        predictor: {
+          model: { modelFormat: { name: 'onnx' }, storageUri: 'builtin://iris', ...model },
+          ...predictor,
+        },
+      },
+    } as KubeObject;
+  }
+
+  const read = <T = KubeObject>(kind: string, name: string) =>
+    client.get<T>({ kind, namespace, name });
+
+  const exists = (kind: string, name: string) =>
+    read(kind, name).then(
+      () => true,
+      (error) => {
+        if (isNotFound(error)) return false;
+        throw error;
+      },
+    );
+
+  /** Waits until a condition of the service has this reason, and returns its message. */
+  function told(type: string, reason: string): Promise<string> {
+    return eventually(
+      `${type} says ${reason}`,
+      async () => {
+        const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
+        const condition = status?.conditions?.find((c) => c.type === type);
+        return condition?.status === 'False' && condition.reason === reason && condition.message;
+      },
+      10,
+    );
+  }
+
+  /** Waits until nothing is written any more. */
+  async function settled({ requests }: RunningOperator): Promise<void> {
+    for (let before = -1; before !== requests.length; ) {
+      before = requests.length;
+      await sleep(QUIET_MS);
+    }
+  }
+
+  async function eventsOfService(): Promise<{ reason?: string; message?: string }[]> {
+    const text = await server.request('GET', `/api/v1/namespaces/${namespace}/events`);
+    return (JSON.parse(text) as { items: { reason?: string; message?: string }[] }).items;
+  }
+
+  it('makes the children of a new service, writes its status once, and then rests', async () => {
+    const running = await startOperator();
+    const { metadata } = await client.create<KubeObject>(isvc());
+    await eventually('the revision is there', () => exists('Deployment', REVISION));
+    await settled(running);
+    for (const [kind, name] of [
+      ['Deployment', REVISION],
+      ['Service', 'iris'],
+      ['Service', 'iris-predictor'],
+      ['EndpointSlice', 'iris-predictor-router'],
+    ] as const) {
+      const child = await read(kind, name);
+      expect(child.metadata.ownerReferences?.[0]?.uid, `${kind} ${name}`).to.equal(metadata.uid);
+    }
+    const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
+    expect(status?.components?.predictor?.latestCreatedRevision).to.equal(REVISION);
+    expect(running.requests.filter((request) => request.startsWith('apply status'))).to.deep.equal([
+      'apply status InferenceService 200',
+    ]);
+    expect(running.requests.filter((request) => / [45]\d\d$/.test(request))).to.deep.equal([]);
+
+    running.requests.length = 0;
+    running.reconciliation.enqueueAll();
+    await sleep(QUIET_MS);
+    expect(running.requests).to.deep.equal([]);
+  });
+
+  it('finds everything as it should be when it starts again, and writes nothing', async () => {
+    const first = await startOperator();
+    await client.create(isvc());
+    await eventually('the revision is there', () => exists('Deployment', REVISION));
+    await settled(first);
+    await first.stop();
+    const second = await startOperator();
+    await sleep(QUIET_MS);
+    expect(second.requests).to.deep.equal([]);
+  });
+
+  it('repairs a child that somebody has changed or deleted', async () => {
+    const running = await startOperator();
+    await client.create(isvc());
+    await eventually('the revision is there', () => exists('Deployment', REVISION));
+    await settled(running);
+    const collection = `/api/v1/namespaces/${namespace}/services`;
+    const labels = { 'serving.kserve.io/inferenceservice': 'iris' };
+    const { metadata } = await read<Observed<Service>>('Service', 'iris-predictor');
+    await server.request('DELETE', `${collection}/iris`);
+    await eventually('the Service is back', () => exists('Service', 'iris'));
+    const changed = { spec: { ports: [{ name: 'other', port: 8080 }] } };
+    await server.request('PATCH', `${collection}/iris-predictor`, changed);
+    await eventually('the port is back', async () => {
+      const { spec } = await read<Observed<Service>>('Service', 'iris-predictor');
+      return spec?.ports?.some(({ port }) => port === 80);
+    });
+    expect(metadata.labels).to.include(labels);
+  });
+
+  describe('what the API server refuses', () => {
+    for (const [what, predictor, model, expected] of [
+      [
+        'a quantity that is none',
+        {},
+        { resources: { requests: { memory: '2GB' } } },
+        /quantities must match the regular expression|unable to parse quantity/,
+      ],
+      [
+        'a toleration operator that is none',
+        { tolerations: [{ key: 'a', operator: 'Is' }] },
+        {},
+        /tolerations\[\d+\]\.operator: Unsupported value: "Is"/,
+      ],
+      [
+        'a label of 64 characters',
+        { labels: { team: 'x'.repeat(64) } },
+        {},
+        /must be no more than 63/,
+      ],
+    ] as const) {
+      it(`${what} is told in the API server's words, once, and the other children are there`, async () => {
+        const running = await startOperator();
+        await client.create(isvc(predictor, model));
+        const message = await told('Ready', 'ApplyRefused');
+        expect(message).to.match(expected);
+        expect(message).to.match(new RegExp(`^Deployment "${REVISION}": `));
+        // Neither our verb nor our path is of use to a user.
+        expect(message).not.to.match(/\/apis\/|^create|^apply/);
+        for (const name of ['iris', 'iris-predictor']) {
+          expect(await exists('Service', name), name).to.equal(true);
+        }
+        await eventually('it has been tried again', () => {
+          const tries = running.requests.filter((request) => /^create Deployment/.test(request));
+          return tries.length > 2;
+        });
+        const events = await eventsOfService();
+        expect(events.map(({ reason }) => reason)).to.deep.equal(['InferenceServiceNotReady']);
+        expect(events[0]?.message).to.match(expected);
+        const statuses = running.requests.filter((request) => request.startsWith('apply status'));
+        expect(statuses).to.have.length(1);
+      });
+    }
+
+    it('heals when the user repairs the service', async () => {
+      await startOperator();
+      await client.create(isvc({ labels: { team: 'x'.repeat(64) } }));
+      await told('Ready', 'ApplyRefused');
+      const repaired = { spec: { predictor: { labels: { team: 'x' } } } };
+      await server.request('PATCH', `${services()}/iris`, repaired);
+      await eventually('the revision is there', () => exists('Deployment', REVISION));
+      await eventually('the refusal is gone', async () => {
+        const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
+        return status?.conditions?.every(({ reason }) => reason !== 'ApplyRefused');
+      });
+    });
+  });
+
+  describe("what is somebody else's", () => {
+    const shop = (kind: string, name: string, spec: object, apiVersion = 'v1') =>
+      client.create<KubeObject>({
+        apiVersion,
+        kind,
+        metadata: { name, namespace, labels: { 'app.kubernetes.io/managed-by': 'shop' } },
+        spec,
+      } as KubeObject);
+
+    async function isLeftAlone(object: KubeObject): Promise<void> {
+      const { metadata } = await read(object.kind, object.metadata.name);
+      expect(metadata.resourceVersion).to.equal(object.metadata.resourceVersion);
+    }
+
+    for (const name of ['iris', 'iris-predictor']) {
+      it(`the Service ${name} is left alone and named`, async () => {
+        const spec = { selector: { app: 'shop' }, ports: [{ port: 80 }] };
+        const theirs = await shop('Service', name, spec);
+        const running = await startOperator();
+        await client.create(isvc());
+        const message = await told('IngressReady', 'NameTaken');
+        expect(message).to.include(`Service "${name}" exists`).and.include('managed by shop');
+        await settled(running);
+        await isLeftAlone(theirs);
+        expect(await exists('Deployment', REVISION)).to.equal(true);
+
+        await server.request('DELETE', `/api/v1/namespaces/${namespace}/services/${name}`);
+        await eventually('the name is taken when it is free', () => exists('Service', name), 30);
+      });
+    }
+
+    it('a Deployment of the revision is left alone and named', async () => {
+      const labels = { app: 'shop' };
+      const spec = {
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { containers: [{ name: 'shop', image: 'i' }] } },
+      };
+      const theirs = await shop('Deployment', REVISION, spec, 'apps/v1');
+      const running = await startOperator();
+      await client.create(isvc());
+      const message = await told('PredictorReady', 'NameTaken');
+      expect(message).to.include(`Deployment "${REVISION}" exists`).and.include('managed by shop');
+      await settled(running);
+      await isLeftAlone(theirs);
+      expect(await exists('Service', 'iris')).to.equal(true);
+    });
+  });
+
+  it('adopts children that have lost their owner', async () => {
+    const running = await startOperator();
+    const { metadata } = await client.create<KubeObject>(isvc());
+    await eventually('the revision is there', () => exists('Deployment', REVISION));
+    await settled(running);
+    const orphaned = { metadata: { ownerReferences: null } };
+    const children = [
+      ['Deployment', REVISION, `/apis/apps/v1/namespaces/${namespace}/deployments`],
+      ['Service', 'iris', `/api/v1/namespaces/${namespace}/services`],
+      [
+        'EndpointSlice',
+        'iris-predictor-router',
+        `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`,
+      ],
+    ] as const;
+    for (const [kind, name, collection] of children) {
+      await server.request('PATCH', `${collection}/${name}`, orphaned);
+      await eventually(`${kind} ${name} has an owner again`, async () => {
+        const child = await read(kind, name);
+        return child.metadata.ownerReferences?.[0]?.uid === metadata.uid;
+      });
+    }
+  });
+
+  describe('while the watch of Deployments is behind', () => {
+    let catchUp: () => void;
+
+    beforeEach(() => {
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      catchUp = () => resolve(undefined);
+      proxy.decide = ({ pathname, searchParams }) =>
+        pathname.endsWith('/deployments') && searchParams.has('watch') ? promise : undefined;
+    });
+
+    async function hasOneRevisionAndRests(running: RunningOperator): Promise<void> {
+      catchUp();
+      await settled(running);
+      running.requests.length = 0;
+      running.reconciliation.enqueueAll();
+      await sleep(QUIET_MS);
+      expect(running.requests).to.deep.equal([]);
+      expect(await exists('Deployment', REVISION)).to.equal(true);
+      expect(await exists('Deployment', 'iris-predictor-00002')).to.equal(false);
+      const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
+      expect(status?.components?.predictor?.latestCreatedRevision).to.equal(REVISION);
+      const reasons = status?.conditions?.map(({ reason }) => reason);
+      expect(reasons).not.to.include('NameTaken');
+    }
+
+    it('the revision that the status names is not made again under another number', async () => {
+      const running = await startOperator();
+      await client.create(isvc());
+      await eventually('the status names it', async () => {
+        const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
+        return status?.components?.predictor?.latestCreatedRevision === REVISION;
+      });
+      await settled(running);
+      expect(running.requests.filter((request) => request.startsWith('create'))).to.deep.equal([
+        'create Deployment 201',
+      ]);
+      await hasOneRevisionAndRests(running);
+    });
+
+    it('one that no status names yet is found by its name, and is its own', async () => {
+      const hold = proxy.decide;
+      let isRefused = false;
+      proxy.decide = (url) => {
+        // As if the operator had ended between the Deployment and the status.
+        if (!url.pathname.endsWith('/status') || isRefused) return hold(url);
+        isRefused = true;
+        return { status: 504, body: 'no answer' };
+      };
+      const running = await startOperator();
+      await client.create(isvc());
+      await eventually('the name is found taken', () =>
+        running.requests.includes('create Deployment 409'),
+      );
+      await hasOneRevisionAndRests(running);
+    });
+  });
+
+  it('makes a new revision when the Deployment of the last one was deleted', async () => {
+    const running = await startOperator();
+    await client.create(isvc());
+    await eventually('the revision is there', () => exists('Deployment', REVISION));
+    await settled(running);
+    const deployments = `/apis/apps/v1/namespaces/${namespace}/deployments`;
+    await server.request('DELETE', `${deployments}/${REVISION}`);
+    await eventually('there is a new one', () => exists('Deployment', 'iris-predictor-00002'));
+    await settled(running);
+    expect(await exists('Deployment', 'iris-predictor-00003')).to.equal(false);
+    running.requests.length = 0;
+    running.reconciliation.enqueueAll();
+    await sleep(QUIET_MS);
+    expect(running.requests).to.deep.equal([]);
+  });
+
+  it('makes what it owes when the API server was away meanwhile', async () => {
+    const running = await startOperator();
+    await server.kill();
+    await eventually('the watches are interrupted', () =>
+      running.entries.some(({ message }) => message === 'watch interrupted'),
+    );
+    await server.restart();
+    await client.create(isvc());
+    await eventually('the revision is there', () => exists('Deployment', REVISION), 30);
+    await eventually('the Services are there', () => exists('Service', 'iris-predictor'));
+  });
+
+  it('leaves a service alone that is being deleted', async () => {
+    const running = await startOperator();
+    const service = isvc();
+    await client.create({
+      ...service,
+      metadata: { ...service.metadata, finalizers: ['example.com/wait'] },
+    } as KubeObject);
+    await eventually('the revision is there', () => exists('Deployment', REVISION));
+    await settled(running);
+    await server.request('DELETE', `${services()}/iris`);
+    running.requests.length = 0;
+    await server.request('DELETE', `/api/v1/namespaces/${namespace}/services/iris`);
+    await sleep(QUIET_MS);
+    expect(running.requests).to.deep.equal([]);
+    await server.request('PATCH', `${services()}/iris`, { metadata: { finalizers: null } });
+  });
+});
