@@ -32,6 +32,8 @@ interface StoredSecret extends KubeObject {
   let log: Logger;
   let entries: LogEntry[];
   let now: Date;
+  /** Paths of the roles and bindings that the tests made on the shared server. */
+  const roles: string[] = [];
 
   /** The operator's own rights, no more. */
   function operatorConfig(): KubeConfig {
@@ -79,8 +81,14 @@ interface StoredSecret extends KubeObject {
       const { kind, metadata } = object;
       if (!/Role/.test(kind) || kind.startsWith('ClusterServing')) continue;
       const scope = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`;
-      await server.request('POST', `${RBAC}${scope}/${kind.toLowerCase()}s`, object);
+      const collection = `${RBAC}${scope}/${kind.toLowerCase()}s`;
+      await server.request('POST', collection, object);
+      roles.push(`${collection}/${metadata.name}`);
     }
+  });
+
+  after(async () => {
+    for (const role of roles) await server.request('DELETE', role);
   });
 
   beforeEach(async () => {
