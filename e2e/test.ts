@@ -1,6 +1,7 @@
 /**
- * `npm test`: unit, golden and protocol tests always; Envoy, S3 and the cluster where they are at hand. What is
- * left out is said plainly. `--strict` leaves nothing out: it builds what is missing, and fails when it cannot.
+ * `npm test`: unit, golden and protocol tests always; Envoy, S3, an API server and the cluster where they are at
+ * hand. What is left out is said plainly. `--strict` leaves nothing out: it builds what is missing, and fails
+ * when it cannot.
  */
 import { existsSync, globSync } from 'node:fs';
 import { join } from 'node:path';

@@ -91,8 +91,8 @@ describeWithApiServer('client of the API server', function () {
       await client.apply(account('a', { labels: { changed: 'yes' } }));
       const { resourceVersion } = metadata;
       const stale = account('a', { resourceVersion, labels: { mine: 'yes' } });
-      for (const write of [client.apply(stale), client.replace(stale)]) {
-        const error = await refusal(write);
+      for (const write of [() => client.apply(stale), () => client.replace(stale)]) {
+        const error = await refusal(write());
         expect([error.code, error.reason]).to.deep.equal([409, 'Conflict']);
         expect(isConflict(error)).to.equal(true);
         expect(isAlreadyExists(error)).to.equal(false);
