@@ -1,6 +1,6 @@
 /** Live, ready, metadata, infer: the server's behaviour with no transport in it. */
 
-import type { RequestTrace, Tracer } from './platform/tracing.ts';
+import type { RequestTrace } from './platform/tracing.ts';
 import { InferenceError, invalid } from './protocol/errors.ts';
 import { checkRequest } from './protocol/v2/check.ts';
 import { classify } from './protocol/v2/classification.ts';
@@ -12,6 +12,7 @@ import type {
   Tensor,
 } from './protocol/v2/types.ts';
 import type { VersionChoice } from './protocol/versions.ts';
+import type { Immediate } from './serving/immediate.ts';
 import type { ModelManager } from './serving/manager.ts';
 import type { Model } from './serving/model.ts';
 import type { ModelRepository } from './serving/repository/repository.ts';
@@ -24,8 +25,6 @@ export interface DataPlaneOptions {
   readonly manager: ModelManager;
   readonly repository: ModelRepository;
   readonly cache: ResponseCache;
-  /** Absent when nothing is traced. */
-  readonly tracer?: Tracer;
 }
 
 /** V2 "Model Metadata" response: the versions are those that can be asked for now. */
@@ -40,13 +39,20 @@ export interface VersionStatistics {
   readonly model: Model;
 }
 
-/** What comes with a request besides its body. */
+/** The model that a request is for. */
+export interface Target {
+  readonly name: string;
+  readonly choice: VersionChoice;
+}
+
+/** Circumstances of a request that its body does not say. */
 export interface InferOptions {
+  /** Who waits for the answer; a run is stopped when nobody does. */
   readonly caller?: Caller;
-  /** How long the caller waits, in ms. */
+  /** How long the caller waits, in ms; undefined for as long as it takes. */
   readonly timeoutMs?: number;
-  /** The caller's place in its trace (W3C Trace Context). */
-  readonly traceparent?: string;
+  /** Trace that the stages of the run are told to; undefined when the request is not traced. */
+  readonly trace?: RequestTrace;
 }
 
 export class DataPlane {
@@ -137,80 +143,44 @@ export class DataPlane {
    *   MODEL_FAILED.
    */
   infer(
-    name: string,
-    choice: VersionChoice,
+    { name, choice }: Target,
     request: InferRequest,
     options: InferOptions = {},
-  ): InferResponse | Promise<InferResponse> {
-    const trace = this.#options.tracer?.start(name, options.traceparent);
-    if (trace === undefined) return this.#infer({ name, choice }, request, options);
-    return this.#inferTraced(trace, { name, choice }, request, options);
-  }
-
-  async #inferTraced(
-    trace: RequestTrace,
-    target: { name: string; choice: VersionChoice },
-    request: InferRequest,
-    options: InferOptions,
-  ): Promise<InferResponse> {
-    try {
-      const response = await this.#infer({ ...target, trace }, request, options);
-      trace.end();
-      return response;
-    } catch (error) {
-      trace.end(error as Error);
-      throw error;
-    }
-  }
-
-  #infer(
-    { name, choice, trace }: { name: string; choice: VersionChoice; trace?: RequestTrace },
-    request: InferRequest,
-    options: InferOptions,
-  ): InferResponse | Promise<InferResponse> {
+  ): Immediate<InferResponse> {
     return this.#options.manager.use(name, choice, (model, version) => {
       checkRequest(request, model.metadata);
-      const names = request.outputs.map((output) => output.name);
-      const job = {
-        inputs: request.inputs,
-        outputs: names,
-        trace,
-        ...jobOptions(request, options),
-      };
       const respond = (tensors: readonly Tensor[]): InferResponse => ({
         modelName: name,
         modelVersion: String(version),
         id: request.id,
         outputs: tensors.map((tensor) => classified(tensor, request, model)),
       });
-      const tensors = this.#outputs(model, version, job);
+      const job = jobOf(request, options);
+      const tensors = model.config.responseCache
+        ? this.#cached(model, version, job)
+        : model.infer(job);
       return tensors instanceof Promise ? tensors.then(respond) : respond(tensors);
     });
   }
 
   /**
-   * Asks a model to explain itself; what comes back is what its module made of it.
-   * @throws InferenceError as `infer` does; UNIMPLEMENTED when the model has no explainer.
+   * Asks a model to explain itself; the answer's outputs are what its module made of the request.
+   * @throws InferenceError UNIMPLEMENTED when the model has no explainer; otherwise the codes that `infer` has.
    */
   explain(
-    name: string,
-    choice: VersionChoice,
+    { name, choice }: Target,
     request: InferRequest,
     options: InferOptions = {},
-  ): InferResponse | Promise<InferResponse> {
+  ): Immediate<InferResponse> {
     return this.#options.manager.use(name, choice, async (model, version) => {
       if (!model.explains) {
         throw new InferenceError('UNIMPLEMENTED', `model '${name}' has no explainer`);
       }
       checkRequest(request, model.metadata);
-      const job = { inputs: request.inputs, outputs: [], ...jobOptions(request, options) };
-      const outputs = await model.infer({ ...job, method: 'explain' });
+      const job: Job = { ...jobOf(request, options), outputs: [], method: 'explain' };
+      const outputs = await model.infer(job);
       return { modelName: name, modelVersion: String(version), id: request.id, outputs };
     });
-  }
-
-  #outputs(model: Model, version: number, job: Job): Tensor[] | Promise<Tensor[]> {
-    return model.config.responseCache ? this.#cached(model, version, job) : model.infer(job);
   }
 
   async #cached(model: Model, version: number, job: Job): Promise<Tensor[]> {
@@ -228,21 +198,24 @@ export class DataPlane {
 
 const NONE: Parameters = {};
 
-/** The reserved parameters of a request: Triton's schedule policy extension. */
-function jobOptions(
-  { parameters = NONE }: InferRequest,
-  { caller, timeoutMs }: InferOptions,
-): Partial<Job> {
+/** Makes a request a job, with what its reserved parameters say. Source: Triton, schedule policy extension. */
+function jobOf(
+  { inputs, outputs, parameters = NONE }: InferRequest,
+  { caller, timeoutMs, trace }: InferOptions,
+): Job {
   const priority = wholeNumber(parameters, 'priority');
   const timeoutUs = wholeNumber(parameters, 'timeout');
   return {
+    inputs,
+    outputs: outputs.map(({ name }) => name),
     caller,
     priority,
     timeoutMs: shorter(timeoutUs && timeoutUs / 1000, timeoutMs),
+    trace,
   };
 }
 
-/** 0 is none. */
+/** Returns the shorter of two timeouts; 0 and undefined are none. */
 function shorter(a: number | undefined, b: number | undefined): number | undefined {
   return a && b ? Math.min(a, b) : a || b || undefined;
 }

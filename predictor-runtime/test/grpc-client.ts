@@ -61,6 +61,27 @@ export async function withGrpc(
     log: createLogger('error', { silent: true }),
   });
   const port = server.grpcPort ?? 0;
+  using grpc = openGrpc(port, channel);
+  try {
+    await server.loaded;
+    await run(grpc.call, { port, client: grpc.client, url: `http://127.0.0.1:${server.httpPort}` });
+  } finally {
+    grpc.client.close();
+    await server.drain();
+  }
+}
+
+/** A client and its calls; closed when it goes out of use. */
+export interface GrpcClient extends Disposable {
+  readonly client: Client;
+  readonly call: Call;
+}
+
+/** Connects to a server on this machine. */
+export function openGrpc(
+  port: number | undefined,
+  channel = credentials.createInsecure(),
+): GrpcClient {
   const client = new Client(`127.0.0.1:${port}`, channel, {
     'grpc.max_receive_message_length': -1,
   });
@@ -78,11 +99,5 @@ export async function withGrpc(
         (error, response) => (error === null ? resolve(response as never) : reject(error)),
       );
     });
-  try {
-    await server.loaded;
-    await run(call, { port, client, url: `http://127.0.0.1:${server.httpPort}` });
-  } finally {
-    client.close();
-    await server.drain();
-  }
+  return { client, call, [Symbol.dispose]: () => client.close() };
 }

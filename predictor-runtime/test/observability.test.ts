@@ -1,9 +1,8 @@
 /** What the server tells of its work: metrics by model and version, traces, and the request log. */
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, eventually, withPredictor, withServer } from './server.ts';
+import { TraceCollector } from './trace-collector.ts';
 
 const add = (rows = 1) => ({
   inputs: ['a', 'b'].map((name) => ({
@@ -56,24 +55,10 @@ describe('metrics', () => {
   });
 });
 
-interface ExportedSpan {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId?: string;
-  readonly name: string;
-  readonly status: { readonly code: number };
-}
-
 describe('traces', () => {
   it("continue the caller's trace through queue, batch and compute", async () => {
-    const spans: ExportedSpan[] = [];
-    const collector = createServer(async (req, res) => {
-      const { resourceSpans } = JSON.parse(Buffer.concat(await req.toArray()).toString());
-      spans.push(...resourceSpans[0].scopeSpans[0].spans);
-      res.setHeader('content-type', 'application/json').end('{}');
-    });
-    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
-    const endpoint = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
+    using collector = await TraceCollector.listen();
+    const { spans, endpoint } = collector;
     using folder = new RepositoryFolder({ add: { model: 'add_two' } });
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER_ARG: '0' };
     const traceId = 'a'.repeat(32);
@@ -83,22 +68,17 @@ describe('traces', () => {
         headers: { traceparent: `00-${traceId}-${'b'.repeat(16)}-${flags}` },
         body: JSON.stringify(body),
       });
-    try {
-      await withServer(
-        { modelName: 'add', modelDir: `${folder.dir}/add` },
-        async (url) => {
-          await send(url, '01', add());
-          await send(url, '00', add());
-          await call(`${url}/v2/models/add/infer`, add());
-          await send(url, '01', { inputs: [] });
-        },
-        env,
-      );
-      await eventually(async () => spans.length >= 5);
-    } finally {
-      collector.close();
-      collector.closeAllConnections();
-    }
+    await withServer(
+      { modelName: 'add', modelDir: `${folder.dir}/add` },
+      async (url) => {
+        await send(url, '01', add());
+        await send(url, '00', add());
+        await call(`${url}/v2/models/add/infer`, add());
+        await send(url, '01', { inputs: [] });
+      },
+      env,
+    );
+    await eventually(async () => spans.length >= 5);
     expect(new Set(spans.map((span) => span.traceId))).to.deep.equal(new Set([traceId]));
     expect(spans.map(({ name }) => name).sort()).to.deep.equal([
       'batch',

@@ -13,6 +13,7 @@ export async function withServer(
   config: Partial<Config>,
   run: (url: string, server: PredictorServer) => Promise<void>,
   env: Record<string, string> = {},
+  log = createLogger('error', { silent: true }),
 ): Promise<void> {
   const flags = ['--model_name=x', '--http_port=0', '--host=127.0.0.1', '--threads=1'];
   const one = { ...parseConfig(flags), ...config };
@@ -20,7 +21,7 @@ export async function withServer(
   const server = await startServer({
     config: isRepository ? { ...one, modelName: undefined } : one,
     env,
-    log: createLogger('error', { silent: true }),
+    log,
   });
   try {
     await server.loaded;

@@ -7,8 +7,8 @@
 export class Cohort {
   #gathering: PromiseWithResolvers<void> | undefined;
 
-  /** Settles at the end of this turn. */
-  join(): Promise<void> {
+  /** Settles at the end of this turn of the event loop, when all its requests have arrived. */
+  gathered(): Promise<void> {
     if (this.#gathering === undefined) {
       const gathering = Promise.withResolvers<void>();
       this.#gathering = gathering;

@@ -16,9 +16,18 @@ export interface RequestTrace {
   end(error?: Error): void;
 }
 
+/** What a trace says of its request. */
+export interface TracedRequest {
+  /** Name of the span. */
+  readonly verb: 'infer' | 'explain';
+  readonly model: string;
+  /** The caller's place in its own trace (W3C Trace Context); undefined when it has none. */
+  readonly traceparent?: string;
+}
+
 export interface Tracer {
-  /** Undefined when this request is not traced. */
-  start(model: string, traceparent: string | undefined): RequestTrace | undefined;
+  /** Starts the trace of a request; undefined when this one is not traced. */
+  start(request: TracedRequest): RequestTrace | undefined;
   /** Sends what is left. */
   close(): Promise<void>;
 }
@@ -62,11 +71,11 @@ export async function createTracer(env: Env): Promise<Tracer | undefined> {
   }
 
   return {
-    start(model, traceparent) {
+    start({ verb, model, traceparent }) {
       const parent = parentOf(traceparent);
       if (parent === undefined) return undefined;
       const options = { kind: api.SpanKind.SERVER, attributes: { 'model.name': model } };
-      const span = tracer.startSpan('infer', options, parent);
+      const span = tracer.startSpan(verb, options, parent);
       return new OtelTrace(tracer, span, api.trace.setSpan(parent, span));
     },
     close: () => provider.shutdown(),

@@ -10,7 +10,7 @@ import { Metrics } from '../metrics/metrics.ts';
 import { containerMemory } from '../platform/container.ts';
 import type { Env } from '../platform/environment.ts';
 import type { Logger } from '../platform/log.ts';
-import { createTracer } from '../platform/tracing.ts';
+import { createTracer, type Tracer } from '../platform/tracing.ts';
 import { InferenceError, invalid, ModelLoadError } from '../protocol/errors.ts';
 import { EnsembleLoader } from '../serving/ensemble.ts';
 import { ModelManager } from '../serving/manager.ts';
@@ -30,8 +30,9 @@ import { fetchModel } from '../storage/storage.ts';
 import { Gate, readTokens } from '../transport/access/gate.ts';
 import { loadServerPlugins } from '../transport/access/server-plugin.ts';
 import { readTls } from '../transport/access/tls.ts';
-import type { FrontOptions } from '../transport/call.ts';
+import { CallEnvelope } from '../transport/call.ts';
 import type { GrpcServer } from '../transport/grpc/server.ts';
+import type { TransportOptions } from '../transport/options.ts';
 import type { RestOptions } from '../transport/rest/reply.ts';
 import { restServer } from '../transport/rest/server.ts';
 import type { Config } from './config.ts';
@@ -76,9 +77,9 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
   const parts = { config, manager, repository, log };
   const cache = new ResponseCache(config.responseCacheBytes);
   const tracer = await createTracer(env);
-  const dataPlane = new DataPlane({ manager, repository, cache, tracer });
+  const dataPlane = new DataPlane({ manager, repository, cache });
   if (config.modelName !== undefined) manager.expect(config.modelName);
-  const front = await frontOf(dataPlane, parts);
+  const front = await frontOf(dataPlane, parts, tracer);
   let listeners: Listeners | undefined;
   const tellHealth = () =>
     listeners?.grpc?.server.setServing(dataPlane.notReadyReason() === undefined);
@@ -128,16 +129,19 @@ export async function startServer({ config, env, log }: ServerOptions): Promise<
 async function frontOf(
   dataPlane: DataPlane,
   { config, manager, repository, log }: ServerParts,
+  tracer: Tracer | undefined,
 ): Promise<RestOptions> {
   const plugins = await loadServerPlugins(config.pluginsDir);
+  const { logRequests, overloadStatus } = config;
+  const metrics = new Metrics(manager);
   return {
     dataPlane,
     repository,
-    metrics: new Metrics(manager),
+    envelope: new CallEnvelope({ dataPlane, metrics, tracer, log, logRequests, overloadStatus }),
+    metrics,
     log,
     maxBodyBytes: config.maxBodyBytes,
-    logRequests: config.logRequests,
-    overloadStatus: config.overloadStatus,
+    overloadStatus,
     gate: new Gate(config.access, plugins),
     plugins,
     corsOrigins: config.corsAllowOrigin,
@@ -299,7 +303,7 @@ function modelRepository({ config, env, manager, log, models }: RepositoryParts)
 
 /** The gRPC server, when it is asked for; its module costs time that REST alone need not spend. */
 async function startGrpc(
-  options: FrontOptions,
+  options: TransportOptions,
   { grpcPort, host }: Config,
 ): Promise<Listeners['grpc']> {
   if (grpcPort === undefined) return undefined;

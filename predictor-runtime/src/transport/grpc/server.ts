@@ -13,13 +13,14 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import { Cohort } from '../../platform/cohort.ts';
 import { packageFile } from '../../platform/package-files.ts';
-import { ERROR_TABLE, InferenceError } from '../../protocol/errors.ts';
+import { ERROR_TABLE } from '../../protocol/errors.ts';
 import { logSettings, setLogSettings } from '../../protocol/v2/logging.ts';
 import { SERVER_METADATA } from '../../protocol/v2/server-metadata.ts';
 import { parseVersionChoice } from '../../protocol/versions.ts';
-import type { FrontOptions } from '../call.ts';
+import type { Caller } from '../../serving/scheduling/job.ts';
+import { refusalOf } from '../call.ts';
+import type { TransportOptions } from '../options.ts';
 import { statisticsOf } from '../statistics.ts';
 import {
   decodeInferMessage,
@@ -43,8 +44,8 @@ interface RepositoryRequest {
   readonly parameters: ParameterMap;
 }
 
-/** What a handler needs of its call, whatever kind it is. */
-interface Cancellable {
+/** Part of a call that unary calls and streams have in common. */
+interface GrpcCall {
   readonly cancelled: boolean;
   readonly metadata: Metadata;
   getDeadline(): Date | number;
@@ -52,12 +53,11 @@ interface Cancellable {
 }
 
 export class GrpcServer {
-  readonly #decoding = new Cohort();
-  readonly #options: FrontOptions;
+  readonly #options: TransportOptions;
   readonly #server: Server;
   readonly #health = new HealthImplementation({ '': 'NOT_SERVING', [SERVICE]: 'NOT_SERVING' });
 
-  constructor(options: FrontOptions) {
+  constructor(options: TransportOptions) {
     this.#options = options;
     this.#server = new Server({
       'grpc.max_receive_message_length': options.maxBodyBytes,
@@ -124,7 +124,9 @@ export class GrpcServer {
           outputs: outputs.map(encodeMetadata),
         };
       }),
-      ModelInfer: this.#unary((message: InferMessage, call) => this.#infer(message, call)),
+      ModelInfer: this.#unary((message: InferMessage, call) =>
+        this.#infer(message, call, new GrpcCaller(call)),
+      ),
       ModelStreamInfer: (call: ServerDuplexStream<InferMessage, object>) => this.#stream(call),
       ModelConfig: this.#unary(({ name, version }: Named) => ({
         config: dataPlane.config(name, parseVersionChoice(version)),
@@ -167,47 +169,39 @@ export class GrpcServer {
     };
   }
 
-  async #infer(message: InferMessage, call: Cancellable): Promise<object> {
-    const { dataPlane, metrics, log, logRequests } = this.#options;
-    const { model_name: name } = message;
+  #infer(message: InferMessage, call: GrpcCall, caller: Caller): Promise<object> {
+    const { dataPlane, envelope } = this.#options;
+    const name = message.model_name;
     const choice = parseVersionChoice(message.model_version);
-    // Metric labels come from the models that exist, never from what a caller invents.
-    dataPlane.modelNotReadyReason(name);
-    const controller = new AbortController();
-    call.on('cancelled', () => controller.abort());
-    const start = performance.now();
-    let code = 200;
-    try {
-      await this.#decoding.join();
-      const request = decodeInferMessage(message);
-      const timeoutMs = millisecondsLeft(call);
-      const traceparent = call.metadata.get('traceparent')[0] as string | undefined;
-      const response = await dataPlane.infer(name, choice, request, {
-        caller: controller,
-        timeoutMs,
-        traceparent,
-      });
-      return encodeInferMessage(response, request.binaryOutputs);
-    } catch (error) {
-      code = ERROR_TABLE[error instanceof InferenceError ? error.code : 'INTERNAL'].http;
-      throw error;
-    } finally {
-      const seconds = (performance.now() - start) / 1000;
-      metrics.inference(name, code, seconds);
-      if (logRequests) log.info('inference', { model: name, ...choice, status: code, seconds });
-    }
+    const target = {
+      verb: 'infer',
+      model: name,
+      choice,
+      caller,
+      deadlineAt: deadlineOf(call),
+      header: (key: string) => call.metadata.get(key)[0] as string | undefined,
+    } as const;
+    return envelope.answer(target, {
+      receive: () => message,
+      answer: async (received, options) => {
+        const request = decodeInferMessage(received);
+        const response = await dataPlane.infer({ name, choice }, request, options);
+        return encodeInferMessage(response, request.binaryOutputs);
+      },
+    });
   }
 
   /** Each message is answered as soon as it can be; a failure is an answer too, and the stream stays (Triton). */
   #stream(call: ServerDuplexStream<InferMessage, object>): void {
     const running = new Set<Promise<void>>();
+    const caller = new GrpcCaller(call);
     call.on('data', (message: InferMessage) => {
       const answer = this.#admit(call, message)
-        .then(() => this.#infer(message, call))
+        .then(() => this.#infer(message, call, caller))
         .then(
           (response) => ({ infer_response: response }),
           (error) => ({
-            error_message: this.#told(error).details,
+            error_message: this.#statusOf(error).details,
             infer_response: { id: message.id },
           }),
         )
@@ -231,7 +225,7 @@ export class GrpcServer {
         await this.#admit(call, call.request);
         callback(null, await method(call.request, call));
       } catch (error) {
-        callback(this.#told(error));
+        callback(this.#statusOf(error));
       }
     };
   }
@@ -246,20 +240,37 @@ export class GrpcServer {
     await gate.admit({ transport: 'grpc', method, path, headers, model: model_name || undefined });
   }
 
-  /** What a caller is told of an error; what is no domain error is logged. */
-  #told(error: unknown): { code: number; details: string } {
-    const known = error instanceof InferenceError;
-    if (!known) this.#options.log.error('call failed', { error: (error as Error).stack });
-    const details = known ? error.message : 'internal error; the server log has the details';
-    return { code: ERROR_TABLE[known ? error.code : 'INTERNAL'].grpc, details };
+  /** Translates what a method threw into the status that ends its call. */
+  #statusOf(error: unknown): { code: number; details: string } {
+    const { code, message } = refusalOf(error, this.#options.log);
+    return { code: ERROR_TABLE[code].grpc, details: message };
   }
 }
 
-/** Until the call's deadline, in ms; undefined when it has none. */
-function millisecondsLeft(call: Cancellable): number | undefined {
+/** Who waits for the answer of a call. */
+class GrpcCaller implements Caller {
+  readonly #call: GrpcCall;
+  #controller: AbortController | undefined;
+
+  constructor(call: GrpcCall) {
+    this.#call = call;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller !== undefined) return this.#controller.signal;
+    const controller = new AbortController();
+    this.#controller = controller;
+    if (this.#call.cancelled) controller.abort();
+    else this.#call.on('cancelled', () => controller.abort());
+    return controller.signal;
+  }
+}
+
+/** Returns when a call's deadline is, in ms since 1970; undefined when it has none. */
+function deadlineOf(call: GrpcCall): number | undefined {
   const deadline = call.getDeadline();
   const at = typeof deadline === 'number' ? deadline : deadline.getTime();
-  return Number.isFinite(at) ? Math.max(1, at - Date.now()) : undefined;
+  return Number.isFinite(at) ? at : undefined;
 }
 
 function encodeSettings(settings: object): object {

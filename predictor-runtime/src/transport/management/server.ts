@@ -12,6 +12,7 @@ import type { ModelRepository } from '../../serving/repository/repository.ts';
 import type { Servable } from '../../serving/servable.ts';
 import type { Call } from '../access/caller.ts';
 import { bearerToken, isOneOf } from '../access/gate.ts';
+import { refusalOf } from '../call.ts';
 import { cpuProfile, heapSnapshot } from './profile.ts';
 
 export interface ManagementOptions {
@@ -116,12 +117,10 @@ function mustHaveToken(tokens: readonly string[]): RequestHandler {
 
 function errorHandler(log: Logger): ErrorRequestHandler {
   return (error, _req, res, _next) => {
-    const known = error instanceof InferenceError;
-    if (!known) log.error('management call failed', { error: (error as Error).stack });
-    const { http } = ERROR_TABLE[known ? error.code : 'INTERNAL'];
+    const { code, message } = refusalOf(error, log);
+    const { http } = ERROR_TABLE[code];
     if (http === 401) res.setHeader('WWW-Authenticate', 'Bearer');
-    const message = known ? error.message : 'internal error; the server log has the details';
-    res.status(http).json({ code: http, type: known ? error.code : 'INTERNAL', message });
+    res.status(http).json({ code: http, type: code, message });
   };
 }
 

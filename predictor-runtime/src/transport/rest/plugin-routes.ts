@@ -1,10 +1,18 @@
 /** The custom endpoints of plugins as routes of the server. */
 
-import { ERROR_TABLE, type InferenceError } from '../../protocol/errors.ts';
+import { InferenceError } from '../../protocol/errors.ts';
 import { decodeInferRequest, encodeInferResponse } from '../../protocol/v2/json.ts';
 import type { PluginReply, PluginRequest, ServerPlugin } from '../access/server-plugin.ts';
 import { readBody } from './body.ts';
-import { type Handler, json, type Reply, type RestOptions, type Routes } from './reply.ts';
+import { callOf } from './inference.ts';
+import {
+  type Exchange,
+  type Handler,
+  json,
+  type Reply,
+  type RestContext,
+  type Routes,
+} from './reply.ts';
 
 /** @throws Error when two plugins claim a route. */
 export function pluginRoutes(plugins: readonly ServerPlugin[]): Routes {
@@ -14,14 +22,15 @@ export function pluginRoutes(plugins: readonly ServerPlugin[]): Routes {
       if (!/^[A-Z]+ \//.test(route))
         throw new Error(`plugin '${name}': '${route}' is no METHOD /path`);
       if (routes[route]) throw new Error(`plugin '${name}': '${route}' belongs to another plugin`);
-      routes[route] = async ({ req, params, query }, context) => {
+      routes[route] = async (exchange, context) => {
+        const { req, params, query } = exchange;
         const request: PluginRequest = {
           method: req.method ?? 'GET',
           params,
           query: new URLSearchParams(query),
           headers: req.headers as PluginRequest['headers'],
           body: await readBody(req, { limit: context.maxBodyBytes }),
-          infer: (model, body) => infer(model, body, context),
+          infer: (model, body) => infer(exchange, context, { model, body }),
         };
         return replyOf(await handler(request));
       };
@@ -37,15 +46,24 @@ function replyOf({ status = 200, type, body = '' }: PluginReply): Reply {
   return { ...json(body, status), type };
 }
 
-/** An inference as a caller of the API would have it, errors as answers included. */
-async function infer(name: string, body: object, { dataPlane }: RestOptions): Promise<object> {
+/** Runs an inference for a plugin, as the caller of its route; an error becomes the answer that the API has for it. */
+async function infer(
+  exchange: Exchange,
+  { envelope, dataPlane }: RestContext,
+  { model, body }: { model: string; body: object },
+): Promise<object> {
+  const target = { verb: 'infer', model, choice: {} } as const;
   try {
-    const request = decodeInferRequest(JSON.stringify(body));
-    const response = await dataPlane.infer(name, {}, request);
-    return JSON.parse(encodeInferResponse(response, { ...request, binaryOutputs: false }).json);
+    return await envelope.answer(callOf(exchange, target), {
+      receive: () => JSON.stringify(body),
+      answer: async (text, options) => {
+        const request = decodeInferRequest(text);
+        const response = await dataPlane.infer({ name: model, choice: {} }, request, options);
+        return JSON.parse(encodeInferResponse(response, { ...request, binaryOutputs: false }).json);
+      },
+    });
   } catch (error) {
-    const { code, message } = error as InferenceError;
-    if (code === undefined || !(code in ERROR_TABLE)) throw error;
-    return { error: message };
+    if (!(error instanceof InferenceError)) throw error;
+    return { error: error.message };
   }
 }

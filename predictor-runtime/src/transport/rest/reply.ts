@@ -1,70 +1,75 @@
 /** What a REST handler gives back, and what it is given. */
 
 import type { IncomingMessage } from 'node:http';
-import type { Cohort } from '../../platform/cohort.ts';
-import { ERROR_TABLE, InferenceError } from '../../protocol/errors.ts';
+import type { Metrics } from '../../metrics/metrics.ts';
+import { InferenceError } from '../../protocol/errors.ts';
+import type { Immediate } from '../../serving/immediate.ts';
 import type { Caller } from '../../serving/scheduling/job.ts';
 import type { ServerPlugin } from '../access/server-plugin.ts';
-import type { FrontOptions } from '../call.ts';
+import { httpStatus, refusalOf } from '../call.ts';
+import type { TransportOptions } from '../options.ts';
 import type { BodyPool } from './body-pool.ts';
 
-export interface RestOptions extends FrontOptions {
-  /** In place of 429: Triton's clients know 503. */
+/** Parts and settings of the REST server. */
+export interface RestOptions extends TransportOptions {
+  /** Metrics that `GET /metrics` shows. */
+  readonly metrics: Metrics;
+  /** HTTP status of a request that the queue has no room for: 429, or Triton's 503. */
   readonly overloadStatus: number;
+  /** Plugins whose routes the server has, too. */
   readonly plugins: readonly ServerPlugin[];
   /** Origins of pages that may call; `*` is all. */
   readonly corsOrigins: readonly string[];
 }
 
-/** What handlers are given: the options, and what belongs to one server. */
+/** Everything that a handler is given besides its request. */
 export interface RestContext extends RestOptions {
-  /** Bodies that are to be decoded together. */
-  readonly decoding: Cohort;
+  /** Memory for the bodies of requests. */
   readonly bodies: BodyPool;
 }
 
+/** An answer before it is written. */
 export interface Reply {
   readonly status: number;
   readonly body: string | Buffer;
+  /** Media type of the body; JSON if not given. */
   readonly type?: string;
-  /** Bytes of the JSON that tensors follow. */
+  /** Length of the JSON at the body's start, in bytes, where tensors follow it. */
   readonly jsonLength?: number;
 }
 
-/** One request on its way. */
+/** One request and who waits for its answer. */
 export interface Exchange {
   readonly req: IncomingMessage;
-  /** Segments of the path that its route names, decoded. */
+  /** Segments of the path that the route names, decoded. */
   readonly params: Readonly<Record<string, string>>;
-  /** What follows the path's question mark. */
+  /** Part of the URL after its question mark. */
   readonly query: string;
   readonly caller: Caller;
 }
 
-export type Handler = (exchange: Exchange, context: RestContext) => Reply | Promise<Reply>;
+/** Answers one kind of request. @throws InferenceError. */
+export type Handler = (exchange: Exchange, context: RestContext) => Immediate<Reply>;
 
-/** `METHOD /path/{param}` → handler. */
+/** A table of handlers by route: `METHOD /path/{param}` → handler. */
 export type Routes = Readonly<Record<string, Handler>>;
 
+/** Makes a reply of a value, as JSON. */
 export function json(value: unknown, status = 200): Reply {
   return { status, body: JSON.stringify(value) };
 }
 
-/** 200, or MODEL_NOT_READY with the reason. */
+/** Makes a reply for a probe. @throws InferenceError MODEL_NOT_READY when there is a reason. */
 export function readiness(notReadyReason: string | undefined, body: object): Reply {
   if (notReadyReason !== undefined) throw new InferenceError('MODEL_NOT_READY', notReadyReason);
   return json(body);
 }
 
-/** The answer for whatever a handler threw; what is no domain error is logged and not told. */
+/** Makes a reply of whatever a handler threw. */
 export function errorReply(
   error: unknown,
   { log, overloadStatus }: Pick<RestOptions, 'log' | 'overloadStatus'>,
 ): Reply {
-  const known = error instanceof InferenceError;
-  const clientLeft = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
-  if (!known && !clientLeft) log.error('request failed', { error: (error as Error).stack });
-  const { http } = ERROR_TABLE[known ? error.code : 'INTERNAL'];
-  const message = known ? error.message : 'internal error; the server log has the details';
-  return json({ error: message }, http === 429 ? overloadStatus : http);
+  const { code, message } = refusalOf(error, log);
+  return json({ error: message }, httpStatus(code, overloadStatus));
 }

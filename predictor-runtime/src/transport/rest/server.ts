@@ -1,7 +1,6 @@
 /** HTTP/1.1 on bare node:http: route, delegate, and write the answer or the error. */
 
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
-import { Cohort } from '../../platform/cohort.ts';
 import { createServer, https } from '../../platform/node-http.ts';
 import type { Caller } from '../../serving/scheduling/job.ts';
 import { answerEncoding, compress } from './body.ts';
@@ -37,7 +36,7 @@ export function restServer(options: RestOptions): Server {
     OPENAPI_ROUTES,
     pluginRoutes(options.plugins),
   );
-  const context = { ...options, router, decoding: new Cohort(), bodies: new BodyPool() };
+  const context = { ...options, router, bodies: new BodyPool() };
   const listener = (req: IncomingMessage, res: ServerResponse) => {
     void answer(req, res, context);
   };

@@ -1,6 +1,6 @@
 /** V1 over REST: TensorFlow Serving's dialect and KServe's in one. Sources: their REST API pages. */
 
-import type { DataPlane } from '../../dataplane.ts';
+import type { DataPlane, Target, VersionedMetadata } from '../../dataplane.ts';
 import {
   decodeExamples,
   encodeClassifications,
@@ -11,7 +11,7 @@ import { decodePredict, encodePredict } from '../../protocol/v1/predict.ts';
 import type { Tensor } from '../../protocol/v2/types.ts';
 import { parseVersionChoice, type VersionChoice } from '../../protocol/versions.ts';
 import type { Servable } from '../../serving/servable.ts';
-import { inference, type Target } from './inference.ts';
+import { inference } from './inference.ts';
 import {
   type Exchange,
   type Handler,
@@ -31,26 +31,24 @@ function targetOf(exchange: Exchange): Target {
   return { name: nameOf(exchange), choice: choiceOf(exchange) };
 }
 
-const predict: Handler = (exchange, context) => answer(exchange, context, 'predictions');
+const predict: Handler = (exchange, context) => rows(exchange, context, 'infer');
 
-const explain: Handler = (exchange, context) => answer(exchange, context, 'explanations');
+const explain: Handler = (exchange, context) => rows(exchange, context, 'explain');
 
-/** @param rows name of the answer's rows: what the model says, or what its explainer does */
-function answer(
-  exchange: Exchange,
-  context: RestContext,
-  rows: 'predictions' | 'explanations',
-): Promise<Reply> {
+/** The key of the answer's rows, by the verb that made them. */
+const ROWS = { infer: 'predictions', explain: 'explanations' } as const;
+
+function rows(exchange: Exchange, context: RestContext, verb: 'infer' | 'explain'): Promise<Reply> {
   const target = targetOf(exchange);
-  const { name, choice } = target;
   const { dataPlane } = context;
-  return inference(target, exchange, context, async (body, options) => {
-    const { request, form } = decodePredict(body, dataPlane.metadata(name, choice));
-    const response =
-      rows === 'explanations'
-        ? await dataPlane.explain(name, choice, request, options)
-        : await dataPlane.infer(name, choice, request, options);
-    return { status: 200, body: encodePredict(response, form, rows) };
+  return inference(exchange, context, {
+    ...target,
+    verb,
+    answer: async (body, options) => {
+      const { request, form } = decodePredict(body, metadataOf(dataPlane, target));
+      const response = await dataPlane[verb](target, request, options);
+      return { status: 200, body: encodePredict(response, form, ROWS[verb]) };
+    },
   });
 }
 
@@ -66,15 +64,22 @@ function examples(
   exchange: Exchange,
   context: RestContext,
   encode: (scores: Tensor) => string,
-): Reply | Promise<Reply> {
+): Promise<Reply> {
   const target = targetOf(exchange);
-  const { name, choice } = target;
   const { dataPlane } = context;
-  return inference(target, exchange, context, async (body, options) => {
-    const request = decodeExamples(body, dataPlane.metadata(name, choice));
-    const { outputs } = await dataPlane.infer(name, choice, request, options);
-    return { status: 200, body: encode(outputs[0] as Tensor) };
+  return inference(exchange, context, {
+    ...target,
+    verb: 'infer',
+    answer: async (body, options) => {
+      const request = decodeExamples(body, metadataOf(dataPlane, target));
+      const { outputs } = await dataPlane.infer(target, request, options);
+      return { status: 200, body: encode(outputs[0] as Tensor) };
+    },
   });
+}
+
+function metadataOf(dataPlane: DataPlane, { name, choice }: Target): VersionedMetadata {
+  return dataPlane.metadata(name, choice);
 }
 
 /** TensorFlow Serving's word for a phase. */

@@ -50,16 +50,20 @@ const statistics: Handler = (exchange, { dataPlane }) => {
 
 const infer: Handler = (exchange, context) => {
   const target = { name: nameOf(exchange), choice: choiceOf(exchange) };
-  const { name, choice } = target;
+  const { req } = exchange;
   const { dataPlane } = context;
-  return inference(target, exchange, context, async (body, options) => {
-    const length = jsonLength(exchange.req, body);
-    const isRaw = length === 0 && exchange.req.headers[JSON_LENGTH] !== undefined;
-    const request = isRaw
-      ? rawRequest(body, dataPlane.metadata(name, choice))
-      : decodeInferRequest(body.subarray(0, length), body.subarray(length));
-    const response = await dataPlane.infer(name, choice, request, options);
-    return inferReply(encodeInferResponse(response, request));
+  return inference(exchange, context, {
+    ...target,
+    verb: 'infer',
+    answer: async (body, options) => {
+      const length = jsonLength(req, body);
+      const isRaw = length === 0 && req.headers[JSON_LENGTH] !== undefined;
+      const request = isRaw
+        ? rawRequest(body, dataPlane.metadata(target.name, target.choice))
+        : decodeInferRequest(body.subarray(0, length), body.subarray(length));
+      const response = await dataPlane.infer(target, request, options);
+      return inferReply(encodeInferResponse(response, request));
+    },
   });
 };
 
