@@ -60,7 +60,7 @@ describe('runs whose shapes come again', () => {
   it('give what was asked, when the shape of an output hangs on a value', async () => {
     const executor = await open('big_output');
     const shapeOf = async (...dims: bigint[]) =>
-      (await executor.run([int64('shape', [2], dims)], ['y']))[0]?.shape;
+      (await executor.execute([int64('shape', [2], dims)], ['y']))[0]?.shape;
     for (let i = 0; i < MANY; i++) expect(await shapeOf(2n, 3n)).to.deep.equal([2, 3]);
     expect(await shapeOf(3n, 2n)).to.deep.equal([3, 2]);
     expect(await shapeOf(4n, 4n)).to.deep.equal([4, 4]);
@@ -71,7 +71,10 @@ describe('runs whose shapes come again', () => {
   it('go on after one that failed', async () => {
     const executor = await open('gather');
     const at = (index: bigint) =>
-      executor.run([int64('index', [1], [index])], [executor.signature.outputs[0]?.name as string]);
+      executor.execute(
+        [int64('index', [1], [index])],
+        [executor.signature.outputs[0]?.name as string],
+      );
     for (let i = 0; i < MANY; i++) {
       const [output] = await at(BigInt(i % 3));
       expect(Number(output?.data[0])).to.equal(10 * ((i % 3) + 1));

@@ -52,7 +52,7 @@ describe('threads of tabular models', () => {
           if (Number.isNaN(value)) table.data[i] = 0;
         });
       const names = model.outputs.map(({ name }) => name);
-      const runs = Array.from({ length: 3 * THREADS }, () => threads.run(table, names));
+      const runs = Array.from({ length: 3 * THREADS }, () => threads.evaluate(table, names));
       const expected = model.outputs.map((output) => numbersOf(output.compute(table)));
       for (const { values } of await Promise.all(runs)) {
         expect(values.map(numbersOf), path).to.deep.equal(expected);

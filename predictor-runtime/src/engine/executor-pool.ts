@@ -111,8 +111,8 @@ export class ExecutorPool {
     }));
   }
 
-  /** @throws ExecutorError. */
-  async run(
+  /** Has the least busy executor run the model, and runs it once more when that executor dies. @throws ExecutorError. */
+  async dispatch(
     inputs: readonly Tensor[],
     outputs: readonly string[],
     options: RunOptions = {},
@@ -120,27 +120,27 @@ export class ExecutorPool {
     const { signal } = options;
     try {
       const executor = this.#leastBusy() ?? (await this.#nextToJoin(signal));
-      return await executor.run(inputs, outputs, options);
+      return await executor.execute(inputs, outputs, options);
     } catch (error) {
       const again = error instanceof ExecutorError && error.failure === 'died' && !this.#closed;
       if (!again || signal?.aborted) throw error;
     }
     const turn = this.#rerun.then(async () =>
-      (await this.#untilEmpty(signal)).run(inputs, outputs, options),
+      (await this.#untilEmpty(signal)).execute(inputs, outputs, options),
     );
     this.#rerun = turn.catch(() => undefined);
     return turn;
   }
 
-  /** At once, where the model is in this process and the run is short; otherwise undefined. @throws ExecutorError. */
-  runNow(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined {
+  /** Runs the model at once, where it is in this process and the run is short; otherwise undefined. @throws ExecutorError. */
+  dispatchNow(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined {
     if (this.#placement !== 'inline') return undefined;
-    return this.#workers[0]?.executor?.runNow?.(inputs, outputs);
+    return this.#workers[0]?.executor?.executeNow?.(inputs, outputs);
   }
 
-  /** Runs the same on every executor, one after the other. @throws ExecutorError. */
-  async runOnEach(inputs: readonly Tensor[], outputs: readonly string[]): Promise<void> {
-    for (const executor of this.#live()) await executor.run(inputs, outputs);
+  /** Runs the model on every executor, one after the other. @throws ExecutorError. */
+  async dispatchToEach(inputs: readonly Tensor[], outputs: readonly string[]): Promise<void> {
+    for (const executor of this.#live()) await executor.execute(inputs, outputs);
   }
 
   /**

@@ -31,7 +31,7 @@ async function run(request: Extract<ToExecutor, { kind: 'run' }>): Promise<void>
   try {
     if (executor === undefined) throw new Error('run before load');
     const { signal } = controller;
-    const results = await executor.run(inputs.map(fromClone), outputs, { signal, method });
+    const results = await executor.execute(inputs.map(fromClone), outputs, { signal, method });
     send({ kind: 'done', id, outputs: results });
   } catch (error) {
     const { failure = 'failed', message } = error as ExecutorError;

@@ -36,14 +36,14 @@ export interface Executor {
   readonly inFlight: number;
   /** Memory that is the executor's own, in bytes; 0 when it shares this process's. */
   memoryUsage(): number;
-  /** @throws ExecutorError. */
-  run(
+  /** Runs the model, and gives the wanted outputs. @throws ExecutorError. */
+  execute(
     inputs: readonly Tensor[],
     outputs: readonly string[],
     options?: RunOptions,
   ): Promise<Tensor[]>;
-  /** At once, where the engine can and the run is short; otherwise undefined. @throws ExecutorError. */
-  runNow?(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined;
+  /** Runs the model at once, where the engine can and the run is short; otherwise undefined. @throws ExecutorError. */
+  executeNow?(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined;
   /** Frees the model: a process's runs under way fail, those in this process are waited for. */
   close(): Promise<void>;
 }

@@ -41,7 +41,7 @@ export class InlineExecutor implements Executor {
     return 0;
   }
 
-  async run(
+  async execute(
     inputs: readonly Tensor[],
     outputs: readonly string[],
     options: RunOptions = {},
@@ -60,7 +60,7 @@ export class InlineExecutor implements Executor {
     }
   }
 
-  runNow(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined {
+  executeNow(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined {
     try {
       return this.#engine.runNow?.(inputs, outputs);
     } catch (error) {

@@ -17,7 +17,8 @@ const CANCEL_GRACE_MS = 1000;
 
 type Loaded = Extract<FromExecutor, { kind: 'loaded' }>;
 
-interface Run {
+/** A run whose answer has not come yet. */
+interface PendingRun {
   readonly resolve: (outputs: Tensor[]) => void;
   readonly reject: (error: ExecutorError) => void;
 }
@@ -29,7 +30,7 @@ export class ProcessExecutor implements Executor {
   /** Resolves with the reason when the process ends, asked to or not. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
-  readonly #runs = new Map<number, Run>();
+  readonly #runs = new Map<number, PendingRun>();
   readonly #memoryCheck: NodeJS.Timeout;
   /** Why it was killed, where this side did it. */
   #killed: string | undefined;
@@ -111,7 +112,7 @@ export class ProcessExecutor implements Executor {
     }
   }
 
-  run(
+  execute(
     inputs: readonly Tensor[],
     outputs: readonly string[],
     { signal, method }: RunOptions = {},

@@ -260,7 +260,7 @@ interface RepositoryParts {
 
 function modelRepository({ config, env, manager, log, models }: RepositoryParts): ModelRepository {
   const { threads, concurrency } = config;
-  const engine = {
+  const execution = {
     threads,
     concurrency,
     arenaBytes: Math.floor(containerMemory() * ARENA_SHARE),
@@ -296,7 +296,7 @@ function modelRepository({ config, env, manager, log, models }: RepositoryParts)
     },
     loader: (version) =>
       version.config.ensemble === undefined
-        ? new ModelLoader({ ...version, engine })
+        ? new ModelLoader({ ...version, execution })
         : new EnsembleLoader({ ...version, manager }),
   });
 }

@@ -8,9 +8,11 @@ import type { Logger } from '../platform/log.ts';
 import { Semaphore } from '../platform/semaphore.ts';
 import { InferenceError } from '../protocol/errors.ts';
 import type { VersionChoice } from '../protocol/versions.ts';
+import type { Immediate } from './immediate.ts';
 import { MemoryLedger } from './memory-ledger.ts';
 import type { Model } from './model.ts';
-import { type AspiredVersion, type Servable, Stream } from './servable.ts';
+import { ModelVersions } from './model-versions.ts';
+import type { AspiredVersion, Servable } from './servable.ts';
 import { nextAction, type TransitionPolicy } from './transition.ts';
 
 export interface ManagerOptions {
@@ -34,7 +36,7 @@ export interface ManagerListener {
 
 export class ModelManager {
   readonly #options: ManagerOptions;
-  readonly #streams = new Map<string, Stream>();
+  readonly #models = new Map<string, ModelVersions>();
   readonly #memory: MemoryLedger;
   readonly #loads: Semaphore;
   readonly #listeners: ManagerListener[] = [];
@@ -53,12 +55,12 @@ export class ModelManager {
 
   /** Says that a model will be aspired: until then it is loading, and not unknown. */
   expect(name: string): void {
-    if (!this.#streams.has(name)) this.#newStream(name).isExpected = true;
+    if (!this.#models.has(name)) this.#newModel(name).isExpected = true;
   }
 
   /** True for a model that was said to come, and of which nothing is known yet. */
   isExpected(name: string): boolean {
-    return this.#streams.get(name)?.isExpected === true;
+    return this.#models.get(name)?.isExpected === true;
   }
 
   /**
@@ -67,16 +69,16 @@ export class ModelManager {
    */
   aspire(
     name: string,
-    versions: readonly AspiredVersion[],
+    wanted: readonly AspiredVersion[],
     labels: Readonly<Record<string, number>> = {},
   ): Promise<void> {
-    const stream = this.#streams.get(name) ?? this.#newStream(name);
-    stream.aspire(versions, labels, () => this.#lastId++);
-    if (!stream.isSettling) {
-      stream.isSettling = true;
-      stream.settled = this.#reconcile(stream);
+    const versions = this.#models.get(name) ?? this.#newModel(name);
+    versions.aspire(wanted, labels, () => this.#lastId++);
+    if (!versions.isSettling) {
+      versions.isSettling = true;
+      versions.settled = this.#reconcile(versions);
     }
-    return stream.settled;
+    return versions.settled;
   }
 
   /**
@@ -84,51 +86,51 @@ export class ModelManager {
    * @throws InferenceError NOT_FOUND; CONFLICT when it is the default one and others are there
    */
   async withdraw(name: string, version: number): Promise<void> {
-    const stream = this.#stream(name);
-    stream.choose({ version });
-    const others = stream.sorted.filter((servable) => servable.version !== version);
+    const versions = this.#versionsOf(name);
+    versions.choose({ version });
+    const others = versions.sorted.filter((servable) => servable.version !== version);
     if (others.length > 0 && this.defaultVersion(name) === version) {
       const text = `version ${version} of model '${name}' is the default one: set another first`;
       throw new InferenceError('CONFLICT', text);
     }
-    await this.aspire(name, others, stream.labels);
+    await this.aspire(name, others, versions.labels);
   }
 
   /** Makes a version that failed be tried again at the next `aspire`. */
   forgetFailures(name: string): void {
-    this.#streams.get(name)?.remove(({ phase }) => phase === 'failed');
+    this.#models.get(name)?.remove(({ phase }) => phase === 'failed');
   }
 
   /** Makes a model unknown that has no version left. */
   forget(name: string): void {
-    if (this.#streams.get(name)?.servables.length === 0) this.#streams.delete(name);
+    if (this.#models.get(name)?.servables.length === 0) this.#models.delete(name);
   }
 
   /** All models that are or were aspired. */
   names(): string[] {
-    return [...this.#streams.keys()];
+    return [...this.#models.keys()];
   }
 
   /** The versions of a model in ascending order; empty for an unknown one. */
   servables(name: string): readonly Servable[] {
-    return this.#streams.get(name)?.sorted ?? [];
+    return this.#models.get(name)?.sorted ?? [];
   }
 
   /** Label → version. */
   labels(name: string): Readonly<Record<string, number>> {
-    return this.#streams.get(name)?.labels ?? {};
+    return this.#models.get(name)?.labels ?? {};
   }
 
   /** The version that requests without one go to; undefined when none is available. */
   defaultVersion(name: string): number | undefined {
-    return this.#streams.get(name)?.find({})?.version;
+    return this.#models.get(name)?.find({})?.version;
   }
 
   /** @throws InferenceError NOT_FOUND when the version is not available. */
   setDefaultVersion(name: string, version: number): void {
-    const stream = this.#stream(name);
-    stream.choose({ version });
-    stream.setDefault(version);
+    const versions = this.#versionsOf(name);
+    versions.choose({ version });
+    versions.setDefault(version);
   }
 
   /**
@@ -139,15 +141,15 @@ export class ModelManager {
   use<T>(
     name: string,
     choice: VersionChoice,
-    use: (model: Model, version: number) => T | Promise<T>,
-  ): T | Promise<T> {
-    const servable = this.#stream(name).choose(choice);
+    use: (model: Model, version: number) => Immediate<T>,
+  ): Immediate<T> {
+    const servable = this.#versionsOf(name).choose(choice);
     const giveBack = () => {
       servable.inFlight--;
       if (servable.inFlight === 0) servable.onIdle?.();
     };
     servable.inFlight++;
-    let result: T | Promise<T> | undefined;
+    let result: Immediate<T> | undefined;
     try {
       result = use(servable.model as Model, servable.version);
       return result instanceof Promise ? result.finally(giveBack) : result;
@@ -158,17 +160,17 @@ export class ModelManager {
 
   /** A loaded version, to look at. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
   get(name: string, choice: VersionChoice = {}): { model: Model; version: number } {
-    const { model, version } = this.#stream(name).choose(choice);
+    const { model, version } = this.#versionsOf(name).choose(choice);
     return { model: model as Model, version };
   }
 
   /** Undefined when the version can serve, otherwise why not. @throws InferenceError NOT_FOUND. */
   notReadyReason(name: string, choice: VersionChoice = {}): string | undefined {
-    const stream = this.#stream(name);
+    const versions = this.#versionsOf(name);
     try {
-      const { model } = stream.choose(choice);
+      const { model } = versions.choose(choice);
       for (const { model: step, version } of model?.config.ensemble ?? []) {
-        const reason = this.#streams.has(step)
+        const reason = this.#models.has(step)
           ? this.notReadyReason(step, { version })
           : `model '${step}' is not loaded`;
         if (reason !== undefined) return `model '${name}' needs another: ${reason}`;
@@ -182,7 +184,7 @@ export class ModelManager {
 
   /** Why some aspired model cannot serve at all, or undefined. @param ignoreFailed those that could not be loaded are none */
   anyNotReadyReason(ignoreFailed = false): string | undefined {
-    for (const [name, { servables, isExpected }] of this.#streams) {
+    for (const [name, { servables, isExpected }] of this.#models) {
       const counts = ({ aspired, phase }: Servable) =>
         aspired && !(ignoreFailed && phase === 'failed');
       if (!isExpected && !servables.some(counts)) continue;
@@ -197,29 +199,29 @@ export class ModelManager {
     await Promise.all(this.names().map((name) => this.aspire(name, [])));
   }
 
-  #newStream(name: string): Stream {
-    const stream = new Stream(name);
-    this.#streams.set(name, stream);
-    return stream;
+  #newModel(name: string): ModelVersions {
+    const versions = new ModelVersions(name);
+    this.#models.set(name, versions);
+    return versions;
   }
 
   /** @throws InferenceError NOT_FOUND. */
-  #stream(name: string): Stream {
-    const stream = this.#streams.get(name);
-    if (stream !== undefined) return stream;
+  #versionsOf(name: string): ModelVersions {
+    const versions = this.#models.get(name);
+    if (versions !== undefined) return versions;
     const known = this.names().join(', ') || 'none';
     throw new InferenceError('NOT_FOUND', `model '${name}' is not found; this server has ${known}`);
   }
 
   /** One action after the other, until none is left; a change of what is aspired meanwhile is seen. */
-  async #reconcile(stream: Stream): Promise<void> {
+  async #reconcile(versions: ModelVersions): Promise<void> {
     const unloads = new Set<Promise<void>>();
     for (;;) {
-      stream.remove(({ aspired, phase }) => !aspired && (phase === 'new' || phase === 'failed'));
-      const action = nextAction(stream.servables, this.#options.transition);
+      versions.remove(({ aspired, phase }) => !aspired && (phase === 'new' || phase === 'failed'));
+      const action = nextAction(versions.servables, this.#options.transition);
       if (action === undefined && unloads.size === 0) {
         // At once: a wish that comes now must begin anew.
-        stream.isSettling = false;
+        versions.isSettling = false;
         for (const listener of this.#listeners) listener.settled?.();
         return;
       }
@@ -227,19 +229,19 @@ export class ModelManager {
         await Promise.race(unloads);
         continue;
       }
-      this.#options.log.debug('model transition', { model: stream.name, ...action });
-      const servable = stream.servables.find(({ id }) => id === action.id) as Servable;
+      this.#options.log.debug('model transition', { model: versions.name, ...action });
+      const servable = versions.servables.find(({ id }) => id === action.id) as Servable;
       if (action.kind === 'load') {
         servable.phase = 'loading';
-        await this.#loads.run(() => this.#load(stream, servable));
+        await this.#loads.run(() => this.#load(versions, servable));
       } else {
-        const unload = this.#unload(stream, servable).finally(() => unloads.delete(unload));
+        const unload = this.#unload(versions, servable).finally(() => unloads.delete(unload));
         unloads.add(unload);
       }
     }
   }
 
-  async #load(stream: Stream, servable: Servable): Promise<void> {
+  async #load(versions: ModelVersions, servable: Servable): Promise<void> {
     const { name, version, loader, id } = servable;
     const { log } = this.#options;
     const started = performance.now();
@@ -250,7 +252,7 @@ export class ModelManager {
       this.#memory.measured(id, servable.model.memoryUsage());
       servable.loadSeconds = (performance.now() - started) / 1000;
       servable.phase = 'available';
-      stream.changed();
+      versions.changed();
       for (const listener of this.#listeners) listener.loaded?.(servable);
       log.info('model loaded', { model: name, version, seconds: servable.loadSeconds });
     } catch (error) {
@@ -261,11 +263,11 @@ export class ModelManager {
     }
   }
 
-  async #unload(stream: Stream, servable: Servable): Promise<void> {
+  async #unload(versions: ModelVersions, servable: Servable): Promise<void> {
     const { id, name, version } = servable;
     const { log } = this.#options;
     servable.phase = 'unloading';
-    stream.changed();
+    versions.changed();
     if (servable.inFlight > 0) {
       await new Promise<void>((resolve) => {
         servable.onIdle = resolve;
@@ -276,7 +278,7 @@ export class ModelManager {
     });
     servable.model = undefined;
     this.#memory.release(id);
-    stream.remove((other) => other.id === id);
+    versions.remove((other) => other.id === id);
     for (const listener of this.#listeners) listener.unloaded?.(servable);
     log.info('model unloaded', { model: name, version });
   }

@@ -2,23 +2,21 @@
 
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { ExecutorPool, type WorkerStatus } from '../engine/executor-pool.ts';
+import { ExecutorPool } from '../engine/executor-pool.ts';
 import { isHarmless } from '../engine/onnx/onnx-graph.ts';
 import type { Provider } from '../engine/onnx/provider-choice.ts';
 import { formatOf, isModelFile, MODEL_EXTENSIONS } from '../formats/format.ts';
 import type { Logger } from '../platform/log.ts';
 import { ModelLoadError } from '../protocol/errors.ts';
 import { checkRequest } from '../protocol/v2/check.ts';
-import type { ModelMetadata, Tensor, TensorMetadata } from '../protocol/v2/types.ts';
+import type { ModelMetadata, TensorMetadata } from '../protocol/v2/types.ts';
+import { LoadedModel } from './loaded-model.ts';
 import type { Loader, Model } from './model.ts';
 import type { DeclaredTensor, ModelConfig } from './repository/model-config.ts';
-import type { Job } from './scheduling/job.ts';
-import { Scheduler } from './scheduling/scheduler.ts';
-import { Statistics } from './scheduling/statistics.ts';
 import { type WarmupRequest, warmupRequests } from './warmup.ts';
 
-/** What holds for every model of this server. */
-export interface EngineOptions {
+/** Settings of execution that every model of this server shares. */
+export interface ExecutionSettings {
   /** Threads of one run. */
   readonly threads: number;
   /** Runs that one executor may have under way. */
@@ -44,7 +42,7 @@ export interface ModelLoaderOptions {
   readonly modelDir: string;
   readonly dir: string;
   readonly config: ModelConfig;
-  readonly engine: EngineOptions;
+  readonly execution: ExecutionSettings;
 }
 
 /** A session takes more than its file: TensorFlow Serving's factor. */
@@ -76,10 +74,10 @@ export class ModelLoader implements Loader {
   }
 
   async load(): Promise<Model> {
-    const { name, modelDir, dir, config, engine } = this.#options;
+    const { name, modelDir, dir, config, execution } = this.#options;
     const path = await findModelFile(dir, config.file);
     const plugin = await findPlugin(dir, modelDir);
-    if ((plugin !== undefined || formatOf(path) === 'javascript') && !engine.allowModelCode) {
+    if ((plugin !== undefined || formatOf(path) === 'javascript') && !execution.allowModelCode) {
       throw new ModelLoadError(
         `the model brings code, ${plugin ?? path}: start the server with --allow_model_code to let it run`,
       );
@@ -90,17 +88,17 @@ export class ModelLoader implements Loader {
         plugin,
         dir,
         parameters: config.parameters,
-        threads: config.threads ?? engine.threads,
-        arenaBytes: engine.arenaBytes,
-        predictProba: engine.predictProba,
-        executionProviders: engine.executionProviders,
-        optimizedModelDir: engine.optimizedModelDir,
-        memoryBytes: engine.executorMemoryBytes,
+        threads: config.threads ?? execution.threads,
+        arenaBytes: execution.arenaBytes,
+        predictProba: execution.predictProba,
+        executionProviders: execution.executionProviders,
+        optimizedModelDir: execution.optimizedModelDir,
+        memoryBytes: execution.executorMemoryBytes,
       },
-      concurrency: engine.concurrency,
+      concurrency: execution.concurrency,
       workers: config.workers,
       placement: plugin === undefined ? await this.#placement(path) : 'process',
-      log: engine.log,
+      log: execution.log,
     });
     try {
       const { platform, inputs, outputs, tabular } = pool.signature;
@@ -135,72 +133,9 @@ async function warmUp(
 ): Promise<void> {
   try {
     checkRequest({ inputs, outputs: [], binaryOutputs: false }, metadata);
-    await pool.runOnEach(inputs, outputs);
+    await pool.dispatchToEach(inputs, outputs);
   } catch (error) {
     throw new ModelLoadError(`warm-up request '${name}' failed: ${(error as Error).message}`);
-  }
-}
-
-interface LoadedParts {
-  readonly metadata: ModelMetadata;
-  readonly config: ModelConfig;
-  readonly pool: ExecutorPool;
-  readonly labels: ReadonlyMap<string, readonly string[]>;
-}
-
-class LoadedModel implements Model {
-  readonly metadata: ModelMetadata;
-  readonly config: ModelConfig;
-  readonly statistics = new Statistics();
-  readonly #pool: ExecutorPool;
-  readonly #scheduler: Scheduler;
-  readonly #labels: LoadedParts['labels'];
-  readonly #outputNames: readonly string[];
-
-  constructor({ metadata, config, pool, labels }: LoadedParts) {
-    this.metadata = metadata;
-    this.config = config;
-    this.#pool = pool;
-    this.#labels = labels;
-    this.#outputNames = metadata.outputs
-      .filter(({ onRequest }) => !onRequest)
-      .map(({ name }) => name);
-    const { queue, batch } = config;
-    const { statistics } = this;
-    this.#scheduler = new Scheduler({ name: metadata.name, pool, queue, batch, statistics });
-  }
-
-  get pending(): number {
-    return this.#scheduler.pending;
-  }
-
-  classLabels(output: string): readonly string[] {
-    return this.#labels.get(output) ?? [];
-  }
-
-  memoryUsage(): number {
-    return this.#pool.memoryUsage();
-  }
-
-  workers(): WorkerStatus[] {
-    return this.#pool.status();
-  }
-
-  scale(workers: number): Promise<void> {
-    return this.#pool.scale(workers);
-  }
-
-  get explains(): boolean {
-    return this.#pool.explains;
-  }
-
-  infer(job: Job): Tensor[] | Promise<Tensor[]> {
-    const outputs = job.outputs.length > 0 ? job.outputs : this.#outputNames;
-    return this.#scheduler.submit({ ...job, outputs });
-  }
-
-  close(): Promise<void> {
-    return this.#pool.close();
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { WorkerStatus } from '../engine/executor-pool.ts';
 import type { ModelMetadata, Tensor } from '../protocol/v2/types.ts';
+import type { Immediate } from './immediate.ts';
 import type { ModelConfig } from './repository/model-config.ts';
 import type { Job } from './scheduling/job.ts';
 import type { Statistics } from './scheduling/statistics.ts';
@@ -21,8 +22,8 @@ export interface Model {
   workers(): readonly WorkerStatus[];
   /** @throws ModelLoadError when an executor cannot be started. */
   scale(workers: number): Promise<void>;
-  /** Gives the wanted outputs in the order asked; all when none is named; at once where it can. @throws InferenceError. */
-  infer(job: Job): Tensor[] | Promise<Tensor[]>;
+  /** Gives the wanted outputs in the order asked, and all of them when none is named. @throws InferenceError. */
+  infer(job: Job): Immediate<Tensor[]>;
   /** Frees the model's memory; no request may be under way. */
   close(): Promise<void>;
 }

@@ -68,8 +68,8 @@ async function createEnvironment({ arenaBytes }: SessionOptions): Promise<Pointe
   return created;
 }
 
-/** What ONNX Runtime is given: names as C strings, values by their addresses. */
-interface Run {
+/** Arguments of one run for ONNX Runtime: names as C strings, values by their addresses. */
+interface RunArguments {
   readonly inputNames: BigUint64Array;
   readonly feeds: BigUint64Array;
   readonly inputCount: number;
@@ -253,7 +253,7 @@ export class OrtSession implements Engine {
     }
   }
 
-  #prepare(inputs: readonly Tensor[], outputs: readonly string[]): Run {
+  #prepare(inputs: readonly Tensor[], outputs: readonly string[]): RunArguments {
     return {
       inputNames: this.#namesOf(inputs.map(({ name }) => name)),
       outputNames: this.#namesOf(outputs),
@@ -264,17 +264,17 @@ export class OrtSession implements Engine {
     };
   }
 
-  #results({ results }: Run, names: readonly string[]): Tensor[] {
+  #results({ results }: RunArguments, names: readonly string[]): Tensor[] {
     return names
       .map((name, i) => fromValue(name, results[i] as Pointer))
       .filter((tensor) => tensor !== undefined);
   }
 
-  #release({ feeds, results }: Run): void {
+  #release({ feeds, results }: RunArguments): void {
     for (const value of [...feeds, ...results]) release('ReleaseValue', value as Pointer);
   }
 
-  async #runElsewhere(run: Run, signal: AbortSignal | undefined): Promise<void> {
+  async #runElsewhere(run: RunArguments, signal: AbortSignal | undefined): Promise<void> {
     const options = ortOut('CreateRunOptions');
     const stop = () => ort('RunOptionsSetTerminate', options);
     signal?.addEventListener('abort', stop, { once: true });
@@ -286,7 +286,7 @@ export class OrtSession implements Engine {
     }
   }
 
-  #arguments(run: Run, options: Pointer | null) {
+  #arguments(run: RunArguments, options: Pointer | null) {
     const { inputNames, feeds, inputCount, outputNames, results, outputCount } = run;
     return [
       this.#session,

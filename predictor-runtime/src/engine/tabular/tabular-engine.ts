@@ -157,7 +157,7 @@ class TabularEngine implements Engine {
       for (let i = 0; i < ready && start < table.rows; i++) {
         const part = rowsOf(table, start, Math.min(start + size, table.rows));
         running.push(
-          threads.run(part, names).then(({ values, ms }) => this.#keep(part, ms, values)),
+          threads.evaluate(part, names).then(({ values, ms }) => this.#keep(part, ms, values)),
         );
         start += part.rows;
       }

@@ -108,7 +108,7 @@ export class TabularThreads {
   }
 
   /** By the thread that has the least to do; there must be one. @throws Error of the model, or when the thread ends. */
-  run({ rows, width, data }: Table, outputs: readonly string[]): Promise<Evaluated> {
+  evaluate({ rows, width, data }: Table, outputs: readonly string[]): Promise<Evaluated> {
     const id = this.#nextId++;
     const { worker, tasks } = this.#usable().reduce((least, other) =>
       other.tasks.size < least.tasks.size ? other : least,
