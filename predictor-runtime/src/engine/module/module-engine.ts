@@ -43,70 +43,94 @@ export async function openModelModule(options: ModuleOptions): Promise<Engine> {
   };
 }
 
-/** A plugin around an engine. @throws Error when it exports nothing that is called. */
+/** Opens a plugin around an engine. @throws Error when the module exports nothing that is called. */
 export async function openPlugin(engine: Engine, options: ModuleOptions): Promise<Engine> {
   const module = (await import(pathToFileURL(options.path).href)) as PluginModule;
-  const {
-    preprocess,
-    postprocess,
-    explain,
-    inputs = engine.inputs,
-    outputs = engine.outputs,
-  } = module;
+  const { preprocess, postprocess, explain } = module;
   if (!preprocess && !postprocess && !explain) {
     throw new Error('the module must export preprocess, postprocess or explain');
   }
+  const { inputs = engine.inputs, outputs = engine.outputs } = module;
   if (!isSignature(inputs) || !isSignature(outputs)) {
     throw new Error('inputs and outputs must be arrays of name, datatype and shape');
   }
-  const contextOf = await load(module, options);
-  const always = engine.outputs.filter(({ onRequest }) => !onRequest).map(({ name }) => name);
-  const others = engine.outputs.filter(({ onRequest }) => onRequest).map(({ name }) => name);
+  return new PluginEngine(engine, module, await load(module, options));
+}
 
-  /** @param names what the caller asks for, some of which the model may have to be asked for, too */
-  async function infer(
-    given: Tensors,
-    call: RunOptions,
+/** Runs a model between the functions of a plugin. */
+class PluginEngine implements Engine {
+  readonly platform: string;
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+  readonly tabular: Engine['tabular'];
+  readonly explains: boolean;
+  readonly parallelRuns: number;
+  readonly #engine: Engine;
+  readonly #module: PluginModule;
+  readonly #contextOf: ContextFactory;
+  /** Outputs that the model gives without being asked for them. */
+  readonly #always: readonly string[];
+
+  constructor(engine: Engine, module: PluginModule, contextOf: ContextFactory) {
+    this.#engine = engine;
+    this.#module = module;
+    this.#contextOf = contextOf;
+    this.platform = engine.platform;
+    this.inputs = module.inputs ?? engine.inputs;
+    this.outputs = module.outputs ?? engine.outputs;
+    this.tabular = module.inputs === undefined ? engine.tabular : undefined;
+    this.explains = module.explain !== undefined;
+    this.parallelRuns = engine.parallelRuns;
+    this.#always = engine.outputs.filter(({ onRequest }) => !onRequest).map(({ name }) => name);
+  }
+
+  async run(
+    tensors: readonly Tensor[],
     names: readonly string[],
-  ): Promise<Tensors> {
-    const context = contextOf(call.signal);
+    options: RunOptions,
+  ): Promise<Tensor[]> {
+    const given = toModule(tensors);
+    const { explain } = this.#module;
+    if (options.method !== 'explain' || explain === undefined) {
+      return fromModule(await this.#infer(given, options, names), names);
+    }
+    const results = await explain(given, this.#contextOf(options.signal), (more) =>
+      this.#infer(more, options, []),
+    );
+    return fromModule(results, Object.keys(results));
+  }
+
+  close(): void {
+    this.#engine.close();
+  }
+
+  /** @param names outputs that the caller asks for; some of them the model gives only when it is asked */
+  async #infer(given: Tensors, { signal }: RunOptions, names: readonly string[]): Promise<Tensors> {
+    const { preprocess, postprocess } = this.#module;
+    const { inputs, outputs, tabular } = this.#engine;
+    const context = this.#contextOf(signal);
     const ready = preprocess === undefined ? given : await preprocess(given, context);
     // A model of rows and columns takes inputs of any name.
-    const accepted =
-      engine.tabular === undefined ? engine.inputs.map(({ name }) => name) : Object.keys(ready);
+    const accepted = tabular === undefined ? inputs.map(({ name }) => name) : Object.keys(ready);
     const feeds = fromModule(
       ready,
       accepted.filter((name) => name in ready),
     );
-    const wanted = [...always, ...others.filter((name) => names.includes(name))];
-    const results = toModule(await engine.run(feeds, wanted, { signal: call.signal }));
+    const asked = outputs.filter(({ name, onRequest }) => onRequest && names.includes(name));
+    const wanted = [...this.#always, ...asked.map(({ name }) => name)];
+    const results = toModule(await this.#engine.run(feeds, wanted, { signal }));
     return postprocess === undefined ? results : postprocess(results, context);
   }
-
-  return {
-    platform: engine.platform,
-    inputs,
-    outputs,
-    tabular: module.inputs === undefined ? engine.tabular : undefined,
-    explains: explain !== undefined,
-    parallelRuns: engine.parallelRuns,
-    async run(tensors, names, call) {
-      const given = toModule(tensors);
-      if (call.method !== 'explain' || explain === undefined) {
-        return fromModule(await infer(given, call, names), names);
-      }
-      const results = await explain(given, contextOf(call.signal), (more) => infer(more, call, []));
-      return fromModule(results, Object.keys(results));
-    },
-    close: () => engine.close(),
-  };
 }
+
+/** Makes the context of one call of a module's functions. */
+type ContextFactory = (signal?: AbortSignal) => PluginContext;
 
 /** Runs the module's `load` and returns what makes the context of a call. */
 async function load(
   module: Pick<ModelModule, 'load'>,
   { dir, parameters }: ModuleOptions,
-): Promise<(signal?: AbortSignal) => PluginContext> {
+): Promise<ContextFactory> {
   const state = await module.load?.({ dir, parameters });
   const never = new AbortController().signal;
   return (signal = never) => ({ dir, parameters, state, signal });

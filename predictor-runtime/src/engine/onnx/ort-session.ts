@@ -1,6 +1,5 @@
 /** A loaded ONNX model in this process: its signature, and runs that can be stopped. */
 import { containerCpus } from '../../platform/container.ts';
-import { datatypeOfOnnx } from '../../protocol/v2/datatypes.ts';
 import type { Tensor, TensorMetadata } from '../../protocol/v2/types.ts';
 import type { Engine, RunOptions } from '../engine.ts';
 import { BoundRun } from './bound-run.ts';
@@ -9,24 +8,15 @@ import { dropOptimized, keepOptimized, optimizedModel } from './optimized-model.
 import {
   cString,
   libraryVersion,
-  OrtError,
-  type OrtFunction,
   ort,
   ortAsync,
-  ortInt,
   ortOut,
   type Pointer,
-  readString,
   release,
 } from './ort-api.ts';
-import {
-  CPU_MEMORY,
-  DEFAULT_ALLOCATOR,
-  dimensions,
-  fromValue,
-  ONNX_TYPE,
-  toValue,
-} from './ort-value.ts';
+import { ortEnvironment } from './ort-environment.ts';
+import { valuesOf } from './ort-signature.ts';
+import { fromValue, toValue } from './ort-value.ts';
 import { Pace } from './pace.ts';
 import type { Provider } from './provider-choice.ts';
 
@@ -45,28 +35,6 @@ export interface SessionOptions {
 
 /** ORT_DISABLE_ALL: what is loaded was optimised before. */
 const NO_OPTIMIZATION = 0;
-/** ORT_LOGGING_LEVEL_FATAL: every error reaches its caller as a status. */
-const LOG_FATAL = 4;
-let environment: Promise<Pointer> | undefined;
-
-/** The process's environment; its arena is made with the first session. Takes 30 ms, off the event loop. */
-function environmentOf(options: SessionOptions): Promise<Pointer> {
-  environment ??= createEnvironment(options);
-  return environment;
-}
-
-async function createEnvironment({ arenaBytes }: SessionOptions): Promise<Pointer> {
-  const out = new BigUint64Array(1);
-  await ortAsync('CreateEnv', LOG_FATAL, 'wherry', out);
-  const created = out[0] as Pointer;
-  if (arenaBytes > 0) {
-    const keys = BigUint64Array.of(cString('max_mem'));
-    const arena = ortOut('CreateArenaCfgV2', keys, BigUint64Array.of(BigInt(arenaBytes)), 1);
-    const provider = 'CPUExecutionProvider';
-    ort('CreateAndRegisterAllocatorV2', created, provider, CPU_MEMORY, arena, null, null, 0);
-  }
-  return created;
-}
 
 /** Arguments of one run for ONNX Runtime: names as C strings, values by their addresses. */
 interface RunArguments {
@@ -115,10 +83,10 @@ export class OrtSession implements Engine {
     this.#mayBlock = mayBlock;
     this.parallelRuns = parallelRuns;
     this.inputs = [
-      ...values(session, 'Input'),
-      ...values(session, 'OverridableInitializer').map((input) => ({ ...input, optional: true })),
+      ...valuesOf(session, 'Input'),
+      ...valuesOf(session, 'OverridableInitializer').map((input) => ({ ...input, optional: true })),
     ];
-    this.outputs = values(session, 'Output');
+    this.outputs = valuesOf(session, 'Output');
     for (const { name } of [...this.inputs, ...this.outputs]) this.#names.set(name, cString(name));
   }
 
@@ -144,7 +112,7 @@ export class OrtSession implements Engine {
     path: string,
     options: SessionOptions & { readonly isOptimized?: boolean; readonly draft?: string },
   ): Promise<OrtSession> {
-    const env = await environmentOf(options);
+    const env = await ortEnvironment(options.arenaBytes);
     const settings = ortOut('CreateSessionOptions');
     const out = new BigUint64Array(1);
     let devices: Provider[];
@@ -314,71 +282,4 @@ export class OrtSession implements Engine {
     if (this.#nameLists.size < MAX_NAME_LISTS) this.#nameLists.set(key, list);
     return list;
   }
-}
-
-function values(
-  session: Pointer,
-  what: 'Input' | 'Output' | 'OverridableInitializer',
-): TensorMetadata[] {
-  const count = Number(ortOut(`SessionGet${what}Count`, session));
-  return Array.from({ length: count }, (_, i) => {
-    const text = ortOut(`SessionGet${what}Name`, session, i, DEFAULT_ALLOCATOR);
-    const name = readString(text);
-    ort('AllocatorFree', DEFAULT_ALLOCATOR, text);
-    const info = ortOut(`SessionGet${what}TypeInfo`, session, i);
-    try {
-      return { name, ...describe(name, info, what) };
-    } finally {
-      release('ReleaseTypeInfo', info);
-    }
-  });
-}
-
-type Description = Pick<TensorMetadata, 'datatype' | 'shape'>;
-
-/** The type of a value as one tensor; see `fromValue` for how the other kinds become one. */
-function describe(name: string, info: Pointer, what: string): Description {
-  const kind = ortInt('GetOnnxTypeFromTypeInfo', info);
-  if (kind === ONNX_TYPE.tensor) return describeTensor(name, info);
-  if (what !== 'Output') {
-    throw new OrtError(
-      `input '${name}' is no tensor, and the V2 protocol carries nothing else: export the model with plain tensors`,
-    );
-  }
-  switch (kind) {
-    case ONNX_TYPE.sequence: {
-      const sequence = ortOut('CastTypeInfoToSequenceTypeInfo', info);
-      const element = inner(name, 'GetSequenceElementType', sequence);
-      return { datatype: element.datatype, shape: [-1, ...element.shape] };
-    }
-    case ONNX_TYPE.map: {
-      const map = ortOut('CastTypeInfoToMapTypeInfo', info);
-      return { datatype: inner(name, 'GetMapValueType', map).datatype, shape: [-1] };
-    }
-    case ONNX_TYPE.optional: {
-      const optional = ortOut('CastTypeInfoToOptionalTypeInfo', info);
-      return inner(name, 'GetOptionalContainedTypeInfo', optional);
-    }
-    default:
-      throw new OrtError(`output '${name}' is of a kind that the V2 protocol cannot carry`);
-  }
-}
-
-function inner(name: string, get: OrtFunction, container: Pointer): Description {
-  const info = ortOut(get, container);
-  try {
-    return describe(name, info, 'Output');
-  } finally {
-    release('ReleaseTypeInfo', info);
-  }
-}
-
-function describeTensor(name: string, info: Pointer): Description {
-  const tensor = ortOut('CastTypeInfoToTensorInfo', info);
-  const element = ortInt('GetTensorElementType', tensor);
-  const type = datatypeOfOnnx(element);
-  if (type === undefined) {
-    throw new OrtError(`'${name}' has element type ${element}, which the V2 protocol cannot carry`);
-  }
-  return { datatype: type, shape: dimensions(tensor) };
 }

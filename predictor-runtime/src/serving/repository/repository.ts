@@ -2,17 +2,15 @@
  * The source: finds models and their versions, and tells the manager which ones are aspired. At start, by polling, or
  * when asked (Triton's model control modes).
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
 import type { Logger } from '../../platform/log.ts';
-import { InferenceError, invalid } from '../../protocol/errors.ts';
+import { InferenceError, invalid, ModelLoadError } from '../../protocol/errors.ts';
 import type { ModelManager } from '../manager.ts';
 import type { Loader } from '../model.ts';
-import type { Servable } from '../servable.ts';
 import type { ModelConfig } from './model-config.ts';
 import { type ModelFolder, readModelFolder } from './model-folder.ts';
+import { type IndexEntry, modelIndex } from './model-index.ts';
 import type { ModelEntry, ModelList } from './model-list.ts';
+import { OwnFolders } from './own-folders.ts';
 import { parseTritonJson } from './triton-config.ts';
 import { selectVersions } from './version-policy.ts';
 
@@ -25,6 +23,8 @@ export interface RepositoryOptions {
   readonly pollMs: number;
   /** Loaded at start in mode `explicit`; `*` is all. */
   readonly loadAtStart: readonly string[];
+  /** Name of the one model without which the server has no reason to live; undefined when it can do without any. */
+  readonly required?: string;
   readonly defaults: ModelConfig;
   readonly manager: ModelManager;
   readonly log: Logger;
@@ -34,37 +34,17 @@ export interface RepositoryOptions {
   loader(version: { name: string; modelDir: string; dir: string; config: ModelConfig }): Loader;
 }
 
-/** Triton's words for what has become of a version. */
-export type IndexState = 'UNKNOWN' | 'READY' | 'UNAVAILABLE' | 'LOADING' | 'UNLOADING';
-
-export interface IndexEntry {
-  readonly name: string;
-  /** Absent when no version was ever loaded. */
-  readonly version?: string;
-  readonly state?: IndexState;
-  readonly reason: string;
-}
-
 /** What a load request may bring along: a configuration, and files of the model by their paths. */
 export interface LoadOverride {
   readonly config?: string;
   readonly files: ReadonlyMap<string, Buffer>;
 }
 
-const STATES: Record<Servable['phase'], IndexState> = {
-  new: 'LOADING',
-  loading: 'LOADING',
-  available: 'READY',
-  unloading: 'UNLOADING',
-  failed: 'UNAVAILABLE',
-};
-
 export class ModelRepository {
   readonly #options: RepositoryOptions;
   /** Models whose folder could not be read: name → why. */
   readonly #unreadable = new Map<string, string>();
-  /** Folders of models that came with a load request, or were fetched: they go with the model. */
-  readonly #overrides = new Map<string, string>();
+  readonly #ownFolders = new OwnFolders();
   /** Models that the management API added. */
   readonly #registered = new Map<string, ModelEntry>();
   #timer: NodeJS.Timeout | undefined;
@@ -74,9 +54,13 @@ export class ModelRepository {
 
   constructor(options: RepositoryOptions) {
     this.#options = options;
+    if (options.required !== undefined) options.manager.expect(options.required);
   }
 
-  /** Loads what is to be loaded at start; a model that fails is told of by the manager and by `index`. */
+  /**
+   * Loads what is to be loaded at start. A model that fails is told of by the manager and by `index`.
+   * @throws ModelLoadError when the required model cannot serve; Error when a model to load is not in the repository.
+   */
   async start(): Promise<void> {
     const { mode, loadAtStart } = this.#options;
     const models = await this.#options.models.refresh();
@@ -91,6 +75,15 @@ export class ModelRepository {
     );
     this.#isStarted = true;
     if (mode === 'poll') this.#schedule();
+    this.#mustServe();
+  }
+
+  #mustServe(): void {
+    const { required: name, manager } = this.#options;
+    if (name === undefined || manager.defaultVersion(name) !== undefined) return;
+    const failed = manager.servables(name).findLast(({ phase }) => phase === 'failed');
+    const reason = this.#unreadable.get(name) ?? failed?.error;
+    if (reason !== undefined) throw new ModelLoadError(reason);
   }
 
   /** Looks at the files now. */
@@ -112,33 +105,16 @@ export class ModelRepository {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    for (const dir of this.#overrides.values()) await rm(dir, { recursive: true, force: true });
+    await this.#ownFolders.close();
   }
 
   /** Lists every model that is known, each loaded version by itself; nothing is fetched for it. */
   async index(): Promise<IndexEntry[]> {
-    const { manager } = this.#options;
     const listed = await this.#options.models.list().catch(() => []);
-    const names = new Set([...listed.map(({ name }) => name), ...manager.names()]);
-    return [...names].sort().flatMap((name): IndexEntry[] => {
-      const reason = this.#unreadable.get(name);
-      if (reason !== undefined) return [{ name, version: '1', state: 'UNAVAILABLE', reason }];
-      const servables = manager.servables(name);
-      if (servables.length === 0) {
-        if (manager.isExpected(name)) return [{ name, version: '1', state: 'LOADING', reason: '' }];
-        const unloaded = manager.names().includes(name);
-        return [
-          unloaded
-            ? { name, version: '1', state: 'UNAVAILABLE', reason: 'unloaded' }
-            : { name, reason: '' },
-        ];
-      }
-      return servables.map(({ version, phase, error = '' }) => ({
-        name,
-        version: String(version),
-        state: STATES[phase],
-        reason: error,
-      }));
+    return modelIndex({
+      manager: this.#options.manager,
+      listed: listed.map(({ name }) => name),
+      unreadable: this.#unreadable,
     });
   }
 
@@ -185,7 +161,7 @@ export class ModelRepository {
     const listed = (await this.#options.models.refresh()).find((model) => model.name === url);
     const found = listed ?? (await fetch(url));
     const { dir } = found;
-    if ('isOwn' in found && found.isOwn) this.#overrides.set(name, dir);
+    if ('isOwn' in found && found.isOwn) await this.#ownFolders.keep(name, dir);
     this.#registered.set(name, { ...listed, name, dir });
     await this.load(name);
   }
@@ -196,9 +172,7 @@ export class ModelRepository {
       await this.unload(name);
       this.#registered.delete(name);
       this.#options.manager.forget(name);
-      const dir = this.#overrides.get(name);
-      if (dir !== undefined) await rm(dir, { recursive: true, force: true });
-      this.#overrides.delete(name);
+      await this.#ownFolders.remove(name);
       return;
     }
     this.#mustBeExplicit();
@@ -224,7 +198,7 @@ export class ModelRepository {
   async #find(name: string, override: LoadOverride | undefined): Promise<ModelEntry> {
     if (override !== undefined && override.files.size > 0) {
       if (override.config === undefined) throw invalid("parameters: 'file:…' needs a 'config' too");
-      return { name, dir: await this.#write(name, override.files) };
+      return { name, dir: await this.#ownFolders.write(name, override.files) };
     }
     const listed = await this.#options.models.refresh();
     const found = this.#registered.get(name) ?? listed.find((model) => model.name === name);
@@ -232,23 +206,6 @@ export class ModelRepository {
       throw invalid(`failed to load '${name}': no such model in the repository`);
     }
     return found;
-  }
-
-  async #write(name: string, files: ReadonlyMap<string, Buffer>): Promise<string> {
-    const root = await mkdtemp(join(tmpdir(), 'wherry-model-'));
-    const previous = this.#overrides.get(name);
-    this.#overrides.set(name, root);
-    for (const [path, content] of files) {
-      const target = join(root, path);
-      const inside = relative(root, target);
-      if (inside === '' || inside.startsWith('..')) {
-        throw invalid(`parameters: 'file:${path}' leads out of the model's folder`);
-      }
-      await mkdir(dirname(target), { recursive: true });
-      await writeFile(target, content);
-    }
-    if (previous !== undefined) await rm(previous, { recursive: true, force: true });
-    return root;
   }
 
   async #aspire(entry: ModelEntry, config?: string): Promise<void> {
@@ -294,13 +251,8 @@ export class ModelRepository {
     const { manager, mode } = this.#options;
     if (!this.#isStarted) return manager.anyNotReadyReason() ?? 'the models are being loaded';
     if (mode === 'explicit') return manager.anyNotReadyReason(true);
-    return this.unreadableReason() ?? manager.anyNotReadyReason();
-  }
-
-  /** Why the folder of a model could not be read. */
-  unreadableReason(name?: string): string | undefined {
-    if (name !== undefined) return this.#unreadable.get(name);
-    return this.#unreadable.values().next().value;
+    const [unreadable] = this.#unreadable.values();
+    return unreadable ?? manager.anyNotReadyReason();
   }
 
   #schedule(): void {
