@@ -169,7 +169,12 @@ if (provider !== undefined) {
 }
 
 const unitTests = withUnit
-  ? ['predictor-runtime/test/*.test.ts', 'operator/test/*.test.ts', ...(await apiServerTests())]
+  ? [
+      'predictor-runtime/test/*.test.ts',
+      'operator/test/*.test.ts',
+      'e2e/checks/*.test.ts',
+      ...(await apiServerTests()),
+    ]
   : [];
 const mocha = new Mocha({
   timeout: 30_000,

@@ -1,4 +1,4 @@
-/** Live, ready, metadata, infer: the server's behaviour with no transport in it. */
+/** The data plane: what the server can be asked, with no transport in it. */
 
 import type { RequestTrace } from './platform/tracing.ts';
 import { InferenceError, invalid } from './protocol/errors.ts';
@@ -21,18 +21,21 @@ import type { Caller, Job } from './serving/scheduling/job.ts';
 import { cacheKey, type ResponseCache } from './serving/scheduling/response-cache.ts';
 import type { Servable } from './serving/servable.ts';
 
+/** Parts that the data plane asks. */
 export interface DataPlaneOptions {
   readonly manager: ModelManager;
   readonly repository: ModelRepository;
   readonly cache: ResponseCache;
 }
 
-/** V2 "Model Metadata" response: the versions are those that can be asked for now. */
+/**
+ * Metadata of a model and its versions. Source: V2, "Model Metadata"; the versions are those that can be asked for now.
+ */
 export interface VersionedMetadata extends ModelMetadata {
   readonly versions: readonly string[];
 }
 
-/** A loaded version, for its statistics. */
+/** A loaded version, as its statistics are read. */
 export interface VersionStatistics {
   readonly name: string;
   readonly version: number;
@@ -47,14 +50,15 @@ export interface Target {
 
 /** Circumstances of a request that its body does not say. */
 export interface InferOptions {
-  /** Who waits for the answer; a run is stopped when nobody does. */
+  /** Caller that waits for the answer; a run is stopped when nobody does. */
   readonly caller?: Caller;
-  /** How long the caller waits, in ms; undefined for as long as it takes. */
+  /** Time that the caller waits, in ms; undefined for as long as it takes. */
   readonly timeoutMs?: number;
   /** Trace that the stages of the run are told to; undefined when the request is not traced. */
   readonly trace?: RequestTrace;
 }
 
+/** Answers what a server can be asked, whatever transport asks it. */
 export class DataPlane {
   readonly #options: DataPlaneOptions;
   #draining = false;
@@ -63,7 +67,7 @@ export class DataPlane {
     this.#options = options;
   }
 
-  /** From now on the server is not ready; requests are still answered. */
+  /** Makes the server not ready from now on; requests are still answered. */
   drain(): void {
     this.#draining = true;
   }
@@ -76,18 +80,18 @@ export class DataPlane {
     return this.#options.manager.names();
   }
 
-  /** Undefined when everything can be served, otherwise why not. */
+  /** Returns why the server is not ready; undefined when it is. */
   notReadyReason(): string | undefined {
     if (this.#draining) return 'the server is shutting down';
     return this.#options.repository.notReadyReason();
   }
 
-  /** @throws InferenceError NOT_FOUND for an unknown model or version. */
+  /** Returns why a model cannot serve; undefined when it can. @throws InferenceError NOT_FOUND. */
   modelNotReadyReason(name: string, choice: VersionChoice = {}): string | undefined {
     return this.#options.manager.notReadyReason(name, choice);
   }
 
-  /** @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
+  /** Returns the metadata of a loaded model. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
   metadata(name: string, choice: VersionChoice = {}): VersionedMetadata {
     const { manager } = this.#options;
     const { metadata } = manager.get(name, choice).model;
@@ -95,33 +99,39 @@ export class DataPlane {
     return { ...metadata, versions: available.map(({ version }) => String(version)) };
   }
 
-  /** The number of the version that a choice means now. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
+  /** Returns the number of the version that a choice means now. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
   version(name: string, choice: VersionChoice = {}): number {
     return this.#options.manager.get(name, choice).version;
   }
 
-  /** All versions of a model and where they are in their lives. */
+  /** Lists all versions of a model, each with its phase. */
   versions(name: string): readonly Servable[] {
     return this.#options.manager.servables(name);
   }
 
-  /** Label → version. */
+  /** Returns the versions of a model by their labels. */
   labels(name: string): Readonly<Record<string, number>> {
     return this.#options.manager.labels(name);
   }
 
-  /** Names of the classes of an output. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
+  /**
+   * Returns the names of an output's classes; none when it has none.
+   * @throws InferenceError NOT_FOUND, MODEL_NOT_READY.
+   */
   classLabels(name: string, output: string, choice: VersionChoice): readonly string[] {
     return this.#options.manager.get(name, choice).model.classLabels(output);
   }
 
-  /** Triton's model configuration, in full. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
+  /** Returns a model's configuration in full, in Triton's form. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
   config(name: string, choice: VersionChoice = {}): Record<string, unknown> {
     const { config, metadata } = this.#options.manager.get(name, choice).model;
     return toTriton(config, metadata);
   }
 
-  /** Of one version, of all loaded versions of a model, or of everything. @throws InferenceError NOT_FOUND. */
+  /**
+   * Lists what has statistics: one version, the loaded versions of a model, or those of all models.
+   * @throws InferenceError NOT_FOUND.
+   */
   statistics(name?: string, choice?: VersionChoice): VersionStatistics[] {
     const { manager } = this.#options;
     if (name !== undefined && choice?.version !== undefined) {

@@ -1,4 +1,4 @@
-/** The predictor's process: flags → server → signals; the only file that reads process.*. */
+/** The predictor's process: flags → server → signals. */
 import { writeFileSync } from 'node:fs';
 import { createLogger } from './platform/log.ts';
 import { parseConfig } from './server/config.ts';
@@ -7,7 +7,7 @@ import { startServer } from './server/server.ts';
 const config = parseConfig(process.argv.slice(2));
 const log = createLogger(config.logLevel);
 
-/** Kubernetes shows what stands here as the container's last message; elsewhere nothing is written. */
+/** Writes the container's last message, which Kubernetes shows; elsewhere nothing is written. */
 function terminationMessage(message: string): void {
   const path = process.env.TERMINATION_MESSAGE_PATH ?? '/dev/termination-log';
   try {

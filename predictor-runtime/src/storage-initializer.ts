@@ -1,6 +1,6 @@
 /**
- * The `storage-initializer` init container: fetches models for runtimes that do not do so themselves.
- * Arguments as KServe's: source URI, target folder, and so on in pairs.
+ * The `storage-initializer` init container fetches models for runtimes that do not do so themselves. Its arguments are
+ * KServe's: source URI, target folder, and so on in pairs.
  */
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { createLogger } from './platform/log.ts';
@@ -8,7 +8,10 @@ import { fetchModel, StorageError } from './storage/storage.ts';
 
 const log = createLogger('info');
 
-/** @throws StorageError for a source that cannot be fetched, and for arguments that are no pairs. */
+/**
+ * Fetches every source into its folder.
+ * @throws StorageError for a source that cannot be fetched, and for arguments that are no pairs.
+ */
 async function fetchAll(args: readonly string[]): Promise<void> {
   if (args.length === 0 || args.length % 2 === 1) {
     throw new StorageError(

@@ -1,30 +1,37 @@
-/** What runs in an executor: ONNX Runtime, an evaluator of another format, a model in JavaScript, or a plugin around one. */
+/**
+ * An engine runs one model inside an executor: ONNX Runtime, an evaluator of another format, a module, or a plugin
+ * around one.
+ */
 import type { Signature, Tensor } from '../protocol/v2/types.ts';
 
+/** Inputs and outputs of a model, as every engine tells them. */
 export type { Signature };
 
-/** `explain` is V1's: what it gives is the model's own business. */
+/** Task of a run. `explain` comes from V1; its outputs are the model's own business. */
 export type Method = 'infer' | 'explain';
 
+/** Circumstances of a run. */
 export interface RunOptions {
-  /** Aborted when nobody wants the answer any more. */
+  /** Signal that is aborted when nobody wants the answer any more. */
   readonly signal?: AbortSignal;
   readonly method?: Method;
 }
 
+/** Runs one model. */
 export interface Engine extends Signature {
-  /** True when it answers `explain`. */
+  /** True when the model answers `explain`. */
   readonly explains: boolean;
-  /** Runs that can go on at once, each with processors of its own. */
+  /** Number of runs that can go on at once, each with processors of its own. */
   readonly parallelRuns: number;
-  /** The wanted outputs; one that has no value is left out. @throws Error. */
+  /** Runs the model, and gives the wanted outputs without those that have no value. @throws Error. */
   run(
     inputs: readonly Tensor[],
     outputs: readonly string[],
     options: RunOptions,
   ): Promise<Tensor[]>;
   /**
-   * The same at once, on the calling thread, where the run is so short that this holds up nobody; otherwise undefined.
+   * Runs the model at once on the calling thread, where that holds it up for no longer than a hop to another thread
+   * would; otherwise undefined.
    * @throws Error.
    */
   runNow?(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined;

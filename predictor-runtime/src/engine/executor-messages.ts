@@ -1,8 +1,9 @@
-/** What an executor's process and its owner say to each other, by Node's IPC with structured clones. */
+/** Messages between an executor's process and its owner, by Node's IPC with structured clones. */
 import type { Tensor } from '../protocol/v2/types.ts';
 import type { Method, Signature } from './engine.ts';
 import type { ExecutorFailure, ExecutorOptions } from './executor.ts';
 
+/** Message to an executor's process. */
 export type ToExecutor =
   | { readonly kind: 'load'; readonly options: ExecutorOptions }
   | {
@@ -14,6 +15,7 @@ export type ToExecutor =
     }
   | { readonly kind: 'cancel'; readonly id: number };
 
+/** Message from an executor's process. */
 export type FromExecutor =
   | {
       readonly kind: 'loaded';
@@ -30,7 +32,7 @@ export type FromExecutor =
       readonly message: string;
     };
 
-/** Structured clones turn a Buffer into a plain Uint8Array. */
+/** Makes a tensor of its clone: a structured clone turns a Buffer into a plain Uint8Array. */
 export function fromClone(tensor: Tensor): Tensor {
   if (!Array.isArray(tensor.data)) return tensor;
   const data = tensor.data.map(({ buffer, byteOffset, byteLength }) =>

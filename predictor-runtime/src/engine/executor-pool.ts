@@ -10,19 +10,20 @@ import { type Executor, ExecutorError, type ExecutorOptions } from './executor.t
 import { InlineExecutor } from './inline-executor.ts';
 import { ProcessExecutor } from './process-executor.ts';
 
+/** Settings of a pool, which all its executors share. */
 export interface PoolOptions {
   readonly executor: ExecutorOptions;
   readonly placement: 'inline' | 'process';
   readonly workers: number;
-  /** Runs that one executor may have under way. */
+  /** Number of runs that one executor may have under way. */
   readonly concurrency: number;
   readonly log: Logger;
 }
 
-/** One executor as the management API shows it. */
+/** State of one executor, as the management API shows it. */
 export interface WorkerStatus {
   readonly id: number;
-  /** 0 when it shares the server's process. */
+  /** Process of the executor; 0 when it is the server's own. */
   readonly pid: number;
   readonly status: 'READY' | 'STARTING';
   readonly startTime: string;
@@ -38,20 +39,21 @@ interface Worker {
 }
 
 const MAX_BACKOFF_MS = 30_000;
-/** One that lived as long as this is started again at once. */
+/** Life time from which on an executor that died is started again at once, in ms. */
 const STABLE_MS = 10_000;
 
+/** Starts the executors of one model version, gives them runs, and replaces those that die. */
 export class ExecutorPool {
   readonly signature: Signature;
   /** True when the model answers `explain`. */
   readonly explains: boolean;
-  /** Runs that can go on at once, each with processors of its own. */
+  /** Number of runs that one executor can have going on at once, each with processors of its own. */
   readonly parallelRuns: number;
   readonly #options: PoolOptions;
   readonly #workers: Worker[] = [];
   readonly #joinListeners: (() => void)[] = [];
   #placement: PoolOptions['placement'];
-  /** Runs that wait for an executor to come back. */
+  /** Wake-up calls of the runs that wait for an executor to come back. */
   readonly #waiting: (() => void)[] = [];
   #rerun: Promise<unknown> = Promise.resolve();
   #nextId = 0;
@@ -84,14 +86,14 @@ export class ExecutorPool {
     this.#joinListeners.push(listener);
   }
 
-  /** Executors that can be given runs now. */
+  /** Number of executors that can be given runs now. */
   get live(): number {
     let count = 0;
     for (const { executor } of this.#workers) if (executor !== undefined) count++;
     return count;
   }
 
-  /** Runs that these may have under way. */
+  /** Number of runs that the live executors may have under way. */
   get capacity(): number {
     return this.live * this.#options.concurrency;
   }
@@ -144,7 +146,7 @@ export class ExecutorPool {
   }
 
   /**
-   * Starts or ends executors until there are `count`. One in this process makes way for those of their own when there
+   * Starts or ends executors until there are `count`. An executor in this process makes way for processes when there
    * are to be several.
    * @throws ModelLoadError when one cannot be started.
    */
@@ -202,7 +204,7 @@ export class ExecutorPool {
     }
   }
 
-  /** An executor that runs nothing, so that its death can only be the next run's doing. */
+  /** Waits for an executor that runs nothing, so that its death can only be the next run's doing. */
   async #untilEmpty(signal?: AbortSignal): Promise<Executor> {
     for (;;) {
       const empty = this.#live().find((executor) => executor.inFlight === 0);

@@ -13,7 +13,7 @@ function send(message: FromExecutor): void {
 
 async function load(options: Parameters<typeof InlineExecutor.start>[0]): Promise<void> {
   try {
-    // This loop must hear of cancellations.
+    // A run must not block this event loop, which has to hear of cancellations.
     executor = await InlineExecutor.start(options, false);
     const { platform, inputs, outputs, tabular } = executor.signature;
     const signature = { platform, inputs, outputs, tabular };
@@ -54,7 +54,7 @@ process.on('message', (message: ToExecutor) => {
       break;
   }
 });
-// A native run would keep an orphan alive.
+// A native run would keep the process alive when its owner is gone.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 // The owner ends this process when it has drained; a terminal's Ctrl-C reaches the whole group.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);

@@ -1,40 +1,42 @@
-/** What runs one model, wherever it does: in this process or in one of its own. */
+/** An executor holds one model and runs it, in this process or in one of its own. */
 import type { Tensor } from '../protocol/v2/types.ts';
 import type { RunOptions, Signature } from './engine.ts';
 import type { Provider } from './onnx/provider-choice.ts';
 
+/** Everything that an executor needs to open its model. */
 export interface ExecutorOptions {
-  /** The model: an ONNX file, or a module. */
+  /** File of the model: its weights, or a module. */
   readonly path: string;
-  /** A module around it. */
+  /** Module that goes around the model; absent when there is none. */
   readonly plugin?: string;
   /** Folder of the model's version. */
   readonly dir: string;
   /** Free values of the model's configuration, for modules. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** Where the model has probabilities, they are its answer (KServe's PREDICT_PROBA). */
+  /** True when a model that has probabilities answers them (KServe's PREDICT_PROBA). */
   readonly predictProba: boolean;
   /** Threads of one run. */
   readonly threads: number;
   /** Ceiling of the memory that runs may take, in bytes; 0 is none. A run that wants more fails. */
   readonly arenaBytes: number;
-  /** What runs the kernels of ONNX models, first choice first. */
+  /** Execution providers of ONNX models, first choice first. */
   readonly executionProviders: readonly Provider[];
-  /** Where ONNX models are kept as they were optimised; absent when they are not. */
+  /** Folder where ONNX models are kept as they were optimised; absent when they are not. */
   readonly optimizedModelDir?: string;
   /** Resident memory, in bytes, beyond which an executor of its own process is replaced; 0 is none. */
   readonly memoryBytes: number;
 }
 
+/** Holds one model, and runs it. */
 export interface Executor {
   readonly signature: Signature;
-  /** True when it answers `explain`. */
+  /** True when the model answers `explain`. */
   readonly explains: boolean;
-  /** As the engine says; other executors take the same processors. */
+  /** Number of runs that can go on at once; the other executors of the model take the same processors. */
   readonly parallelRuns: number;
-  /** Runs under way. */
+  /** Number of runs under way. */
   readonly inFlight: number;
-  /** Memory that is the executor's own, in bytes; 0 when it shares this process's. */
+  /** Returns the memory that is the executor's own, in bytes; 0 when it shares this process's. */
   memoryUsage(): number;
   /** Runs the model, and gives the wanted outputs. @throws ExecutorError. */
   execute(
@@ -48,9 +50,10 @@ export interface Executor {
   close(): Promise<void>;
 }
 
-/** `failed`: the model refused; `cancelled`: the caller's signal; `died`: the executor is gone, the run unanswered. */
+/** Reason of a failed run. `failed`: the model refused; `cancelled`: the caller left; `died`: the executor is gone. */
 export type ExecutorFailure = 'failed' | 'cancelled' | 'died';
 
+/** A run that was not answered, with the reason. */
 export class ExecutorError extends Error {
   readonly failure: ExecutorFailure;
 

@@ -1,4 +1,4 @@
-/** A model in this process: the shortest way, for graphs that cannot run away (onnx-graph.ts decides). */
+/** A model in this process is the shortest way, for graphs that cannot run away (onnx-graph.ts decides). */
 
 import { type Format, formatOf } from '../formats/format.ts';
 import { ModelLoadError } from '../protocol/errors.ts';
@@ -6,6 +6,7 @@ import type { Tensor } from '../protocol/v2/types.ts';
 import type { Engine, RunOptions, Signature } from './engine.ts';
 import { type Executor, ExecutorError, type ExecutorOptions } from './executor.ts';
 
+/** Holds a model in this process. */
 export class InlineExecutor implements Executor {
   readonly #engine: Engine;
   #inFlight = 0;
@@ -16,7 +17,7 @@ export class InlineExecutor implements Executor {
     this.#engine = engine;
   }
 
-  /** @param mayBlock short runs may take the calling thread @throws ModelLoadError. */
+  /** Opens the model. @param mayBlock true when short runs may take the calling thread @throws ModelLoadError. */
   static async start(options: ExecutorOptions, mayBlock = true): Promise<InlineExecutor> {
     return new InlineExecutor(await openEngine({ ...options, mayBlock }));
   }
@@ -80,7 +81,7 @@ export class InlineExecutor implements Executor {
 
 type EngineOptions = ExecutorOptions & { readonly mayBlock: boolean };
 
-/** Engines are loaded where they are needed: the server's own process may need none. */
+/** Opens the model's engine, whose module is loaded only here: the server's own process may need none. */
 async function openEngine(options: EngineOptions): Promise<Engine> {
   const { path, plugin, dir, parameters } = options;
   const engine = await openModel(options);
@@ -112,7 +113,7 @@ async function openModel(options: EngineOptions): Promise<Engine> {
   }
 }
 
-/** Who says so when a model cannot be loaded. */
+/** Names of those who read a model, for messages. */
 const READERS: Readonly<Record<Format, string>> = {
   javascript: 'Node',
   onnx: 'ONNX Runtime',

@@ -1,4 +1,4 @@
-/** A model in a process of its own: whatever it does there, this process lives. */
+/** A model in a process of its own: whatever the model does there, the server's process lives. */
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -12,7 +12,10 @@ import { type FromExecutor, fromClone, type ToExecutor } from './executor-messag
 const PROGRAM = programBeside(import.meta.url, 'executor-process');
 const PAGE_BYTES = 4096;
 const MEMORY_CHECK_MS = 250;
-/** ONNX Runtime stops between two nodes; a loop in JavaScript, and a kernel that hangs, never do. */
+/**
+ * Time that a cancelled run has to stop, in ms. ONNX Runtime stops between two nodes; a loop in JavaScript, and a
+ * kernel that hangs, never do.
+ */
 const CANCEL_GRACE_MS = 1000;
 
 type Loaded = Extract<FromExecutor, { kind: 'loaded' }>;
@@ -23,16 +26,17 @@ interface PendingRun {
   readonly reject: (error: ExecutorError) => void;
 }
 
+/** Holds a model in a process of its own. */
 export class ProcessExecutor implements Executor {
   readonly signature: Signature;
   readonly explains: boolean;
   readonly parallelRuns: number;
-  /** Resolves with the reason when the process ends, asked to or not. */
+  /** Promise of the reason why the process ended, asked to or not. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
   readonly #runs = new Map<number, PendingRun>();
   readonly #memoryCheck: NodeJS.Timeout;
-  /** Why it was killed, where this side did it. */
+  /** Reason why this side killed the process; undefined when it did not. */
   #killed: string | undefined;
   #nextId = 0;
 

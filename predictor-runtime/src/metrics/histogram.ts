@@ -1,24 +1,25 @@
 /**
- * A Prometheus histogram whose series are found once: prom-client's own looks its labels up with each value, which takes
- * as long as a small model. Registered like any other metric of it.
+ * A Prometheus histogram whose series are found once: prom-client's own looks its labels up with each value, which
+ * takes as long as a small model. A registry takes it like any other metric.
  */
 import type { Metric, Registry } from 'prom-client';
 
+/** Name, help and buckets of a histogram. */
 export interface HistogramOptions {
   readonly name: string;
   readonly help: string;
-  /** Upper bounds, ascending; infinity is added. */
+  /** Upper bounds in ascending order; infinity is added. */
   readonly buckets: readonly number[];
   readonly registry: Registry;
 }
 
 type Labels = Readonly<Record<string, string | number>>;
 
-/** One series. */
+/** Counts the values of one set of labels. */
 export class HistogramSeries {
   readonly labels: Labels;
   readonly #bounds: readonly number[];
-  /** Values in each bucket and no other; the last is beyond all bounds. */
+  /** Number of values in each bucket and no other; the last bucket is beyond all bounds. */
   readonly #counts: Float64Array;
   #sum = 0;
 
@@ -35,7 +36,7 @@ export class HistogramSeries {
     this.#sum += value;
   }
 
-  /** As the text format has them: each bucket with all below it, the sum and the count. */
+  /** Returns the samples of the text format: each bucket with all below it, the sum and the count. */
   samples(name: string): { labels: Labels; value: number; metricName: string }[] {
     let count = 0;
     const buckets = [...this.#bounds, '+Inf'].map((le, i) => {
@@ -50,6 +51,7 @@ export class HistogramSeries {
   }
 }
 
+/** A histogram of a registry, and its series. */
 export class Histogram {
   readonly #options: HistogramOptions;
   readonly #series = new Set<HistogramSeries>();
@@ -65,7 +67,7 @@ export class Histogram {
     registry.registerMetric({ name, get } as unknown as Metric);
   }
 
-  /** A new series; the caller keeps it. */
+  /** Adds a series, which the caller keeps. */
   series(labels: Labels): HistogramSeries {
     const series = new HistogramSeries(labels, this.#options.buckets);
     this.#series.add(series);

@@ -1,11 +1,11 @@
-/** Prometheus metrics of one server process: of requests as they end, of models as they are when it is asked. */
+/** Prometheus metrics of one server process: requests are counted as they end, models are read when somebody asks. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ModelManager } from '../serving/manager.ts';
 import type { DurationName, FailureReason } from '../serving/scheduling/statistics.ts';
 import type { Servable } from '../serving/servable.ts';
 import { Histogram, type HistogramSeries } from './histogram.ts';
 
-/** Seconds; from a tiny tree to a slow network. */
+/** Bounds of latencies, in seconds: from a tiny tree to a slow network. */
 const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
 const NS_PER_US = 1000;
 
@@ -13,14 +13,14 @@ const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 const LOAD_BUCKETS = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1200];
 const MS_PER_S = 1000;
 
-/** Histograms by model and version: the stage of a request → what it is called. */
+/** Histograms by model and version: the stage of a request → the metric's name and help. */
 const STAGES = {
   success: ['wherry_request_seconds', 'Time from the queue to the answer'],
   queue: ['wherry_queue_seconds', 'Time that requests waited for an executor'],
   compute_infer: ['wherry_compute_seconds', 'Time that runs of the model took'],
 } as const satisfies Partial<Record<DurationName, readonly [string, string]>>;
 
-/** Triton's counters of time, in µs. */
+/** Counters of time in Triton's words, in µs. */
 const DURATION_COUNTERS: Record<string, DurationName> = {
   nv_inference_request_duration_us: 'success',
   nv_inference_queue_duration_us: 'queue',
@@ -109,6 +109,7 @@ interface Bound {
   readonly seconds: HistogramSeries;
 }
 
+/** Counts inferences, and shows the state of the models. */
 export class Metrics {
   readonly registry = new Registry();
   readonly #requests = new Counter({
@@ -117,7 +118,7 @@ export class Metrics {
     labelNames: ['model', 'code'],
     registers: [this.registry],
   });
-  // KServe's name for the same thing, so that its dashboards work.
+  // This histogram has KServe's name, so that its dashboards work.
   readonly #predictSeconds = this.#histogram(
     'request_predict_seconds',
     'Time of an inference from the last byte of the request to the first of the response',
@@ -125,9 +126,9 @@ export class Metrics {
   );
   readonly #predictSeries = new Map<string, HistogramSeries>();
 
-  /** Of a model and a status: finding them by their labels costs more than counting. */
+  /** Series by model and status: finding them by their labels costs more than counting. */
   readonly #bound = new Map<string, Map<number, Bound>>();
-  /** What is to be forgotten with a version. */
+  /** Series to be forgotten with a version, by `model/version`. */
   readonly #removals = new Map<string, (() => void)[]>();
   readonly #stages = Object.entries(STAGES).map(([stage, [name, help]]) => ({
     stage: stage as DurationName,
@@ -144,7 +145,7 @@ export class Metrics {
         this.#removals.delete(`${name}/${version}`);
       },
     });
-    // Among them the event loop's delay (nodejs_eventloop_lag_*).
+    // The default metrics have the event loop's delay (nodejs_eventloop_lag_*).
     collectDefaultMetrics({ register: this.registry });
     for (const metric of MODEL_METRICS) this.#readFrom(manager, metric);
     this.#readFailures(manager);
@@ -176,7 +177,7 @@ export class Metrics {
     return new Histogram({ name, help, buckets, registry: this.registry });
   }
 
-  /** A series of a version, until that is unloaded. */
+  /** Adds a series of a version, which goes when the version is unloaded. */
   #seriesOf({ name: model, version }: Servable, histogram: Histogram): HistogramSeries {
     const series = histogram.series({ model, version });
     const key = `${model}/${version}`;
@@ -218,7 +219,7 @@ export class Metrics {
     }
     new Counter({
       ...about,
-      // What was counted elsewhere replaces what was told the last time.
+      // The versions keep the counts, so that each collection replaces the last one.
       collect() {
         this.reset();
         for (const { labels, amount } of values()) this.inc(labels, amount);

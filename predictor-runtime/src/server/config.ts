@@ -21,14 +21,14 @@ import {
   providers,
 } from './flag-values.ts';
 
-/** Each flag by its name in camel case; those of access and TLS together. */
+/** Values of the flags, by their names in camel case; those of access and of TLS are grouped. */
 export interface Config {
-  /** The one model, by flags; otherwise one of the next two says which there are. */
+  /** Name of the one model; undefined when `modelRepository` or `modelConfigFile` says which models there are. */
   readonly modelName?: string;
   readonly modelDir: string;
   readonly modelRepository: readonly string[];
   readonly modelConfigFile?: string;
-  /** Fetched into `modelDir` at start when given. */
+  /** URI that the one model is fetched from at start, into `modelDir`; undefined when it lies there already. */
   readonly storageUri?: string;
   readonly modelControlMode: ControlMode;
   readonly loadModel: readonly string[];
@@ -37,7 +37,7 @@ export interface Config {
   readonly versionLabels: Readonly<Record<string, number>>;
   readonly transitionPolicy: TransitionPolicy;
   readonly modelLoadThreadCount: number;
-  /** In bytes; 0 is no limit. */
+  /** Memory that all models together may take, in bytes; 0 is no limit. */
   readonly memoryLimitBytes: number;
   readonly httpPort: number;
   readonly host: string;
@@ -53,11 +53,11 @@ export interface Config {
   readonly maxBatchDelayMs: number;
   readonly queueSize: number;
   readonly queueBytes: number;
-  /** 1 is the most urgent of them; 0 is no priorities. */
+  /** Number of priorities, 1 being the most urgent; 0 is none. */
   readonly priorityLevels: number;
-  /** What a request gets that the queue has no room for: 503 is Triton's. */
+  /** HTTP status of a request that the queue has no room for; Triton's is 503. */
   readonly overloadStatus: 429 | 503;
-  /** 0 is none. */
+  /** Timeout of requests that name none, in ms; 0 is none. */
   readonly requestTimeoutMs: number;
   readonly responseCache: boolean;
   readonly responseCacheBytes: number;
@@ -75,10 +75,10 @@ export interface Config {
   readonly pluginsDir?: string;
 }
 
-/** Of the memory that the container may have, what models may take; the rest is the server's. */
+/** Share of the container's memory that models may take; the rest is the server's. */
 const MODEL_SHARE = 0.8;
 
-/** Parses argv (without node and script); prints help or a usage error and exits where asked or needed. */
+/** Parses the arguments without node and script. Prints help or a usage error and exits where asked or needed. */
 export function parseConfig(argv: readonly string[]): Config {
   const command = new Command('predictor')
     .description(
@@ -112,7 +112,7 @@ export function parseConfig(argv: readonly string[]): Config {
   return Object.freeze({ ...Object.fromEntries(named), access, tls: tlsFiles(flags) });
 }
 
-/** `http_port` → `httpPort` */
+/** Translates a flag's name: `http_port` → `httpPort`. */
 function camelCase(flag: string): string {
   return flag.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
@@ -263,7 +263,7 @@ function engineFlags(): Option[] {
   ];
 }
 
-/** An option whose key is its flag as written: KServe's flags have underscores. */
+/** Makes an option whose key is its flag as written: KServe's flags have underscores. */
 function option(flags: string, description: string): Option {
   return new Option(flags, description);
 }

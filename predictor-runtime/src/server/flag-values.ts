@@ -5,6 +5,7 @@ import { PROVIDERS, type Provider } from '../engine/onnx/provider-choice.ts';
 import { parseVersion } from '../protocol/versions.ts';
 import { parseVersionPolicy, type VersionPolicy } from '../serving/repository/version-policy.ts';
 
+/** Parses a port, 0 to 65535. @throws InvalidArgumentError. */
 export function port(text: string): number {
   return number(
     text,
@@ -13,6 +14,7 @@ export function port(text: string): number {
   );
 }
 
+/** Parses a whole number of at least 1. @throws InvalidArgumentError. */
 export function count(text: string): number {
   return number(
     text,
@@ -21,6 +23,7 @@ export function count(text: string): number {
   );
 }
 
+/** Parses a whole number of at least 0. @throws InvalidArgumentError. */
 export function count0(text: string): number {
   return number(
     text,
@@ -29,10 +32,12 @@ export function count0(text: string): number {
   );
 }
 
+/** Parses a number above 0. @throws InvalidArgumentError. */
 export function positive(text: string): number {
   return number(text, (value) => value > 0, 'a number above 0');
 }
 
+/** Parses a number of at least 0. @throws InvalidArgumentError. */
 export function positive0(text: string): number {
   return number(text, (value) => value >= 0, 'a number of at least 0');
 }
@@ -44,10 +49,12 @@ function number(text: string, isValid: (value: number) => boolean, expected: str
   return value;
 }
 
+/** Parses the status of a request that the queue has no room for: 429 or 503. @throws InvalidArgumentError. */
 export function overloadStatus(text: string): number {
   return number(text, (value) => value === 429 || value === 503, '429 or 503');
 }
 
+/** Parses a version policy, as in `latest:2`. @throws InvalidArgumentError. */
 export function policy(text: string): VersionPolicy {
   try {
     return parseVersionPolicy(text);
@@ -56,6 +63,7 @@ export function policy(text: string): VersionPolicy {
   }
 }
 
+/** Parses labels of versions, as in `stable=3,canary=4`. @throws InvalidArgumentError. */
 export function labels(text: string): Record<string, number> {
   const pairs = text.split(',').map((pair) => pair.split('=', 2));
   return Object.fromEntries(
@@ -71,7 +79,7 @@ export function labels(text: string): Record<string, number> {
 
 export const PROVIDER_NAMES = PROVIDERS.join(', ');
 
-/** `cuda,cpu` */
+/** Parses execution providers, as in `cuda,cpu`. @throws InvalidArgumentError. */
 export function providers(value: string): Provider[] {
   return value.split(',').map((name) => {
     const known = PROVIDERS.find((provider) => provider === name.trim());

@@ -11,9 +11,9 @@ import { type ModelServing, modelServing, type ServerOptions } from './model-ser
 
 /** A server that listens. */
 export interface PredictorServer extends Ports {
-  /** Resolves when the models of the start are loaded. @throws StorageError, ModelLoadError. */
+  /** Promise that all models of the start are loaded. @throws StorageError, ModelLoadError. */
   readonly loaded: Promise<void>;
-  /** Is not ready from then on, takes no new connection, and resolves when the requests under way are answered. */
+  /** Makes the server not ready, takes no new connection, and resolves when the requests under way are answered. */
   drain(): Promise<void>;
 }
 

@@ -8,12 +8,14 @@ import type { DeclaredTensor, EnsembleStep, ModelConfig } from './repository/mod
 import type { Job } from './scheduling/job.ts';
 import { Statistics } from './scheduling/statistics.ts';
 
+/** An ensemble as its configuration has it, and the manager that lends its models. */
 export interface EnsembleOptions {
   readonly name: string;
   readonly config: ModelConfig;
   readonly manager: ModelManager;
 }
 
+/** Loads an ensemble, which takes no memory of its own. */
 export class EnsembleLoader implements Loader {
   readonly #options: EnsembleOptions;
 
@@ -48,7 +50,7 @@ function declaredMetadata(tensor: DeclaredTensor, config: ModelConfig): TensorMe
   return { name, datatype, shape: config.maxBatchSize > 0 ? [-1, ...dims] : dims };
 }
 
-/** Every tensor must come from somewhere, once, and the steps must have an order. @throws ModelLoadError. */
+/** Checks that every tensor comes from somewhere, once, and that the steps have an order. @throws ModelLoadError. */
 function checkGraph(metadata: ModelMetadata, steps: readonly EnsembleStep[]): void {
   const known = new Set(metadata.inputs.map(({ name }) => name));
   const waiting = new Set(steps);

@@ -1,5 +1,5 @@
 /**
- * A value that is there at once, or a promise of it. The run of a small model takes no longer than a turn of the promise
- * queue: whoever gets the value itself goes on without that turn, and `await` takes either.
+ * A value that is there at once, or a promise of it. A small model runs in less time than the turns of the promise
+ * queue that `await` would take at every layer: a layer that gets the value itself hands the value on.
  */
 export type Immediate<T> = T | Promise<T>;

@@ -1,5 +1,5 @@
 /**
- * The manager: brings what is loaded in line with what is aspired, one action a model at a time, and hands out loaded
+ * The manager brings what is loaded in line with what is aspired, one action a model at a time, and hands out loaded
  * versions. An unload waits for the requests under way; a version that fails to load leaves the others as they are.
  * Source of the terms and guarantees: TensorFlow Serving, architecture and core/.
  */
@@ -15,25 +15,27 @@ import { ModelVersions } from './model-versions.ts';
 import type { AspiredVersion, Servable } from './servable.ts';
 import { nextAction, type TransitionPolicy } from './transition.ts';
 
+/** Settings of a manager. */
 export interface ManagerOptions {
   readonly transition: TransitionPolicy;
   /** Memory that all models together may take, in bytes; 0 is no limit. */
   readonly memoryBytes: number;
-  /** Models that may be loaded at a time. */
+  /** Number of models that may be loaded at a time. */
   readonly parallelLoads: number;
   readonly log: Logger;
 }
 
-/** What the manager tells as it happens. */
+/** Hears of what happens to versions as it happens. */
 export interface ManagerListener {
-  /** A version serves. */
+  /** Hears that a version serves. */
   loaded?(servable: Servable): void;
-  /** A version has gone. */
+  /** Hears that a version has gone. */
   unloaded?(servable: Servable): void;
-  /** A model has become what was aspired, as far as it could. */
+  /** Hears that a model has become what was aspired, as far as it could. */
   settled?(): void;
 }
 
+/** Loads and unloads versions, and lends those that are loaded. */
 export class ModelManager {
   readonly #options: ManagerOptions;
   readonly #models = new Map<string, ModelVersions>();
@@ -48,7 +50,7 @@ export class ModelManager {
     this.#loads = new Semaphore(options.parallelLoads);
   }
 
-  /** Has the listener told from now on, after those that were added before. */
+  /** Tells the listener of everything from now on, after those that were added before. */
   addListener(listener: ManagerListener): void {
     this.#listeners.push(listener);
   }
@@ -64,8 +66,8 @@ export class ModelManager {
   }
 
   /**
-   * The complete list of the versions wanted of a model: it supersedes the one before. Those that are not in it go.
-   * @returns when all of it is done: loaded, failed or unloaded
+   * Replaces the list of all versions wanted of a model. Versions that are not in it go.
+   * @returns when everything is done: loaded, failed or unloaded
    */
   aspire(
     name: string,
@@ -82,8 +84,8 @@ export class ModelManager {
   }
 
   /**
-   * Lets one version go.
-   * @throws InferenceError NOT_FOUND; CONFLICT when it is the default one and others are there
+   * Unloads one version.
+   * @throws InferenceError NOT_FOUND; CONFLICT when it is the default version and others are there
    */
   async withdraw(name: string, version: number): Promise<void> {
     const versions = this.#versionsOf(name);
@@ -101,32 +103,35 @@ export class ModelManager {
     this.#models.get(name)?.remove(({ phase }) => phase === 'failed');
   }
 
-  /** Makes a model unknown that has no version left. */
+  /** Forgets a model that has no version left. */
   forget(name: string): void {
     if (this.#models.get(name)?.servables.length === 0) this.#models.delete(name);
   }
 
-  /** All models that are or were aspired. */
+  /** Lists all models that are or were aspired. */
   names(): string[] {
     return [...this.#models.keys()];
   }
 
-  /** The versions of a model in ascending order; empty for an unknown one. */
+  /** Lists the versions of a model in ascending order; none for an unknown one. */
   servables(name: string): readonly Servable[] {
     return this.#models.get(name)?.sorted ?? [];
   }
 
-  /** Label → version. */
+  /** Returns the versions of a model by their labels. */
   labels(name: string): Readonly<Record<string, number>> {
     return this.#models.get(name)?.labels ?? {};
   }
 
-  /** The version that requests without one go to; undefined when none is available. */
+  /** Returns the version that requests without one go to; undefined when none is available. */
   defaultVersion(name: string): number | undefined {
     return this.#models.get(name)?.find({})?.version;
   }
 
-  /** @throws InferenceError NOT_FOUND when the version is not available. */
+  /**
+   * Makes a version the one that requests without a version go to.
+   * @throws InferenceError NOT_FOUND, MODEL_NOT_READY.
+   */
   setDefaultVersion(name: string, version: number): void {
     const versions = this.#versionsOf(name);
     versions.choose({ version });
@@ -134,8 +139,8 @@ export class ModelManager {
   }
 
   /**
-   * Lends a loaded version for as long as `use` takes: until then it is not unloaded. What it gives at once is given at
-   * once.
+   * Lends a loaded version for as long as `use` takes, so that it is not unloaded meanwhile. A value that `use` returns
+   * at once is returned at once.
    * @throws InferenceError NOT_FOUND, MODEL_NOT_READY; what `use` throws.
    */
   use<T>(
@@ -158,13 +163,13 @@ export class ModelManager {
     }
   }
 
-  /** A loaded version, to look at. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
+  /** Returns a loaded version, to look at and not to run. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
   get(name: string, choice: VersionChoice = {}): { model: Model; version: number } {
     const { model, version } = this.#versionsOf(name).choose(choice);
     return { model: model as Model, version };
   }
 
-  /** Undefined when the version can serve, otherwise why not. @throws InferenceError NOT_FOUND. */
+  /** Returns why a version cannot serve; undefined when it can. @throws InferenceError NOT_FOUND. */
   notReadyReason(name: string, choice: VersionChoice = {}): string | undefined {
     const versions = this.#versionsOf(name);
     try {
@@ -182,7 +187,10 @@ export class ModelManager {
     }
   }
 
-  /** Why some aspired model cannot serve at all, or undefined. @param ignoreFailed those that could not be loaded are none */
+  /**
+   * Returns why some aspired model cannot serve at all; undefined when all can.
+   * @param ignoreFailed true to pass over versions that could not be loaded
+   */
   anyNotReadyReason(ignoreFailed = false): string | undefined {
     for (const [name, { servables, isExpected }] of this.#models) {
       const counts = ({ aspired, phase }: Servable) =>
@@ -205,7 +213,7 @@ export class ModelManager {
     return versions;
   }
 
-  /** @throws InferenceError NOT_FOUND. */
+  /** Finds the versions of a model. @throws InferenceError NOT_FOUND. */
   #versionsOf(name: string): ModelVersions {
     const versions = this.#models.get(name);
     if (versions !== undefined) return versions;
@@ -213,14 +221,14 @@ export class ModelManager {
     throw new InferenceError('NOT_FOUND', `model '${name}' is not found; this server has ${known}`);
   }
 
-  /** One action after the other, until none is left; a change of what is aspired meanwhile is seen. */
+  /** Does one action after the other, until none is left; a change of what is aspired meanwhile is seen. */
   async #reconcile(versions: ModelVersions): Promise<void> {
     const unloads = new Set<Promise<void>>();
     for (;;) {
       versions.remove(({ aspired, phase }) => !aspired && (phase === 'new' || phase === 'failed'));
       const action = nextAction(versions.servables, this.#options.transition);
       if (action === undefined && unloads.size === 0) {
-        // At once: a wish that comes now must begin anew.
+        // Nothing may be awaited before this: versions aspired from now on need a new reconcile.
         versions.isSettling = false;
         for (const listener of this.#listeners) listener.settled?.();
         return;

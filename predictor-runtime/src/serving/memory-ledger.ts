@@ -1,14 +1,15 @@
 import { ModelLoadError } from '../protocol/errors.ts';
 
-/** Who has how much of the memory that models may take. */
+/** Shares of the models in the memory that they may take together. */
 
 const MIB = 1 << 20;
 
+/** Keeps how much memory each model holds, and refuses what does not fit. */
 export class MemoryLedger {
   readonly #limit: number;
   readonly #held = new Map<number, number>();
 
-  /** @param limit in bytes; 0 is none */
+  /** Starts with nothing held. @param limit in bytes; 0 is none */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -17,7 +18,7 @@ export class MemoryLedger {
     return [...this.#held.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 
-  /** @throws ModelLoadError when it does not fit; nothing is reserved then. */
+  /** Reserves memory for a model. @throws ModelLoadError when it does not fit; nothing is reserved then. */
   reserve(id: number, bytes: number): void {
     const free = this.#limit - this.used;
     if (this.#limit > 0 && bytes > free) {

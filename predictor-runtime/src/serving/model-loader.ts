@@ -1,4 +1,7 @@
-/** From the folder of a version to executors with a queue before them, whatever the model's format. */
+/**
+ * The loader of a model: from the folder of a version to executors with a queue before them, whatever the model's
+ * format.
+ */
 
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
@@ -19,40 +22,42 @@ import { type WarmupRequest, warmupRequests } from './warmup.ts';
 export interface ExecutionSettings {
   /** Threads of one run. */
   readonly threads: number;
-  /** Runs that one executor may have under way. */
+  /** Number of runs that one executor may have under way. */
   readonly concurrency: number;
   /** Ceiling of the memory that runs of one executor may take, in bytes; 0 is none. */
   readonly arenaBytes: number;
-  /** What runs the kernels of ONNX models, first choice first. */
+  /** Execution providers of ONNX models, first choice first. */
   readonly executionProviders: readonly Provider[];
-  /** Where ONNX models are kept as they were optimised; absent when they are not. */
+  /** Folder where ONNX models are kept as they were optimised; absent when they are not. */
   readonly optimizedModelDir?: string;
   /** Resident memory, in bytes, beyond which an executor's process is replaced; 0 is none. */
   readonly executorMemoryBytes: number;
-  /** Where a model has probabilities, they are its answer (KServe's PREDICT_PROBA). */
+  /** True when a model that has probabilities answers them (KServe's PREDICT_PROBA). */
   readonly predictProba: boolean;
-  /** Modules beside a model may run: they are code of whoever wrote the model. */
+  /** True when modules beside a model may run: they are code of whoever wrote the model. */
   readonly allowModelCode: boolean;
   readonly log: Logger;
 }
 
+/** One version of a model, and how it is to be loaded. */
 export interface ModelLoaderOptions {
   readonly name: string;
-  /** Folder of the model; `dir` is that of the version, which may be the same. */
+  /** Folder of the model; `dir` is the folder of the version, which may be the same. */
   readonly modelDir: string;
   readonly dir: string;
   readonly config: ModelConfig;
   readonly execution: ExecutionSettings;
 }
 
-/** A session takes more than its file: TensorFlow Serving's factor. */
+/** Memory of a session, as a multiple of its file. Source: TensorFlow Serving. */
 const FILE_TO_MEMORY = 1.2;
-/** A process with the engine in it, before it loads anything. */
+/** Memory of a process with the engine in it, before it loads anything, in bytes. */
 const PROCESS_BYTES = 64 << 20;
 
-/** Larger ones take longer to read than the calling thread may be held up. */
+/** Size above which a file takes longer to read than the calling thread may be held up, in bytes. */
 const MAX_INLINE_TABULAR_BYTES = 256 << 10;
 
+/** Loads one version of a model. */
 export class ModelLoader implements Loader {
   readonly #options: ModelLoaderOptions;
 
@@ -125,7 +130,7 @@ export class ModelLoader implements Loader {
   }
 }
 
-/** @throws ModelLoadError that names the request. */
+/** Runs a warm-up request on every executor. @throws ModelLoadError that names the request. */
 async function warmUp(
   pool: ExecutorPool,
   { name, inputs, outputs }: WarmupRequest,
@@ -139,10 +144,10 @@ async function warmUp(
   }
 }
 
-/** A module that goes around the model beside it. */
+/** Name of the module that goes around the model beside it. */
 const PLUGIN = 'plugin.mjs';
 
-/** The plugin of a version, or that of all versions. */
+/** Finds the plugin of a version, or that of all versions; undefined when there is none. */
 async function findPlugin(...dirs: readonly string[]): Promise<string | undefined> {
   for (const dir of dirs) {
     const path = join(dir, PLUGIN);
@@ -152,8 +157,9 @@ async function findPlugin(...dirs: readonly string[]): Promise<string | undefine
 }
 
 /**
- * The model's file in a version's folder: the one that the configuration names, `model.*`, or the only one.
- * It may be a folder that holds it and its external data (Triton).
+ * Finds the model's file in a version's folder: the one that the configuration names, `model.*`, or the only one. It
+ * may be a folder that holds the model and its external data (Triton).
+ * @throws ModelLoadError that says what the folder holds.
  */
 async function findModelFile(dir: string, wanted?: string): Promise<string> {
   const entries = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
@@ -180,7 +186,7 @@ async function findModelFile(dir: string, wanted?: string): Promise<string> {
   return path;
 }
 
-/** What the configuration says of the model's tensors must be so. */
+/** Checks that the model's tensors are what the configuration says of them. @throws ModelLoadError. */
 function checkDeclared(config: ModelConfig, metadata: ModelMetadata): void {
   for (const kind of ['inputs', 'outputs'] as const) {
     for (const declared of config[kind]) {

@@ -1,4 +1,7 @@
-/** All versions of one model: which are wanted, which a request means. TensorFlow Serving calls it a servable stream. */
+/**
+ * The versions of one model: which are wanted, and which one a request means. TensorFlow Serving calls them a servable
+ * stream.
+ */
 import { InferenceError } from '../protocol/errors.ts';
 import type { VersionChoice } from '../protocol/versions.ts';
 import type { AspiredVersion, Servable } from './servable.ts';
@@ -7,32 +10,32 @@ import type { AspiredVersion, Servable } from './servable.ts';
 export class ModelVersions {
   readonly name: string;
   readonly servables: Servable[] = [];
-  /** Nothing is known of its versions yet. */
+  /** True while nothing is known of the versions yet. */
   isExpected = false;
-  /** Something is being done to bring it in line with what is aspired. */
+  /** True while something is being done to bring the versions in line with what is aspired. */
   isSettling = false;
-  /** Resolves when there is nothing left to do. */
+  /** Promise that there is nothing left to do. */
   settled: Promise<void> = Promise.resolve();
   #labels: Readonly<Record<string, number>> = {};
   #defaultVersion: number | undefined;
-  /** Choice → what it means now; emptied with every change. */
+  /** Versions by the choice that means them now; every change empties it. */
   readonly #chosen = new Map<string | number, Servable>();
 
   constructor(name: string) {
     this.name = name;
   }
 
-  /** Label → version. */
+  /** Versions by their labels. */
   get labels(): Readonly<Record<string, number>> {
     return this.#labels;
   }
 
-  /** In ascending order; of two with one number the newer comes last. */
+  /** Versions in ascending order; of two with one number the newer comes last. */
   get sorted(): Servable[] {
     return [...this.servables].sort((a, b) => a.version - b.version || a.id - b.id);
   }
 
-  /** Takes a new list of wishes over. @param nextId numbers for the versions that are new */
+  /** Takes over a new list of wanted versions. @param nextId makes numbers for the versions that are new */
   aspire(
     versions: readonly AspiredVersion[],
     labels: Readonly<Record<string, number>>,
@@ -69,12 +72,12 @@ export class ModelVersions {
     }
   }
 
-  /** To be called with each change of a phase: what was chosen before may be another now. */
+  /** Forgets what choices mean, which every change of a phase may change. */
   changed(): void {
     this.#chosen.clear();
   }
 
-  /** The loaded version that a choice means. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
+  /** Returns the loaded version that a choice means. @throws InferenceError NOT_FOUND, MODEL_NOT_READY. */
   choose(choice: VersionChoice): Servable {
     const key = choice.label ?? choice.version ?? '';
     const known = this.#chosen.get(key);
@@ -85,7 +88,7 @@ export class ModelVersions {
     return found;
   }
 
-  /** The same; undefined when there is none. */
+  /** Returns the loaded version that a choice means; undefined when there is none. */
   find({ version, label }: VersionChoice): Servable | undefined {
     const wanted = label === undefined ? version : this.#labels[label];
     const available = this.sorted.filter(({ phase }) => phase === 'available');

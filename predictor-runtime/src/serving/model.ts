@@ -1,4 +1,4 @@
-/** A loaded version of a model, and what loads one: TensorFlow Serving's servable and loader. */
+/** A loaded version of a model, and what loads it: TensorFlow Serving's servable and loader. */
 
 import type { WorkerStatus } from '../engine/executor-pool.ts';
 import type { ModelMetadata, Tensor } from '../protocol/v2/types.ts';
@@ -7,20 +7,21 @@ import type { ModelConfig } from './repository/model-config.ts';
 import type { Job } from './scheduling/job.ts';
 import type { Statistics } from './scheduling/statistics.ts';
 
+/** Answers the requests of one loaded version. */
 export interface Model {
   readonly metadata: ModelMetadata;
   readonly config: ModelConfig;
   readonly statistics: Statistics;
-  /** Requests that wait for an executor. */
+  /** Number of requests that wait for an executor. */
   readonly pending: number;
-  /** True when it answers V1's `explain`. */
+  /** True when the model answers V1's `explain`. */
   readonly explains: boolean;
-  /** Names of the classes of an output that has them. */
+  /** Returns the names of an output's classes; none when it has none. */
   classLabels(output: string): readonly string[];
-  /** Memory of its own, in bytes. */
+  /** Returns the memory that is the model's own, in bytes. */
   memoryUsage(): number;
   workers(): readonly WorkerStatus[];
-  /** @throws ModelLoadError when an executor cannot be started. */
+  /** Starts or ends executors until there are `workers`. @throws ModelLoadError when one cannot be started. */
   scale(workers: number): Promise<void>;
   /** Gives the wanted outputs in the order asked, and all of them when none is named. @throws InferenceError. */
   infer(job: Job): Immediate<Tensor[]>;
@@ -28,9 +29,10 @@ export interface Model {
   close(): Promise<void>;
 }
 
+/** Loads one version of a model. */
 export interface Loader {
-  /** Memory, in bytes, that the model is expected to take. @throws ModelLoadError. */
+  /** Estimates the memory that the model will take, in bytes. @throws ModelLoadError. */
   estimate(): Promise<number>;
-  /** @throws ModelLoadError with the reason that a user needs to mend it. */
+  /** Loads the model. @throws ModelLoadError with the reason that a user needs to mend it. */
   load(): Promise<Model>;
 }

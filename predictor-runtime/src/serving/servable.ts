@@ -5,25 +5,25 @@ import type { VersionState } from './transition.ts';
 /** A version that a source wants to be loaded. */
 export interface AspiredVersion {
   readonly version: number;
-  /** Of its files: another one means that the version is to be loaded anew. */
+  /** Text that changes with the version's files: another one means that the version is to be loaded anew. */
   readonly fingerprint: string;
   readonly loader: Loader;
 }
 
-/** One version of a model and where it is in its life. */
+/** One version of a model, and where it is in its life. */
 export interface Servable extends VersionState {
   readonly name: string;
   readonly fingerprint: string;
   readonly loader: Loader;
   aspired: boolean;
   phase: VersionState['phase'];
-  /** Why it could not be loaded. */
+  /** Reason why the version could not be loaded. */
   error?: string;
   model?: Model;
   inFlight: number;
-  /** Memory that it was expected to take, in bytes. */
+  /** Memory that the version was expected to take, in bytes. */
   expectedBytes?: number;
-  /** How long loading took, in s. */
+  /** Time that loading took, in s. */
   loadSeconds?: number;
   /** Wakes an unload that waits for requests. */
   onIdle?: () => void;

@@ -1,28 +1,33 @@
 /**
- * What to do next with the versions of one model: pure, one action at a time.
- * Source: TensorFlow Serving, AvailabilityPreservingPolicy and ResourcePreservingPolicy.
+ * The next action for the versions of one model: pure, one action at a time. Source: TensorFlow Serving,
+ * AvailabilityPreservingPolicy and ResourcePreservingPolicy.
  */
 
+/** Rule for the order of loads and unloads; `nextAction` says what each means. */
 export type TransitionPolicy = 'availability' | 'resource';
 
 /** A version that exists: wanted or not, and where it is in its life. */
 export interface VersionState {
   readonly version: number;
-  /** Tells a version from one of the same number that is to replace it; grows with time. */
+  /** Number that tells a version from one of the same number that is to replace it; it grows with time. */
   readonly id: number;
   readonly aspired: boolean;
-  /** `new` has not been loaded; `failed` could not be, and is not tried again until it is aspired anew. */
+  /**
+   * Phase of the version's life. `new` has not been loaded; `failed` could not be, and is not tried again until it is
+   * aspired anew.
+   */
   readonly phase: 'new' | 'loading' | 'available' | 'unloading' | 'failed';
 }
 
+/** Change of one version. */
 export type Action =
   | { readonly kind: 'load'; readonly id: number }
   | { readonly kind: 'unload'; readonly id: number };
 
 /**
- * `availability`: an unwanted version goes only when a wanted one serves, or none is wanted: one always serves, two
- * may be in memory. `resource`: unwanted versions go first, so that no two are in memory, and nothing serves between.
- * Undefined when there is nothing to do but wait.
+ * Returns the next action; undefined when there is nothing to do but wait. With `availability` an unwanted version goes
+ * only when a wanted one serves, or none is wanted: one always serves, two may be in memory. With `resource` unwanted
+ * versions go first, so that no two are in memory, and nothing serves between.
  */
 export function nextAction(
   versions: readonly VersionState[],

@@ -12,6 +12,7 @@ import { decodeInferRequest } from '../protocol/v2/json.ts';
 import { elementCount, type ModelMetadata, type Tensor } from '../protocol/v2/types.ts';
 import type { ModelConfig, WarmupSample } from './repository/model-config.ts';
 
+/** A request that is run before the model serves. */
 export interface WarmupRequest {
   readonly name: string;
   readonly inputs: readonly Tensor[];
@@ -26,7 +27,7 @@ interface WarmupOptions {
 
 const FOLDER = 'warmup';
 
-/** @throws ModelLoadError that names the file or sample. */
+/** Reads the requests of a model. @throws ModelLoadError that names the file or sample. */
 export async function warmupRequests(options: WarmupOptions): Promise<WarmupRequest[]> {
   const { modelDir, config, metadata } = options;
   const outputs = metadata.outputs.map(({ name }) => name);
@@ -58,7 +59,7 @@ async function sampleInput(
   const shape = config.maxBatchSize > 0 ? [Math.max(1, batchSize), ...dims] : [...dims];
   const count = elementCount(shape);
   if (typeof data === 'object') {
-    // A bare name: the folder is the only place it may point into.
+    // Only the bare name is taken, so that it cannot point out of the folder.
     const path = join(modelDir, FOLDER, basename(data.file));
     const bytes = await readFile(path).catch((error: Error) => {
       throw new ModelLoadError(`model_warmup input '${name}': ${error.message}`);

@@ -31,13 +31,13 @@ export interface InferenceCall {
   readonly model: string;
   readonly choice: VersionChoice;
   readonly caller: Caller;
-  /** When the transport itself stops waiting, in ms since 1970; undefined when it has no deadline of its own. */
+  /** Time when the transport itself stops waiting, in ms since 1970; undefined when it has no deadline of its own. */
   readonly deadlineAt?: number;
   /** Returns a header of HTTP or an entry of gRPC's metadata. @param name in lower case */
   header(name: string): string | undefined;
 }
 
-/** What a transport does inside the envelope. */
+/** Steps of a transport inside the envelope. */
 export interface CallSteps<Message, Answer> {
   /** Reads what has not arrived yet. The client takes this time, so that it is not measured. */
   receive(): Immediate<Message>;

@@ -1,4 +1,4 @@
-/** Everything that the servers of REST and gRPC are made of. */
+/** The parts and settings that the servers of REST and gRPC are made of. */
 import type { DataPlane } from '../dataplane.ts';
 import type { Logger } from '../platform/log.ts';
 import type { ModelRepository } from '../serving/repository/repository.ts';

@@ -2,7 +2,10 @@
 import type { VersionStatistics } from '../dataplane.ts';
 import { DURATIONS } from '../serving/scheduling/statistics.ts';
 
-/** Source: Triton, statistics extension; counters are numbers, as perf_analyzer reads them. */
+/**
+ * Writes the statistics of a version; counters are numbers, as perf_analyzer reads them. Source: Triton, statistics
+ * extension.
+ */
 export function statisticsOf({ name, version, model }: VersionStatistics): object {
   const { statistics } = model;
   const bytes = model.memoryUsage();

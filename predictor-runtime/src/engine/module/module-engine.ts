@@ -1,4 +1,4 @@
-/** Models and plugins in JavaScript: a module's functions as an engine. */
+/** Models and plugins in JavaScript: the functions of a module become an engine. */
 import { pathToFileURL } from 'node:url';
 import { isDatatype } from '../../protocol/v2/datatypes.ts';
 import { elementCount, type Tensor, type TensorMetadata } from '../../protocol/v2/types.ts';
@@ -11,6 +11,7 @@ import type {
   Tensors,
 } from './plugin-api.ts';
 
+/** A module, and what it is told of its model. */
 export interface ModuleOptions {
   readonly path: string;
   /** Folder of the model's version. */
@@ -18,7 +19,7 @@ export interface ModuleOptions {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** A model that is a module. @throws Error when it exports no model. */
+/** Opens a model that is a module. @throws Error when the module exports no model. */
 export async function openModelModule(options: ModuleOptions): Promise<Engine> {
   const module = (await import(pathToFileURL(options.path).href)) as Partial<ModelModule>;
   const { inputs, outputs, infer, explain } = module;
@@ -104,7 +105,7 @@ class PluginEngine implements Engine {
     this.#engine.close();
   }
 
-  /** @param names outputs that the caller asks for; some of them the model gives only when it is asked */
+  /** Runs the model between `preprocess` and `postprocess`. @param names outputs that the caller asks for */
   async #infer(given: Tensors, { signal }: RunOptions, names: readonly string[]): Promise<Tensors> {
     const { preprocess, postprocess } = this.#module;
     const { inputs, outputs, tabular } = this.#engine;
@@ -150,7 +151,7 @@ function toModule(tensors: readonly Tensor[]): Tensors {
   return Object.fromEntries(tensors.map(({ name, ...tensor }) => [name, tensor]));
 }
 
-/** @throws Error when a tensor is missing or is none. */
+/** Takes tensors out of what a module returned. @throws Error when a tensor is missing, or is no tensor. */
 function fromModule(tensors: Tensors, names: readonly string[]): Tensor[] {
   return names.map((name) => {
     const tensor = tensors?.[name];

@@ -1,6 +1,6 @@
 /**
- * What a JavaScript module beside a model may export: `model.mjs` is a model, `plugin.mjs` goes around the model it
- * lies beside. Both run in the model's executor, a process of its own. Documented in docs/plugins.md.
+ * The exports of a JavaScript module beside a model: `model.mjs` is a model, `plugin.mjs` goes around the model it lies
+ * beside. Both run in the model's executor, a process of its own. Documented in docs/plugins.md.
  */
 import type { Datatype, TensorData } from '../../protocol/v2/datatypes.ts';
 import type { TensorMetadata } from '../../protocol/v2/types.ts';
@@ -12,22 +12,22 @@ export interface PluginTensor {
   readonly data: TensorData;
 }
 
-/** Tensors by name. */
+/** Tensors by their names. */
 export type Tensors = Record<string, PluginTensor>;
 
-/** What every function of a module is given. */
+/** Circumstances of a call of a module's function. */
 export interface PluginContext {
   /** Folder of the model's version. */
   readonly dir: string;
-  /** `parameters` of the model's configuration. */
+  /** Value of `parameters` in the model's configuration. */
   readonly parameters: Readonly<Record<string, string>>;
-  /** Aborted when nobody wants the answer any more. */
+  /** Signal that is aborted when nobody wants the answer any more. */
   readonly signal: AbortSignal;
-  /** What `load` returned. */
+  /** Value that the module's `load` returned. */
   readonly state: unknown;
 }
 
-/** `model.mjs` */
+/** Exports of `model.mjs`, a model. */
 export interface ModelModule {
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
@@ -36,14 +36,17 @@ export interface ModelModule {
   explain?(inputs: Tensors, context: PluginContext): Tensors | Promise<Tensors>;
 }
 
-/** `plugin.mjs`; `inputs` and `outputs` replace the model's where it changes them. */
+/**
+ * Exports of `plugin.mjs`, a plugin around a model. Its `inputs` and `outputs` replace the model's where it changes
+ * them.
+ */
 export interface PluginModule {
   readonly inputs?: readonly TensorMetadata[];
   readonly outputs?: readonly TensorMetadata[];
   load?(context: Omit<PluginContext, 'signal' | 'state'>): unknown;
   preprocess?(inputs: Tensors, context: PluginContext): Tensors | Promise<Tensors>;
   postprocess?(outputs: Tensors, context: PluginContext): Tensors | Promise<Tensors>;
-  /** `infer` runs the model, as often as it takes. */
+  /** Explains an answer. @param infer runs the model, as often as it takes */
   explain?(
     inputs: Tensors,
     context: PluginContext,

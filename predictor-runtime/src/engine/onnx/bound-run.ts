@@ -7,7 +7,7 @@ import { elementCount, type Tensor } from '../../protocol/v2/types.ts';
 import { ortRun, type Pointer, release } from './ort-api.ts';
 import { toValue } from './ort-value.ts';
 
-/** In bytes, of all inputs and outputs together. */
+/** Total size of the inputs and outputs that may have a fixed place, in bytes. */
 const MAX_BYTES = 64 << 10;
 
 interface Slot {
@@ -16,10 +16,11 @@ interface Slot {
   readonly value: Pointer;
 }
 
+/** A run of ONNX Runtime over tensors that stay where they are. */
 export class BoundRun {
   readonly inputNames: BigUint64Array;
   readonly outputNames: BigUint64Array;
-  /** Addresses of the values. */
+  /** Addresses of the inputs' values. */
   readonly feeds: BigUint64Array;
   readonly results: BigUint64Array;
   readonly #inputs: readonly Slot[];
@@ -38,7 +39,7 @@ export class BoundRun {
     this.results = BigUint64Array.from(outputs, ({ value }) => value);
   }
 
-  /** For tensors like these of a run that has been; undefined where they are too large, or no numbers. */
+  /** Makes a run for tensors like these, which a run has had; undefined where they are too large, or are no numbers. */
   static like(
     inputs: readonly Tensor[],
     outputs: readonly Tensor[],
@@ -74,13 +75,13 @@ export class BoundRun {
     }
   }
 
-  /** @throws OrtError, among others when an output has another shape. */
+  /** Runs the model. @throws OrtError, among others when an output has another shape. */
   call(session: Pointer): void {
     const { inputNames, feeds, outputNames, results } = this;
     ortRun(session, inputNames, feeds, outputNames, results);
   }
 
-  /** Copies: the next run writes to the same place. */
+  /** Copies the outputs, which the next run overwrites. */
   read(): Tensor[] {
     return this.#outputs.map(({ tensor: { name, datatype, shape }, data }) => ({
       name,

@@ -1,4 +1,4 @@
-/** Gives a session its execution providers: ONNX Runtime's functions for those that were chosen. */
+/** The execution providers of a session: ONNX Runtime's functions for those that were chosen. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -13,7 +13,7 @@ import {
 } from './ort-api.ts';
 import { chooseProviders, type Provider, type Surroundings } from './provider-choice.ts';
 
-/** ONNX Runtime's own names. */
+/** Names of the providers in ONNX Runtime. */
 const ORT_NAMES: Readonly<Record<Exclude<Provider, 'auto'>, string>> = {
   cpu: 'CPUExecutionProvider',
   cuda: 'CUDAExecutionProvider',
@@ -23,7 +23,7 @@ const ORT_NAMES: Readonly<Record<Exclude<Provider, 'auto'>, string>> = {
   xnnpack: 'XnnpackExecutionProvider',
 };
 
-/** Those that are given options through functions of their own: how to make, hand over and free these. */
+/** Functions of the providers that have options of their own: they make, hand over and free these. */
 const WITH_OPTIONS: Readonly<
   Partial<
     Record<
@@ -44,14 +44,14 @@ const WITH_OPTIONS: Readonly<
   },
 };
 
-/** Names that `SessionOptionsAppendExecutionProvider` knows the others by. */
+/** Names of the other providers for `SessionOptionsAppendExecutionProvider`. */
 const SHORT_NAMES: Readonly<Partial<Record<Provider, string>>> = {
   openvino: 'OpenVINO',
   webgpu: 'WebGPU',
   xnnpack: 'XNNPACK',
 };
 
-/** Gives the session what was chosen, and returns it. @throws OrtError that says what the library has instead. */
+/** Gives a session the chosen providers, and returns them. @throws OrtError that says what the library has instead. */
 export function appendProviders(settings: Pointer, wanted: readonly Provider[]): Provider[] {
   const available = availableProviders();
   const chosen = chooseProviders(wanted, surroundings());
@@ -81,7 +81,7 @@ function append(settings: Pointer, provider: Exclude<Provider, 'auto' | 'cpu'>):
   }
 }
 
-/** As ONNX Runtime names them. */
+/** Lists the providers of the library by ONNX Runtime's names. */
 export function availableProviders(): string[] {
   const names = new BigUint64Array(1);
   const count = new Int32Array(1);

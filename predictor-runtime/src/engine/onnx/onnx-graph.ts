@@ -1,16 +1,16 @@
-/** What can be told of an ONNX file without running it: the operators of its graph. */
+/** The operators of an ONNX file's graph, read without running it. */
 import { readFile, stat } from 'node:fs/promises';
 
-/** Larger files are not looked into: loading them takes longer than starting a process. */
+/** Size above which a file is not looked into, in bytes: loading it takes longer than starting a process. */
 const MAX_BYTES = 8 << 20;
 /** Operators whose run time the graph does not bound. */
 const UNBOUNDED = new Set(['Loop', 'Scan', 'If', 'SequenceMap']);
-/** ONNX's own domains; kernels of others are not ours to trust. */
+/** Domains of ONNX's own operators; kernels of others are not ours to trust. */
 const DOMAINS = new Set(['', 'ai.onnx', 'ai.onnx.ml']);
 
 /**
- * True for a small file with standard operators and no loops: it may run inside the server's own process. What the
- * file cannot be read as is no answer, but false: the loader will say what is wrong.
+ * True for a small file with standard operators and no loops, which may run inside the server's own process. A file
+ * that cannot be read is not harmless: its loader will say what is wrong.
  */
 export async function isHarmless(path: string): Promise<boolean> {
   const { size } = await stat(path);
@@ -35,7 +35,10 @@ const MODEL = { graph: 7, functions: 25 };
 const GRAPH = { node: 1 };
 const NODE = { opType: 4, domain: 7 };
 
-/** @throws RangeError when the bytes are no protobuf message, or define functions of their own. */
+/**
+ * Lists the operators of a model file.
+ * @throws RangeError when the bytes are no protobuf message, or define functions of their own.
+ */
 function operators(bytes: Buffer): Operator[] {
   const model = [...fields(bytes)];
   if (model.some(({ number }) => number === MODEL.functions)) {
@@ -56,11 +59,11 @@ function operators(bytes: Buffer): Operator[] {
 
 interface Field {
   readonly number: number;
-  /** Empty for the kinds that have a fixed length. */
+  /** Bytes of the field; empty for numbers. */
   readonly content: Buffer;
 }
 
-/** The fields of a protobuf message (protobuf.dev, "Encoding"). */
+/** Yields the fields of a protobuf message. Source: protobuf.dev, "Encoding". */
 function* fields(bytes: Buffer): Generator<Field> {
   let offset = 0;
   function varint(): number {

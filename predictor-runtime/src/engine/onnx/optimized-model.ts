@@ -1,6 +1,6 @@
 /**
- * A cache of models as ONNX Runtime optimised them: the next start reads the result instead. A file is named by what went
- * into it, and appears whole.
+ * A cache of models as ONNX Runtime optimised them, so that the next start reads the result. A file is named by what
+ * went into it, and appears whole.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
@@ -9,15 +9,17 @@ import { arch, cpus } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
+/** Place of one model in the cache. */
 export interface OptimizedModel {
-  /** Where the optimised model is, or is to be. */
+  /** Path of the optimised model, which may not be there yet. */
   readonly path: string;
   readonly exists: boolean;
-  /** Where ONNX Runtime is to write it. */
+  /** Path that ONNX Runtime is to write to. */
   readonly draft: string;
 }
 
 /**
+ * Finds the place of a model in the cache.
  * @param about what else the result depends on: the library's version, providers
  * @throws Error when the folder cannot be made or the model not be read.
  */
@@ -30,7 +32,7 @@ export async function optimizedModel(
   const hash = createHash('sha256');
   await pipeline(createReadStream(model), hash);
   const key = createHash('sha256');
-  // Some optimisations are for the processor at hand.
+  // Some optimisations depend on the processor.
   for (const part of [hash.digest('hex'), arch(), cpus()[0]?.model ?? '', ...about]) {
     key.update(`${part}\n`);
   }
@@ -38,7 +40,7 @@ export async function optimizedModel(
   return { path, exists: existsSync(path), draft: `${path}.${process.pid}` };
 }
 
-/** Makes what ONNX Runtime wrote the cached model. Nothing happens when it wrote nothing. */
+/** Makes the file that ONNX Runtime wrote the cached model. Nothing happens when it wrote nothing. */
 export async function keepOptimized({ draft, path }: OptimizedModel): Promise<void> {
   await rename(draft, path).catch(() => undefined);
 }

@@ -1,25 +1,28 @@
 /**
- * ONNX Runtime's C API through FFI: the functions this runtime calls, by their place in `OrtApi`, a struct that only
- * grows at its end. The library is the one that `onnxruntime-node` ships; docs/adr/0006 says why not its JS API.
+ * ONNX Runtime's C API through FFI: the functions that this runtime calls, by their place in `OrtApi`, a struct that
+ * only grows at its end. The library is the one that `onnxruntime-node` ships; docs/adr/0006 says why not its JS API.
  */
 import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
 import { dirname, join } from 'node:path';
-// Before the library: see there.
+// This import must stand before the library is loaded; telemetry.ts says why.
 import './telemetry.ts';
 import { koffi } from '../../platform/foreign-functions.ts';
 
 /** A native address; 0n is NULL. */
 export type Pointer = bigint;
-/** What a `void *` argument takes: an address, or memory of JavaScript that must live until the native side is done. */
+/** An argument of type `void *`: an address, or memory of JavaScript that must live until the native side is done. */
 export type Address = Pointer | NodeJS.ArrayBufferView | null;
 
-/** The newest API version these indices were read from; a later library still answers to it. */
+/** Newest version of the API that the indices were read from; a later library still answers to it. */
 const API_VERSION = 22;
 
 type ArgumentType = 'void *' | 'int' | 'size_t' | 'str';
 
-/** name → index in OrtApi, argument types. They return a pointer, most of them an `OrtStatus *`; Release* nothing. */
+/**
+ * Functions by name: their index in OrtApi, and the types of their arguments. They return a pointer, most of them an
+ * `OrtStatus *`; Release* return nothing.
+ */
 const FUNCTIONS = {
   GetErrorMessage: [2, ['void *']],
   CreateEnv: [3, ['int', 'str', 'void *']],
@@ -93,6 +96,7 @@ const FUNCTIONS = {
   ],
 } as const satisfies Record<string, readonly [number, readonly ArgumentType[]]>;
 
+/** Name of a function of the C API. */
 export type OrtFunction = keyof typeof FUNCTIONS;
 type Argument = Address | number | string;
 interface NativeFunction {
@@ -108,7 +112,7 @@ export class OrtError extends Error {
   }
 }
 
-// koffi closes a library whose handle is collected.
+// koffi closes a library whose handle is collected, so that the handle is kept here.
 const library = koffi.load(libraryPath());
 const memcpy = koffi.load(null).func('void *memcpy(void *target, void *source, size_t size)');
 const functions = bind();
@@ -119,7 +123,10 @@ export function ort(name: OrtFunction, ...args: Argument[]): void {
   check(functions[name](...args));
 }
 
-/** `Run` with values that are all there: the one call that is worth its own way. @throws OrtError. */
+/**
+ * Runs a session whose inputs and outputs all have values: the one call that is worth its own way.
+ * @throws OrtError.
+ */
 export function ortRun(
   session: Pointer,
   inputNames: BigUint64Array,
@@ -130,7 +137,10 @@ export function ortRun(
   check(run(session, null, inputNames, feeds, feeds.length, outputNames, results.length, results));
 }
 
-/** The same on another thread. Every argument's memory must be kept until it settles. */
+/**
+ * Calls a function on another thread. Every argument's memory must be kept until the promise settles.
+ * @throws OrtError.
+ */
 export function ortAsync(name: OrtFunction, ...args: Argument[]): Promise<void> {
   return new Promise((resolve, reject) => {
     functions[name].async(...args, (error, status) => {
@@ -145,29 +155,35 @@ export function ortAsync(name: OrtFunction, ...args: Argument[]): Promise<void> 
   });
 }
 
-/** Frees an object; these functions return nothing. */
+/** Frees a native object; nothing happens for NULL. */
 export function release(name: OrtFunction & `Release${string}`, object: Pointer): void {
   if (object !== 0n) functions[name](object);
 }
 
-/** Calls a function whose last argument is a `T **` or `int64 *` out parameter, and returns what it wrote. */
+/**
+ * Calls a function whose last argument is a `T **` or `int64 *` out parameter, and returns what it wrote.
+ * @throws OrtError.
+ */
 export function ortOut(name: OrtFunction, ...args: Argument[]): Pointer {
   OUT[0] = 0n;
   ort(name, ...args, OUT);
   return OUT[0];
 }
 
-/** The same for an `int *` or enum. */
+/**
+ * Calls a function whose last argument is an `int *` or enum out parameter, and returns what it wrote.
+ * @throws OrtError.
+ */
 export function ortInt(name: OrtFunction, ...args: Argument[]): number {
   OUT[0] = 0n;
   ort(name, ...args, OUT);
   return Number(BigInt.asIntN(32, OUT[0]));
 }
 
-/** Of calls on this thread, which are over before the next one begins. */
+/** Memory of all out parameters: calls on this thread are over before the next one begins. */
 const OUT = new BigUint64Array(1) as BigUint64Array & { 0: Pointer };
 
-/** A C string that lives as long as the process. */
+/** Allocates a C string that lives as long as the process. */
 export function cString(text: string): Pointer {
   const bytes = Buffer.from(`${text}\0`);
   const address = koffi.alloc('char', bytes.length) as Pointer;
@@ -175,26 +191,26 @@ export function cString(text: string): Pointer {
   return address;
 }
 
-/** The text at an address. koffi's own string may be a view of native memory, which its owner will free. */
+/** Copies the text at an address: koffi's own string may be a view of native memory, which its owner will free. */
 export function readString(address: Pointer): string {
   return Buffer.from(koffi.decode.string(address)).toString();
 }
 
-/** The texts of an array of C strings. */
+/** Copies the texts of an array of C strings. */
 export function readStrings(array: Pointer, count: number): string[] {
   return Array.from({ length: count }, (_, i) =>
     readString(koffi.decode(array, i * 8, 'void *') as Pointer),
   );
 }
 
-/** Native memory as bytes, without a copy: valid only as long as the native side keeps it. */
+/** Views native memory as bytes, which are valid only as long as the native side keeps them. */
 export function memory(address: Pointer, size: number): Buffer {
   return size === 0 ? Buffer.alloc(0) : Buffer.from(koffi.view(address, size));
 }
 
 /** Fills JavaScript's memory from native memory. */
 export function copyFrom(address: Pointer, target: NodeJS.ArrayBufferView): void {
-  // A view of native memory costs more than the copy: the garbage collector has to let go of it.
+  // A copy costs less than a view of native memory, which the garbage collector has to let go of.
   if (target.byteLength > 0) memcpy(target, address, target.byteLength);
 }
 
@@ -205,13 +221,13 @@ function check(status: Pointer | null): void {
   throw new OrtError(message);
 }
 
-/** Where the library is, and what may lie beside it. */
+/** Returns the folder of the library and of what may lie beside it. */
 export function libraryDirectory(): string {
   const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
   return join(root, 'bin', 'napi-v6', platform(), arch());
 }
 
-/** Of onnxruntime-node, whose library this is. */
+/** Returns the version of onnxruntime-node, whose library this is. */
 export function libraryVersion(): string {
   return createRequire(import.meta.url)('onnxruntime-node/package.json').version;
 }

@@ -2,7 +2,7 @@
 import { cString, ort, ortAsync, ortOut, type Pointer } from './ort-api.ts';
 import { CPU_MEMORY } from './ort-value.ts';
 
-/** ORT_LOGGING_LEVEL_FATAL: every error reaches its caller as a status. */
+/** Level ORT_LOGGING_LEVEL_FATAL: every error reaches its caller as a status. */
 const LOG_FATAL = 4;
 let environment: Promise<Pointer> | undefined;
 

@@ -20,20 +20,21 @@ import { fromValue, toValue } from './ort-value.ts';
 import { Pace } from './pace.ts';
 import type { Provider } from './provider-choice.ts';
 
+/** Settings of a session. */
 export interface SessionOptions {
   /** Threads of one run. */
   readonly threads: number;
-  /** Short runs may take the calling thread: only where nothing but such models runs on it. */
+  /** True when short runs may take the calling thread: only where nothing but such models runs on it. */
   readonly mayBlock?: boolean;
-  /** Ceiling of the memory that runs of all sessions of this process may take, in bytes; 0 is none. */
+  /** Ceiling of the memory that the runs of all sessions of this process may take, in bytes; 0 is none. */
   readonly arenaBytes: number;
-  /** First choice first; the CPU if none is given. */
+  /** Execution providers, first choice first; the CPU if none is given. */
   readonly executionProviders?: readonly Provider[];
-  /** Where optimised models are kept for the next start; absent when they are not. */
+  /** Folder where optimised models are kept for the next start; absent when they are not. */
   readonly optimizedModelDir?: string;
 }
 
-/** ORT_DISABLE_ALL: what is loaded was optimised before. */
+/** Level ORT_DISABLE_ALL, for a model that was optimised before. */
 const NO_OPTIMIZATION = 0;
 
 /** Arguments of one run for ONNX Runtime: names as C strings, values by their addresses. */
@@ -46,10 +47,10 @@ interface RunArguments {
   readonly outputCount: number;
 }
 
-/** Lists of names that are kept; clients ask for the same few. */
+/** Most lists of names that are kept; clients ask for the same few. */
 const MAX_NAME_LISTS = 100;
 
-/** Shapes of requests whose tensors have a fixed place. */
+/** Most shapes of requests whose tensors have a fixed place. */
 const MAX_BOUND_RUNS = 8;
 
 function sizeOf(tensors: readonly Tensor[]): number {
@@ -58,6 +59,7 @@ function sizeOf(tensors: readonly Tensor[]): number {
   return size;
 }
 
+/** Runs an ONNX model in this process. */
 export class OrtSession implements Engine {
   readonly explains = false;
   readonly parallelRuns: number;
@@ -65,13 +67,13 @@ export class OrtSession implements Engine {
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
   readonly #session: Pointer;
-  /** C strings, made once. */
+  /** C strings of the inputs' and outputs' names, made once. */
   readonly #names = new Map<string, Pointer>();
 
   readonly #mayBlock: boolean;
   readonly #nameLists = new Map<string, BigUint64Array>();
   readonly #bound: BoundRun[] = [];
-  /** How many more there may be. */
+  /** Number of bound runs that there may still be. */
   #boundLeft = MAX_BOUND_RUNS;
   readonly #pace = new Pace();
 
@@ -120,7 +122,7 @@ export class OrtSession implements Engine {
       ort('SetIntraOpNumThreads', settings, options.threads);
       // Spinning threads take the time of the other models and of this process's own loop.
       ort('AddSessionConfigEntry', settings, 'session.intra_op.allow_spinning', '0');
-      // Without it, 8-bit kernels overflow on CPUs that lack VNNI: other answers on other nodes, for some speed.
+      // Without this entry, 8-bit kernels overflow on CPUs that lack VNNI: faster, but other answers on other nodes.
       ort('AddSessionConfigEntry', settings, 'session.x64quantprecision', '1');
       if (options.arenaBytes > 0) {
         ort('AddSessionConfigEntry', settings, 'session.use_env_allocators', '1');
@@ -136,7 +138,7 @@ export class OrtSession implements Engine {
     try {
       return new OrtSession(session, {
         mayBlock: options.mayBlock ?? false,
-        // One run at a time has all of a device.
+        // A device runs one request at a time.
         parallelRuns: devices.length > 0 ? 1 : Math.floor(containerCpus() / options.threads) || 1,
       });
     } catch (error) {
@@ -159,14 +161,17 @@ export class OrtSession implements Engine {
     return results;
   }
 
-  /** Where the run fails only because its outputs have other shapes this time, tensors have no fixed place from now on. */
+  /**
+   * Runs the model over tensors with a fixed place. When that fails only because outputs have other shapes this time,
+   * no tensors have a fixed place from now on.
+   */
   #runBound(run: BoundRun, inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] {
     run.fill(inputs);
     try {
       run.call(this.#session);
       return run.read();
     } catch {
-      // Fails again when it is the request's fault: that costs the others nothing.
+      // If the request is to blame, this fails again, and the bound run is kept for the others.
       const tensors = this.#runHere(inputs, outputs);
       this.#bound.splice(this.#bound.indexOf(run), 1);
       this.#boundLeft = 0;
@@ -175,7 +180,7 @@ export class OrtSession implements Engine {
     }
   }
 
-  /** Gives the tensors of runs like this one a fixed place, where all outputs have a value. */
+  /** Runs the model, and gives the tensors of such runs a fixed place, where all outputs have a value. */
   #runFirst(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] {
     const tensors = this.#runHere(inputs, outputs);
     if (this.#boundLeft === 0 || tensors.length !== outputs.length) return tensors;

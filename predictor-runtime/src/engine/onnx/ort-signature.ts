@@ -34,7 +34,7 @@ export function valuesOf(
 
 type Description = Pick<TensorMetadata, 'datatype' | 'shape'>;
 
-/** The type of a value as one tensor; see `fromValue` for how the other kinds become one. */
+/** Describes a value as one tensor; `fromValue` makes one of the other kinds likewise. @throws OrtError. */
 function describe(name: string, info: Pointer, what: string): Description {
   const kind = ortInt('GetOnnxTypeFromTypeInfo', info);
   if (kind === ONNX_TYPE.tensor) return describeTensor(name, info);

@@ -18,20 +18,20 @@ import {
   release,
 } from './ort-api.ts';
 
-/** ONNXType of the C API. */
+/** Numbers of the C API's ONNXType. */
 export const ONNX_TYPE = { tensor: 1, sequence: 2, map: 3, optional: 6 } as const;
 
 const DEFAULT_ALLOCATOR = ortOut('GetAllocatorWithDefaultOptions');
-/** OrtArenaAllocator, OrtMemTypeDefault: memory of the process. */
+/** Memory of the process: OrtArenaAllocator, OrtMemTypeDefault. */
 const CPU_MEMORY = ortOut('CreateCpuMemoryInfo', 1, 0);
-/** An address for tensors without elements; ONNX Runtime refuses NULL. */
+/** Address for tensors without elements; ONNX Runtime refuses NULL. */
 const NOTHING = new BigInt64Array(1);
 
 export { CPU_MEMORY, DEFAULT_ALLOCATOR };
 
 /**
- * A value over the tensor's own memory, which must be kept until the value is released; strings are copied.
- * The caller releases it.
+ * Makes a value over the tensor's own memory, which must be kept until the caller releases the value; strings are
+ * copied.
  */
 export function toValue({ datatype: type, shape, data }: Tensor): Pointer {
   const dims = dimensionScratch(shape.length);
@@ -61,8 +61,8 @@ export function toValue({ datatype: type, shape, data }: Tensor): Pointer {
 }
 
 /**
- * A copy of a value as a tensor: a map becomes its values in the order of its keys, a sequence is stacked along a new
- * first dimension, an optional without a value is undefined. Does not release the value.
+ * Copies a value as a tensor, without releasing it: a map becomes its values in the order of its keys, a sequence is
+ * stacked along a new first dimension, an optional without a value is undefined.
  * @throws OrtError for what no tensor can hold.
  */
 export function fromValue(name: string, value: Pointer): Tensor | undefined {
@@ -93,7 +93,7 @@ function fromElement(name: string, container: Pointer, index: number): Tensor | 
   }
 }
 
-/** Tensors of one shape, one after the other. */
+/** Stacks tensors of one shape along a new first dimension. */
 function stack(name: string, items: readonly Tensor[]): Tensor {
   const [first] = items;
   if (first === undefined) return { name, datatype: 'FP32', shape: [0], data: new Float32Array(0) };
@@ -127,7 +127,7 @@ function fromTensor(name: string, value: Pointer): Tensor {
   }
 }
 
-/** The dimensions of a tensor's info; -1 where the model leaves one open. */
+/** Returns the dimensions of a tensor's info; -1 where the model leaves one open. */
 export function dimensions(info: Pointer): number[] {
   const count = Number(ortOut('GetDimensionsCount', info));
   const dims = dimensionScratch(count);
@@ -137,7 +137,10 @@ export function dimensions(info: Pointer): number[] {
 
 const DIMENSIONS = new BigInt64Array(32);
 
-/** Room for dimensions until the next call: each array of its own would cost the garbage collector more than the call. */
+/**
+ * Returns room for dimensions until the next call: a new array each time would cost the garbage collector more than the
+ * call.
+ */
 function dimensionScratch(count: number): BigInt64Array {
   return count <= DIMENSIONS.length ? DIMENSIONS : new BigInt64Array(count);
 }

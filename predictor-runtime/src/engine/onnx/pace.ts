@@ -1,31 +1,33 @@
 /**
- * Whether a model's next run is short enough to take the calling thread: a hop to another thread and back takes as long
- * as such a run. Judged by runs on this thread; those elsewhere tell how long they waited, too.
+ * The pace of a model: whether its next run is short enough to take the calling thread, as a hop to another thread and
+ * back takes as long as such a run. Runs on this thread decide; runs elsewhere tell how long they waited, too.
  */
 
-/** In ms. */
+/** Time below which a run is short, in ms. */
 const SHORT_MS = 0.3;
-/** What takes longer than this elsewhere is not tried here. */
+/** Time of a run elsewhere above which it is not tried here, in ms. */
 const TRIAL_MS = 5;
 const FIRST_TRIAL = 8;
-/** Of the newest run in the average. */
+/** Weight of the newest run in the average. */
 const WEIGHT = 0.2;
 
+/** Time that one run took, and its circumstances. */
 export interface RunMeasurement {
   readonly ms: number;
-  /** Of the inputs. */
+  /** Total size of the inputs, in bytes. */
   readonly bytes: number;
-  /** It had this thread to itself. */
+  /** True when the run had this thread to itself. */
   readonly here: boolean;
 }
 
+/** Keeps what the runs of a model took, and says whether the next one is short. */
 export class Pace {
-  /** Of the runs here; of the last one elsewhere as long as there was none. */
+  /** Average time of the runs here, in ms; while there was none, the time of the last run elsewhere. */
   #ms = Number.POSITIVE_INFINITY;
   #bytes = 1;
   #isMeasured = false;
   #untilTrial = FIRST_TRIAL;
-  /** Doubled with each trial that was not short. */
+  /** Number of runs until the trial after the next; each trial that was not short doubles it. */
   #nextTrial = FIRST_TRIAL;
 
   isShort(bytes: number): boolean {
@@ -46,7 +48,7 @@ export class Pace {
       this.#isMeasured = true;
       return;
     }
-    // A run elsewhere takes no less than it would here: one that was held up here, by something else, is forgotten.
+    // A run elsewhere takes no less than it would here. If it was faster, the runs here were held up by something else: forget them.
     if (this.#isMeasured && ms / size >= this.#ms / this.#bytes) return;
     this.#ms = ms;
     this.#bytes = size;

@@ -1,6 +1,11 @@
-/** What runs the kernels of ONNX models: the CPU, or what a device and the library that came with it offer. */
+/**
+ * The choice of what runs the kernels of ONNX models: the CPU, or what a device and the library that came with it
+ * offer.
+ */
 
-/** `auto` is CUDA where a GPU of NVIDIA and the library for it are there, and the CPU otherwise. */
+/**
+ * Names of all providers. `auto` is CUDA where a GPU of NVIDIA and the library for it are there, and the CPU otherwise.
+ */
 export const PROVIDERS = [
   'auto',
   'cpu',
@@ -10,15 +15,16 @@ export const PROVIDERS = [
   'webgpu',
   'xnnpack',
 ] as const;
+/** Name of an execution provider. */
 export type Provider = (typeof PROVIDERS)[number];
 
-/** What the machine shows. */
+/** Devices and libraries that the machine shows. */
 export interface Surroundings {
   readonly hasNvidiaGpu: boolean;
   readonly hasCudaLibrary: boolean;
 }
 
-/** The providers to use, first choice first; ONNX Runtime itself puts the CPU at the end. */
+/** Chooses the providers to use, first choice first; ONNX Runtime itself puts the CPU at the end. */
 export function chooseProviders(
   wanted: readonly Provider[],
   { hasNvidiaGpu, hasCudaLibrary }: Surroundings,

@@ -1,4 +1,4 @@
-/** Models of rows and columns as an engine: XGBoost's, LightGBM's and scikit-learn's, read and evaluated here. */
+/** Models of rows and columns as an engine: XGBoost's, LightGBM's and scikit-learn's are read and evaluated here. */
 import { setImmediate as breathe } from 'node:timers/promises';
 import { beside, type Cell, type Table } from '../../formats/table.ts';
 import { openForThreads } from '../../formats/tabular-file.ts';
@@ -9,33 +9,40 @@ import type { TabularSignature, Tensor, TensorMetadata } from '../../protocol/v2
 import type { Engine, RunOptions } from '../engine.ts';
 import { TabularThreads } from './tabular-threads.ts';
 
-/** As KServe's servers name it. */
+/** Name of the output that is always given, as KServe's servers name it. */
 const DEFAULT_OUTPUT = 'output-0';
 const DEFAULT_INPUT = 'input-0';
 const PROBABILITIES = 'predict_proba';
-/** After so long, in ms, the calling thread does something else first. */
+/** Time after which the calling thread does something else first, in ms. */
 const SLICE_MS = 5;
 const FIRST_SLICE_ROWS = 16;
-/** A run that takes no longer needs no turn of its own. */
+/** Time of a run up to which it needs no turn of its own, in ms. */
 const SHORT_MS = 0.3;
-/** A run that takes longer goes to other threads; sending it there and back takes a tenth. */
+/** Time of a run above which it goes to other threads, in ms; sending it there and back takes a tenth. */
 const LONG_MS = 1;
-/** A part of such a run takes no longer, so that a caller who leaves stops it soon. */
+/** Longest time of one part of such a run, in ms, so that a caller who leaves stops it soon. */
 const MAX_PART_MS = 20;
-/** What the clock can tell. */
+/** Shortest time that the clock can tell, in ms. */
 const MIN_MS = 1e-3;
 
+/** A model's file, and how its rows are answered. */
 export interface TabularOptions {
   readonly path: string;
-  /** `output`: what is answered when a request names no output; `predict` if not given. */
+  /**
+   * Free values of the configuration; `output` names what is answered when a request names no output, `predict` if not
+   * given.
+   */
   readonly parameters: Readonly<Record<string, string>>;
-  /** Probabilities instead, where there are any. */
+  /** True when a model that has probabilities answers them. */
   readonly predictProba: boolean;
-  /** Threads of a run: with several, long ones leave the calling thread. */
+  /** Threads of a run; with several, long runs leave the calling thread. */
   readonly threads: number;
 }
 
-/** @throws Error when the file cannot be read, or has no output of the name that `parameters` give. */
+/**
+ * Opens a model of rows and columns.
+ * @throws Error when the file cannot be read, or has no output of the name that `parameters` give.
+ */
 export async function openTabularModel(options: TabularOptions): Promise<Engine> {
   const { path, parameters, predictProba, threads } = options;
   const { model, shared } = await openForThreads(path, threads > 1 ? threads : 0);
@@ -47,7 +54,7 @@ export async function openTabularModel(options: TabularOptions): Promise<Engine>
 
 class TabularEngine implements Engine {
   readonly explains = false;
-  /** A long run takes all threads, a short one the loop's. */
+  /** Number of runs at once: a long run takes all threads, a short one the loop's. */
   readonly parallelRuns = 1;
   readonly platform: string;
   readonly inputs: readonly TensorMetadata[];
@@ -55,7 +62,7 @@ class TabularEngine implements Engine {
   readonly tabular: TabularSignature;
   readonly #outputs: ReadonlyMap<string, TabularOutput>;
   readonly #threads: TabularThreads | undefined;
-  /** What a row took last, in ms. */
+  /** Time that a row took last, in ms. */
   #rowMs = 0;
 
   constructor(model: TabularModel, wanted: string | undefined, threads?: TabularThreads) {
@@ -81,7 +88,7 @@ class TabularEngine implements Engine {
     }));
   }
 
-  /** Where one slice is enough, and the last rows were not slow. */
+  /** Evaluates a few rows at once, where one slice is enough and the last rows were not slow; otherwise undefined. */
   runNow(inputs: readonly Tensor[], names: readonly string[]): Tensor[] | undefined {
     const rows = inputs[0]?.shape[0] ?? 0;
     if (rows > FIRST_SLICE_ROWS || this.#rowMs * rows > SHORT_MS) return undefined;
@@ -112,7 +119,7 @@ class TabularEngine implements Engine {
     });
   }
 
-  /** On this thread, in slices, each short, so that a large request holds up nobody. */
+  /** Evaluates rows on this thread, in short slices, so that a large request holds up nobody. */
   async #runHere(
     table: Table,
     wanted: readonly TabularOutput[],
@@ -135,7 +142,7 @@ class TabularEngine implements Engine {
     return parts;
   }
 
-  /** On other threads: a part for each of them at a time. */
+  /** Evaluates rows on other threads, a part for each of them at a time. */
   async #runThere(
     table: Table,
     wanted: readonly TabularOutput[],
@@ -172,7 +179,7 @@ class TabularEngine implements Engine {
     return this.#keep(table, performance.now() - started, result);
   }
 
-  /** Keeps what a row took. */
+  /** Keeps the time that a row took, and returns the result. */
   #keep<T>({ rows }: Table, ms: number, result: T): T {
     this.#rowMs = Math.max(ms, MIN_MS) / Math.max(rows, 1);
     return result;
@@ -183,7 +190,7 @@ class TabularEngine implements Engine {
   }
 }
 
-/** The parts of an output, one after the other. */
+/** Joins the parts of an output, one after the other. */
 function joined(
   parts: readonly TabularValues[],
   rows: number,
@@ -200,7 +207,7 @@ function joined(
   return { datatype, shape, data: parts.length === 1 ? first.data : all() };
 }
 
-/** One tensor of all columns; where some are text, and have names, one for each. */
+/** Describes the inputs: one tensor of all columns; where some are text, and have names, one for each. */
 function inputsOf(model: TabularModel): TensorMetadata[] {
   const { features, columns, datatype, textColumns = [] } = model;
   if (textColumns.length === 0 || textColumns.length === features || columns === undefined) {
@@ -214,7 +221,7 @@ function inputsOf(model: TabularModel): TensorMetadata[] {
   }));
 }
 
-/** The request's rows: of one tensor, or with a tensor for each column. The request was checked. */
+/** Makes a table of a checked request, whose rows are one tensor or a tensor for each column. */
 function tableOf(inputs: readonly Tensor[], { features, columns }: TabularSignature): Table {
   const [first] = inputs as [Tensor];
   const rows = first.shape[0] as number;
@@ -234,7 +241,7 @@ function cellsOf(tensor: Tensor): Float64Array | readonly Cell[] {
   return Float64Array.from(numbers(tensor));
 }
 
-/** Rows `start` to `end`, as a view where they are numbers. */
+/** Takes rows `start` to `end` of a table, as a view where they are numbers. */
 function rowsOf({ rows, width, data }: Table, start: number, end: number): Table {
   if (start === 0 && end === rows) return { rows, width, data };
   const part =

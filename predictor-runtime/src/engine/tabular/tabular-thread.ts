@@ -26,5 +26,5 @@ function evaluate(
   }
 }
 
-// What fails is thrown out of the thread: its owner hears of it.
+// An error here ends the thread, and its owner hears of it.
 void main();

@@ -1,6 +1,7 @@
 /**
- * Worker threads that evaluate a model of rows and columns beside the thread that opened it, on the same weights in memory.
- * They are started by the first run that is worth it; until they are there, and when they cannot be, it is up to the caller.
+ * Worker threads that evaluate a model of rows and columns beside the thread that opened it, on the same weights in
+ * memory. The first run that is worth it starts them; until they are there, and when they cannot be, the caller
+ * evaluates itself.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -11,12 +12,14 @@ import { programBeside } from '../../platform/package-files.ts';
 
 const PROGRAM = programBeside(import.meta.url, 'tabular-thread');
 
+/** Rows for a thread to evaluate. */
 export interface ThreadRequest {
   readonly id: number;
   readonly table: Table;
   readonly outputs: readonly string[];
 }
 
+/** Message of a thread to its owner. */
 export type ThreadReply =
   | { readonly kind: 'ready' }
   | { readonly kind: 'failed'; readonly id: number; readonly message: string }
@@ -24,7 +27,7 @@ export type ThreadReply =
       readonly kind: 'done';
       readonly id: number;
       readonly values: TabularValues[];
-      /** What it took. */
+      /** Time that the evaluation took, in ms. */
       readonly ms: number;
     };
 
@@ -41,6 +44,7 @@ interface Thread {
   isReady: boolean;
 }
 
+/** Starts the threads of one model, and gives them rows. */
 export class TabularThreads {
   readonly #model: SharedModel;
   readonly #count: number;
@@ -53,7 +57,7 @@ export class TabularThreads {
     this.#count = count;
   }
 
-  /** Threads that can be given rows. The first time it is asked for, and again when all have died, it has them started. */
+  /** Number of threads that can be given rows. Reading it starts them, the first time and again when all have died. */
   get ready(): number {
     if (this.#state === 'new') {
       this.#state = 'started';
@@ -66,7 +70,7 @@ export class TabularThreads {
     return [...this.#threads].filter(({ isReady }) => isReady);
   }
 
-  /** One after the other, as each reads the file for a moment. One that fails is left out. */
+  /** Starts the threads one after the other, as each reads the file for a moment. One that fails is left out. */
   async #start(): Promise<void> {
     for (let place = 1; place <= this.#count && this.#state === 'started'; place++) {
       await this.#startOne(place).catch(() => undefined);
@@ -76,7 +80,7 @@ export class TabularThreads {
   #startOne(place: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const worker = new Worker(PROGRAM, { workerData: { model: this.#model, place } });
-    // A server that has drained does not wait for it.
+    // A server that has drained must not wait for the thread.
     worker.unref();
     const thread: Thread = { worker, tasks: new Map(), isReady: false };
     this.#threads.add(thread);
@@ -107,7 +111,10 @@ export class TabularThreads {
     else task?.resolve({ values: reply.values.map(withBuffers), ms: reply.ms });
   }
 
-  /** By the thread that has the least to do; there must be one. @throws Error of the model, or when the thread ends. */
+  /**
+   * Has the least busy thread evaluate rows; there must be one.
+   * @throws Error of the model, or when the thread ends.
+   */
   evaluate({ rows, width, data }: Table, outputs: readonly string[]): Promise<Evaluated> {
     const id = this.#nextId++;
     const { worker, tasks } = this.#usable().reduce((least, other) =>
@@ -115,7 +122,7 @@ export class TabularThreads {
     );
     const { promise, resolve, reject } = Promise.withResolvers<Evaluated>();
     tasks.set(id, { resolve, reject });
-    // Of a view, all that is behind it would be sent.
+    // A message of a view would carry all the memory behind it.
     const own = data instanceof Float64Array ? data.slice() : data;
     const request: ThreadRequest = { id, table: { rows, width, data: own }, outputs };
     worker.postMessage(request, own instanceof Float64Array ? [own.buffer] : []);
@@ -128,7 +135,7 @@ export class TabularThreads {
   }
 }
 
-/** Messages make plain bytes of buffers. */
+/** Makes buffers of plain bytes, which messages make of them. */
 function withBuffers({ width, data }: TabularValues): TabularValues {
   if (!Array.isArray(data)) return { width, data };
   const bytes: readonly Uint8Array[] = data;

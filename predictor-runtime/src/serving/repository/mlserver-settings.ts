@@ -29,7 +29,7 @@ const KNOWN = [
   ...IGNORED,
 ];
 
-/** @throws SyntaxError with the field. */
+/** Reads MLServer's settings over the defaults. @throws SyntaxError with the field. */
 export function parseMlserverSettings(text: string, defaults: ModelConfig): ModelConfig {
   const settings = JSON.parse(text) as Settings;
   if (typeof settings !== 'object' || settings === null)
@@ -44,7 +44,7 @@ export function parseMlserverSettings(text: string, defaults: ModelConfig): Mode
   return {
     ...defaults,
     name: settings.name === undefined ? undefined : String(settings.name),
-    // MLServer's path of the model, relative to the settings' folder.
+    // MLServer writes the path of the model relative to the settings' folder.
     file: typeof uri === 'string' ? uri.replace(/^\.\//, '') : defaults.file,
     maxBatchSize: maxRows > 1 ? maxRows : defaults.maxBatchSize,
     batch:

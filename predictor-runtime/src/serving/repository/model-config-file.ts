@@ -10,7 +10,7 @@ const TRITON_FILE = 'config.pbtxt';
 const MLSERVER_FILE = 'model-settings.json';
 
 /**
- * The configuration in a model's folder: Triton's `config.pbtxt`, MLServer's `model-settings.json`, or none.
+ * Reads the configuration in a model's folder: Triton's `config.pbtxt`, MLServer's `model-settings.json`, or none.
  * @throws ModelLoadError with the file, the line or field, and what was expected.
  */
 export async function readModelConfig(dir: string, defaults: ModelConfig): Promise<ModelConfig> {

@@ -1,4 +1,4 @@
-/** How one model is to be served: the same value, whatever file it was read from. */
+/** The configuration of one model: the same value, whatever file it was read from. */
 import type { Datatype } from '../../protocol/v2/datatypes.ts';
 import type { BatchPolicy } from '../scheduling/batch.ts';
 import type { QueuePolicy } from '../scheduling/request-queue.ts';
@@ -8,7 +8,7 @@ import type { VersionPolicy } from './version-policy.ts';
 export interface DeclaredTensor {
   readonly name: string;
   readonly datatype?: Datatype;
-  /** Without the batch dimension where `maxBatchSize` is not 0. */
+  /** Dimensions of the tensor, without the batch dimension where `maxBatchSize` is not 0. */
   readonly dims?: readonly number[];
   /** File, in the model's folder, with a line for each class. */
   readonly labelFile?: string;
@@ -23,7 +23,7 @@ export interface WarmupSample {
     readonly name: string;
     readonly datatype: Datatype;
     readonly dims: readonly number[];
-    /** Zeros, random numbers, or the bytes of a file in the folder `warmup`. */
+    /** Elements of the input: zeros, random numbers, or the bytes of a file in the folder `warmup`. */
     readonly data: 'zero' | 'random' | { readonly file: string };
   }[];
 }
@@ -31,33 +31,34 @@ export interface WarmupSample {
 /** One model of an ensemble: its tensors by name → the ensemble's. */
 export interface EnsembleStep {
   readonly model: string;
-  /** Undefined is the one that the model's policy chooses. */
+  /** Version of the model; undefined is the one that its policy chooses. */
   readonly version?: number;
   readonly inputs: Readonly<Record<string, string>>;
   readonly outputs: Readonly<Record<string, string>>;
 }
 
-/** Where a model runs: `auto` lets small, loop-free graphs run inside the server's own process. */
+/** Place where a model runs: `auto` lets small, loop-free graphs run inside the server's own process. */
 export type Placement = 'auto' | 'inline' | 'process';
 
+/** Everything that says how a model is to be served. */
 export interface ModelConfig {
-  /** Where it was read from; undefined when there is nothing but defaults. */
+  /** File that the configuration was read from; undefined when there is nothing but defaults. */
   readonly source?: string;
   /** Name that the file gives; must be the model's. */
   readonly name?: string;
   readonly versionPolicy: VersionPolicy;
-  /** Label → version. */
+  /** Versions by their labels. */
   readonly labels: Readonly<Record<string, number>>;
   /** File of the model in its version's folder. */
   readonly file?: string;
   /** Most rows of a request, and of a run; 0 leaves both to the model. */
   readonly maxBatchSize: number;
-  /** Absent when requests are not batched. */
+  /** Sizes and delays of batches; absent when requests are not batched. */
   readonly batch?: BatchPolicy;
   readonly queue: QueuePolicy;
   readonly workers: number;
   readonly placement: Placement;
-  /** Threads of one run; undefined is the server's. */
+  /** Threads of one run; undefined is the server's number. */
   readonly threads?: number;
   readonly warmup: readonly WarmupSample[];
   readonly inputs: readonly DeclaredTensor[];

@@ -1,4 +1,4 @@
-/** How a model is served whose folder says nothing of it. */
+/** The configuration of a model whose folder says nothing of it. */
 import type { ModelConfig, Placement } from './model-config.ts';
 import type { VersionPolicy } from './version-policy.ts';
 
@@ -10,15 +10,15 @@ export interface DefaultSettings {
   /** Most rows of a batch; 0 is no batching. */
   readonly maxBatchSize: number;
   readonly maxBatchDelayMs: number;
-  /** Most requests that may wait. */
+  /** Most requests of a model that may wait. */
   readonly queueSize: number;
-  /** Most bytes of tensors that may wait. */
+  /** Most bytes of tensors that may wait for a model. */
   readonly queueBytes: number;
   /** Timeout of requests that name none, in ms; 0 is none. */
   readonly requestTimeoutMs: number;
   /** Number of priorities, 1 being the most urgent; 0 is none. */
   readonly priorityLevels: number;
-  /** Executors of a model. */
+  /** Number of executors of a model. */
   readonly workers: number;
   readonly executor: Placement;
   readonly responseCache: boolean;

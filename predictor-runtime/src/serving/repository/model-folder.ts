@@ -9,19 +9,24 @@ import { parseVersion } from '../../protocol/versions.ts';
 import type { ModelConfig } from './model-config.ts';
 import { readModelConfig } from './model-config-file.ts';
 
+/** Folder of one version. */
 export interface VersionFolder {
   readonly version: number;
   readonly dir: string;
-  /** Changes with the names, sizes and times of the files, and with the model's configuration. */
+  /** Text that changes with the names, sizes and times of the files, and with the model's configuration. */
   readonly fingerprint: string;
 }
 
+/** Everything that a model's folder holds. */
 export interface ModelFolder {
   readonly config: ModelConfig;
   readonly versions: readonly VersionFolder[];
 }
 
-/** @throws ModelLoadError when the folder or its configuration cannot be read, or is another model's. */
+/**
+ * Reads a model's folder.
+ * @throws ModelLoadError when the folder or its configuration cannot be read, or is another model's.
+ */
 export async function readModelFolder(
   name: string,
   dir: string,
@@ -46,7 +51,7 @@ export async function readModelFolder(
   return { config, versions };
 }
 
-/** A folder, or a link that may be one: Kubernetes mounts volumes' contents as links. */
+/** True for a folder, or a link that may be one: Kubernetes mounts volumes' contents as links. */
 function isFolder(entry: Dirent): boolean {
   return entry.isDirectory() || entry.isSymbolicLink();
 }

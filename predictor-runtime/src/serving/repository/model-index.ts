@@ -2,7 +2,7 @@
 import type { ModelManager } from '../manager.ts';
 import type { Servable } from '../servable.ts';
 
-/** What has become of a version, in Triton's words. */
+/** State of a version, in Triton's words. */
 export type IndexState = 'UNKNOWN' | 'READY' | 'UNAVAILABLE' | 'LOADING' | 'UNLOADING';
 
 /** One version of a model; or the model itself, when none of its versions was ever loaded. */
@@ -11,7 +11,7 @@ export interface IndexEntry {
   /** Number of the version; absent when none was ever loaded. */
   readonly version?: string;
   readonly state?: IndexState;
-  /** Why the version cannot serve; empty when there is nothing to say. */
+  /** Reason why the version cannot serve; empty when there is nothing to say. */
   readonly reason: string;
 }
 

@@ -1,4 +1,4 @@
-/** Which models a server has: one by flags, the folders of a repository, or TensorFlow Serving's list of models. */
+/** The list of a server's models: one by flags, the folders of a repository, or TensorFlow Serving's list of models. */
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,9 +23,9 @@ export interface ModelList {
   refresh(): Promise<readonly ModelEntry[]>;
 }
 
-/** Where the folder of a single model comes from. */
+/** Source of the folder of a single model. */
 export interface FolderSource {
-  /** The model's folder; undefined as long as it has not been fetched. */
+  /** Folder of the model; undefined as long as it has not been fetched. */
   readonly folder: string | undefined;
   /** Fetches what is to be fetched, and returns the model's folder. @throws Error with the reason. */
   refresh(): Promise<string>;
@@ -44,7 +44,7 @@ function local(list: ModelList['list']): ModelList {
   return { list, refresh: list };
 }
 
-/** Every folder of the repositories is a model of that name. */
+/** Makes a list in which every folder of the repositories is a model of that name. */
 export function repositoryFolders(dirs: readonly string[]): ModelList {
   return local(async () => {
     const models: ModelEntry[] = [];
@@ -68,7 +68,7 @@ export function repositoryFolders(dirs: readonly string[]): ModelList {
   });
 }
 
-/** Source: TensorFlow Serving, model_server_config.proto. */
+/** Message of the configuration file. Source: TensorFlow Serving, model_server_config.proto. */
 const MODEL_SERVER_CONFIG: MessageType = {
   model_config_list: {
     message: {
@@ -98,7 +98,7 @@ interface ModelServerConfig {
   };
 }
 
-/** The models of a `--model_config_file`, read anew each time. */
+/** Makes a list of the models of a `--model_config_file`, which is read anew each time. */
 export function configFile(path: string): ModelList {
   return local(async () => {
     try {

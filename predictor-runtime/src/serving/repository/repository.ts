@@ -1,6 +1,6 @@
 /**
- * The source: finds models and their versions, and tells the manager which ones are aspired. At start, by polling, or
- * when asked (Triton's model control modes).
+ * The source of versions: finds models and their versions, and tells the manager which ones are aspired. It does so at
+ * start, by polling, or when asked (Triton's model control modes).
  */
 import type { Logger } from '../../platform/log.ts';
 import { InferenceError, invalid, ModelLoadError } from '../../protocol/errors.ts';
@@ -14,32 +14,38 @@ import { OwnFolders } from './own-folders.ts';
 import { parseTritonJson } from './triton-config.ts';
 import { selectVersions } from './version-policy.ts';
 
+/** Occasion to look for versions: the start, an interval, or a caller's wish. Source: Triton, model control modes. */
 export type ControlMode = 'none' | 'poll' | 'explicit';
 
+/** Settings of a repository, and the parts that it works with. */
 export interface RepositoryOptions {
   readonly models: ModelList;
   readonly mode: ControlMode;
-  /** Between two looks at the files in mode `poll`, in ms. */
+  /** Time between two looks at the files in mode `poll`, in ms. */
   readonly pollMs: number;
-  /** Loaded at start in mode `explicit`; `*` is all. */
+  /** Models to be loaded at start in mode `explicit`; `*` is all. */
   readonly loadAtStart: readonly string[];
   /** Name of the one model without which the server has no reason to live; undefined when it can do without any. */
   readonly required?: string;
   readonly defaults: ModelConfig;
   readonly manager: ModelManager;
   readonly log: Logger;
-  /** Brings the model of a storage URI here; a folder of its own is the repository's to remove. @throws InferenceError. */
+  /**
+   * Brings the model of a storage URI here. The repository removes a folder that was made for it.
+   * @throws InferenceError.
+   */
   fetch(uri: string): Promise<{ readonly dir: string; readonly isOwn: boolean }>;
   /** Makes the loader of a version. */
   loader(version: { name: string; modelDir: string; dir: string; config: ModelConfig }): Loader;
 }
 
-/** What a load request may bring along: a configuration, and files of the model by their paths. */
+/** Additions of a load request: a configuration, and files of the model by their paths. */
 export interface LoadOverride {
   readonly config?: string;
   readonly files: ReadonlyMap<string, Buffer>;
 }
 
+/** Finds models and their versions, and tells the manager which ones are aspired. */
 export class ModelRepository {
   readonly #options: RepositoryOptions;
   /** Models whose folder could not be read: name → why. */
@@ -49,7 +55,7 @@ export class ModelRepository {
   readonly #registered = new Map<string, ModelEntry>();
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  /** What is to be loaded at start has been looked at. */
+  /** True when the models of the start have been looked at. */
   #isStarted = false;
 
   constructor(options: RepositoryOptions) {
@@ -86,7 +92,7 @@ export class ModelRepository {
     if (reason !== undefined) throw new ModelLoadError(reason);
   }
 
-  /** Looks at the files now. */
+  /** Reads the files anew, and aspires what they say. A failure is logged and changes nothing. */
   async poll(): Promise<void> {
     const { manager, log } = this.#options;
     try {
@@ -96,7 +102,7 @@ export class ModelRepository {
       for (const name of gone) void manager.aspire(name, []);
       for (const model of models) void this.#aspire(model);
     } catch (error) {
-      // A store that cannot be read says nothing of what is in it: what serves goes on.
+      // A store that cannot be read says nothing of its models: those that serve go on.
       log.warn('model repository not read', { reason: (error as Error).message });
     }
   }
@@ -166,7 +172,10 @@ export class ModelRepository {
     await this.load(name);
   }
 
-  /** Unloads a model or one of its versions. @throws InferenceError as `unload`; CONFLICT for the default version. */
+  /**
+   * Unloads a model or one of its versions.
+   * @throws InferenceError UNAVAILABLE unless the mode is `explicit`; NOT_FOUND; CONFLICT for the default version.
+   */
   async unregister(name: string, version?: number): Promise<void> {
     if (version === undefined) {
       await this.unload(name);
@@ -194,7 +203,10 @@ export class ModelRepository {
     return servable?.model?.config.ensemble?.map(({ model }) => model) ?? [];
   }
 
-  /** The model in the repository, or in a folder made of the files that came along. */
+  /**
+   * Finds the model in the repository, or makes a folder of the files that came along.
+   * @throws InferenceError INVALID_ARGUMENT.
+   */
   async #find(name: string, override: LoadOverride | undefined): Promise<ModelEntry> {
     if (override !== undefined && override.files.size > 0) {
       if (override.config === undefined) throw invalid("parameters: 'file:…' needs a 'config' too");
@@ -218,7 +230,7 @@ export class ModelRepository {
         folder = { ...folder, config: parseTritonJson(config, folder.config) };
       }
     } catch (error) {
-      // What is loaded stays: an unreadable folder is no wish for nothing.
+      // An unreadable folder does not say that no version is wanted: the loaded ones stay.
       const reason = (error as Error).message;
       this.#unreadable.set(name, reason);
       log.error('model folder not read', { model: name, reason });
@@ -244,8 +256,8 @@ export class ModelRepository {
   }
 
   /**
-   * Why some model that should serve does not; undefined when all do. A load by API that failed was told to its caller:
-   * it is no reason to keep requests from the others.
+   * Returns why some model that should serve does not; undefined when all do. A load by API that failed was told to its
+   * caller: it is no reason to keep requests from the others.
    */
   notReadyReason(): string | undefined {
     const { manager, mode } = this.#options;

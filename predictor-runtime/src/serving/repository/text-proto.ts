@@ -3,7 +3,7 @@
  * Specification"). Field names stay as written.
  */
 
-/** A scalar, a message by its fields, a map to a message or scalar, or a repeated one of these. */
+/** Type of a field: a scalar, a message by its fields, a map to a message or scalar, or a repeated one of these. */
 export type FieldType =
   | 'string'
   | 'int'
@@ -15,10 +15,11 @@ export type FieldType =
   | { readonly repeated: FieldType }
   | { readonly map: FieldType };
 
+/** Fields of a message by their names. */
 export type MessageType = Readonly<Record<string, FieldType>>;
 type Json = Record<string, unknown>;
 
-/** @throws SyntaxError with the line and what was expected there. */
+/** Parses a message. @throws SyntaxError with the line and what was expected there. */
 export function parseTextProto(text: string, type: MessageType): Json {
   const parser = new Parser(text);
   const message = parser.message(type, '');
@@ -26,7 +27,10 @@ export function parseTextProto(text: string, type: MessageType): Json {
   return message;
 }
 
-/** Checks an object that came as JSON against the same schema. @throws SyntaxError with the path of the field. */
+/**
+ * Checks that an object of JSON fits a message's schema, and returns it.
+ * @throws SyntaxError with the path of the field.
+ */
 export function checkMessage(value: unknown, type: MessageType, path = ''): Json {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new SyntaxError(`${path || 'config'}: expected an object`);
@@ -84,7 +88,7 @@ class Parser {
     if (end < text.length) throw new SyntaxError(`line ${line}: unexpected '${text[end]}'`);
   }
 
-  /** The fields up to a closing bracket or the end. */
+  /** Reads the fields up to a closing bracket or the end. */
   message(type: MessageType, path: string): Json {
     const result: Json = {};
     while (!['', '}', '>'].includes(this.#peek())) {

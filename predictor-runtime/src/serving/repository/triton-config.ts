@@ -55,12 +55,15 @@ interface TritonConfig {
 
 const BACKENDS = new Set(['onnxruntime', 'onnxruntime_onnx', 'ensemble', undefined, '']);
 
-/** @throws SyntaxError with the line or field. */
+/** Reads Triton's `config.pbtxt` over the defaults. @throws SyntaxError with the line or field. */
 export function parseTritonConfig(text: string, defaults: ModelConfig): ModelConfig {
   return fromTriton(parseTextProto(text, MODEL_CONFIG), defaults);
 }
 
-/** @throws SyntaxError with the field. */
+/**
+ * Reads a configuration in JSON, as Triton's repository API takes it, over the defaults.
+ * @throws SyntaxError with the field.
+ */
 export function parseTritonJson(text: string, defaults: ModelConfig): ModelConfig {
   return fromTriton(checkMessage(JSON.parse(text), MODEL_CONFIG), defaults);
 }
@@ -176,7 +179,7 @@ function ensembleSteps(
   });
 }
 
-/** Triton's names are V2's with a prefix, but for strings. */
+/** Translates Triton's name of a datatype, which is V2's with a prefix, but for strings. @throws SyntaxError. */
 function fromTritonType(type: string, path: string): Datatype {
   const name = type === 'TYPE_STRING' ? 'BYTES' : type.replace(/^TYPE_/, '');
   if (!type.startsWith('TYPE_') || !isDatatype(name)) {
@@ -190,13 +193,13 @@ function tritonType(type: Datatype): string {
   return type === 'BYTES' ? 'TYPE_STRING' : `TYPE_${type}`;
 }
 
-/** The configuration in full, as `GET /v2/models/M/config` and gRPC's ModelConfig answer it. */
+/** Writes a configuration in full, as `GET /v2/models/M/config` and gRPC's ModelConfig answer it. */
 export function toTriton(config: ModelConfig, metadata: ModelMetadata): Record<string, unknown> {
   const { batch, maxBatchSize, ensemble } = config;
   const tensor = ({ name, datatype, shape, optional }: TensorMetadata) => ({
     name,
     data_type: tritonType(datatype),
-    // With batching the first dimension goes without saying.
+    // Triton leaves the batch dimension out where there is batching.
     dims: maxBatchSize > 0 ? shape.slice(1) : shape,
     ...(optional ? { optional } : {}),
   });

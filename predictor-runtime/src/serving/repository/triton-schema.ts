@@ -9,7 +9,7 @@ const QUEUE_POLICY: MessageType = {
   max_queue_size: 'int',
 };
 
-/** TensorFlow Serving's message of a policy has the same fields. */
+/** Fields of a version policy; TensorFlow Serving's message has the same ones. */
 export const VERSION_POLICY: MessageType = {
   latest: { message: { num_versions: 'int' } },
   all: { message: {} },

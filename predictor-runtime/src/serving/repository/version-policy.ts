@@ -1,6 +1,7 @@
-/** Which of a model's versions are wanted (TensorFlow Serving's and Triton's version policies). */
+/** The choice of a model's versions that are wanted: TensorFlow Serving's and Triton's version policies. */
 import { parseVersion } from '../../protocol/versions.ts';
 
+/** Rule that says which of a model's versions are wanted. */
 export type VersionPolicy =
   | { readonly kind: 'latest'; readonly count: number }
   | { readonly kind: 'all' }
@@ -8,7 +9,7 @@ export type VersionPolicy =
 
 export const LATEST: VersionPolicy = { kind: 'latest', count: 1 };
 
-/** The wanted ones of the available versions, in ascending order. */
+/** Selects the wanted ones of the available versions, in ascending order. */
 export function selectVersions(available: readonly number[], policy: VersionPolicy): number[] {
   const sorted = [...available].sort((a, b) => a - b);
   switch (policy.kind) {
@@ -28,7 +29,7 @@ export interface PolicyMessage {
   readonly specific?: { readonly versions?: readonly number[] };
 }
 
-/** Undefined when the message says nothing. */
+/** Reads a policy of a configuration; undefined when the message says nothing. */
 export function policyOf(message: PolicyMessage | undefined): VersionPolicy | undefined {
   if (message?.all !== undefined) return { kind: 'all' };
   if (message?.latest !== undefined)
@@ -37,7 +38,7 @@ export function policyOf(message: PolicyMessage | undefined): VersionPolicy | un
   return { kind: 'specific', versions: message.specific.versions ?? [] };
 }
 
-/** `latest`, `latest:N`, `all` or `specific:1,3`, as on the command line. @throws Error. */
+/** Parses a policy of the command line: `latest`, `latest:N`, `all` or `specific:1,3`. @throws Error. */
 export function parseVersionPolicy(text: string): VersionPolicy {
   const [kind, argument] = text.split(':', 2);
   if (kind === 'all' && argument === undefined) return { kind: 'all' };

@@ -2,21 +2,21 @@
 import { concatenated } from '../../protocol/v2/datatypes.ts';
 import { elementCount, type Tensor } from '../../protocol/v2/types.ts';
 
-/** Requests with equal signatures can share a run: the same inputs and outputs, equal but for the first dimension. */
+/** Describes what requests of one run share: the same inputs and outputs, equal but for the first dimension. */
 export function signatureOf(inputs: readonly Tensor[], outputs: readonly string[]): string {
   const parts = inputs.map(({ name, datatype: type, shape }) => [name, type, shape.slice(1)]);
   parts.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1));
   return JSON.stringify([parts, outputs]);
 }
 
-/** Rows of a request, or undefined when its inputs do not agree on them. */
+/** Counts the rows of a request; undefined when its inputs do not agree on them. */
 export function rowsOf(inputs: readonly Tensor[]): number | undefined {
   const [first] = inputs;
   const rows = first?.shape[0];
   return inputs.every(({ shape }) => shape[0] === rows) ? rows : undefined;
 }
 
-/** One tensor from those of the same name, in the order of the requests. */
+/** Joins the tensors of one name along the first dimension, in the order of the requests. */
 export function concat(requests: readonly (readonly Tensor[])[]): readonly Tensor[] {
   const [first = []] = requests;
   if (requests.length === 1) return first;
@@ -31,7 +31,7 @@ export function concat(requests: readonly (readonly Tensor[])[]): readonly Tenso
   });
 }
 
-/** Rows `start` to `end` of every tensor, as views. */
+/** Takes rows `start` to `end` of every tensor, as views. */
 export function slice(tensors: readonly Tensor[], start: number, end: number): Tensor[] {
   return tensors.map(({ name, datatype: type, shape, data }) => {
     const row = elementCount(shape.slice(1));
@@ -42,7 +42,9 @@ export function slice(tensors: readonly Tensor[], start: number, end: number): T
   });
 }
 
-/** The outputs of a batch as those of its requests, or undefined when one has another number of rows than went in. */
+/**
+ * Splits the outputs of a batch into those of its requests; undefined when one has another number of rows than went in.
+ */
 export function split(
   outputs: readonly Tensor[],
   rows: readonly number[],
@@ -56,35 +58,37 @@ export function split(
   });
 }
 
+/** Sizes and delays of batches. */
 export interface BatchPolicy {
   /** Most rows of one run. */
   readonly maxRows: number;
   /** Sizes, in rows, that the model runs best at; may be empty. */
   readonly preferredRows: readonly number[];
-  /** How long the oldest request may wait for company while every executor is busy, in ms. */
+  /** Longest time that the oldest request may wait for company while every executor is busy, in ms. */
   readonly maxDelayMs: number;
 }
 
+/** Requests that may go together, and the runs under way. */
 export interface BatchState {
   /** Rows of the requests that may go together, the oldest first. */
   readonly rows: readonly number[];
-  /** How long the oldest has waited, in ms. */
+  /** Time that the oldest request has waited, in ms. */
   readonly waitedMs: number;
-  /** An executor has nothing to do. */
+  /** True when an executor has nothing to do. */
   readonly idle: boolean;
   /** Rows of the runs under way. */
   readonly runningRows: number;
-  /** Runs that can go on at once, each with processors of its own. */
+  /** Number of runs that can go on at once, each with processors of its own. */
   readonly parallelRuns: number;
 }
 
-/** How many of the waiting requests to send now (0: none), or how long to wait for more, in ms. */
+/** Number of the waiting requests to send now, or the time to wait for more, in ms. */
 export type BatchDecision = { readonly send: number } | { readonly waitMs: number };
 
 /**
- * Sends as soon as the largest wanted size is reached, at once when an executor is idle, and at the latest when the
- * oldest has waited `maxDelayMs`; meanwhile it waits for company. Where no size is preferred, none takes more than its
- * share of all rows that are there.
+ * Decides how many requests go. They go as soon as the largest wanted size is reached, at once when an executor is
+ * idle, and at the latest when the oldest has waited `maxDelayMs`. Where no size is preferred, no run takes more than
+ * its share of all rows that are there.
  */
 export function decide(state: BatchState, policy: BatchPolicy): BatchDecision {
   const { rows, waitedMs, idle } = state;
@@ -101,13 +105,16 @@ export function decide(state: BatchState, policy: BatchPolicy): BatchDecision {
   return { send: best.count };
 }
 
-/** Rows for each of the parallel runs: one that took more would leave processors idle until its callers come back. */
+/**
+ * Returns the rows for each of the parallel runs: a run that took more would leave processors idle until its callers
+ * come back.
+ */
 function fairShare({ rows, runningRows, parallelRuns }: BatchState): number {
   const waiting = rows.reduce((sum, count) => sum + count, 0);
   return Math.ceil((waiting + runningRows) / parallelRuns);
 }
 
-/** The first requests whose rows do not exceed `limit`; the first of all always goes. */
+/** Counts the first requests whose rows do not exceed `limit`; the first of all always goes. */
 function fitting(rows: readonly number[], limit: number): { count: number; rows: number } {
   let [sum = 0] = rows;
   let count = Math.min(1, rows.length);

@@ -3,9 +3,12 @@ import type { Method } from '../../engine/engine.ts';
 import type { RequestTrace } from '../../platform/tracing.ts';
 import type { Tensor } from '../../protocol/v2/types.ts';
 
-/** Who waits for an answer. */
+/** One who waits for an answer. */
 export interface Caller {
-  /** Aborted when the caller has left. Made when it is first asked for: most requests are over before anybody does. */
+  /**
+   * Signal that is aborted when the caller has left. It is made when it is first asked for: most requests are over
+   * before anybody does.
+   */
   readonly signal: AbortSignal;
 }
 

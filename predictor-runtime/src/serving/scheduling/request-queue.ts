@@ -1,25 +1,27 @@
 /** Requests that wait, in the order in which they are to run: by priority, and then by age. */
 
-/** What the queue needs to know of a request. */
+/** Part of a request that its place in the queue depends on. */
 export interface Queued {
-  /** 1 is the most urgent. */
+  /** Urgency of the request; 1 is the most urgent. */
   readonly priorityLevel: number;
-  /** Of its tensors. */
+  /** Total size of the request's tensors, in bytes. */
   readonly bytes: number;
 }
 
+/** Bounds of a queue, and what requests get that say nothing. */
 export interface QueuePolicy {
   /** Most requests that may wait. */
   readonly maxRequests: number;
   /** Most bytes of tensors that may wait. */
   readonly maxBytes: number;
-  /** For requests that name no timeout of their own, in ms; 0 is none. */
+  /** Timeout of requests that name none, in ms; 0 is none. */
   readonly defaultTimeoutMs: number;
-  /** 1 is the most urgent; a request without one gets `defaultPriority`. */
+  /** Number of priorities, 1 being the most urgent; 0 is none. */
   readonly priorityLevels: number;
   readonly defaultPriority: number;
 }
 
+/** Keeps waiting requests in the order in which they are to run. */
 export class RequestQueue<T extends Queued> implements Iterable<T> {
   readonly #policy: QueuePolicy;
   readonly #entries: T[] = [];
@@ -33,7 +35,7 @@ export class RequestQueue<T extends Queued> implements Iterable<T> {
     return this.#entries.length;
   }
 
-  /** True for whatever its size when nothing else waits: then it waits for nobody's memory. */
+  /** True when the request may wait. It always is for an empty queue, so that one oversized request can still run. */
   hasRoomFor(bytes: number): boolean {
     const { maxRequests, maxBytes } = this.#policy;
     if (this.length === 0) return true;
@@ -48,7 +50,7 @@ export class RequestQueue<T extends Queued> implements Iterable<T> {
     this.#bytes += entry.bytes;
   }
 
-  /** Nothing happens when it is not there. */
+  /** Removes a request. Nothing happens when it is not there. */
   remove(entry: T): void {
     const place = this.#entries.indexOf(entry);
     if (place < 0) return;

@@ -2,19 +2,20 @@
 import { createHash } from 'node:crypto';
 import type { Tensor } from '../../protocol/v2/types.ts';
 
+/** Keeps answers by their requests' keys, within a number of bytes. */
 export class ResponseCache {
   readonly #maxBytes: number;
-  /** In the order of their last use. */
+  /** Kept answers in the order of their last use. */
   readonly #entries = new Map<string, { outputs: Tensor[]; bytes: number }>();
   readonly #running = new Map<string, Promise<Tensor[]>>();
   #bytes = 0;
 
-  /** @param maxBytes of the outputs kept; the least recently used ones go first */
+  /** Starts without any answer. @param maxBytes size of all outputs kept; the least recently used ones go first */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** The outputs for `key`, kept, under way, or made now. A failure is not kept. */
+  /** Returns the outputs for `key`: kept, under way for another caller, or made now. A failure is not kept. */
   async get(
     key: string,
     make: () => Promise<Tensor[]>,
@@ -55,7 +56,7 @@ function sizeOf(data: Tensor['data']): number {
   return Array.isArray(data) ? data.reduce((sum, { length }) => sum + length, 0) : data.byteLength;
 }
 
-/** A key of a request to one loaded version: equal exactly when its tensors and wanted outputs are. */
+/** Makes the key of a request to one loaded version: equal exactly when its tensors and wanted outputs are. */
 export function cacheKey(
   servable: string,
   inputs: readonly Tensor[],

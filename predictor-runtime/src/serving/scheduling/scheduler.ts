@@ -81,7 +81,10 @@ export class Scheduler {
     return entry.answer;
   }
 
-  /** @throws InferenceError OVERLOADED when there is no room for the request, INVALID_ARGUMENT for its priority. */
+  /**
+   * Makes an entry of a job.
+   * @throws InferenceError OVERLOADED when there is no room, INVALID_ARGUMENT for its priority.
+   */
   #admit(job: Job): Entry {
     const { queue, statistics, name } = this.#options;
     const bytes = job.inputs.reduce((sum, { data }) => sum + byteLength(data), 0);

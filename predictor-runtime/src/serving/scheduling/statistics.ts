@@ -1,5 +1,5 @@
-/** What a model version has done since it was loaded. Source of the terms: Triton's statistics extension. */
-/** How often something happened, and how long it took altogether, in ns. */
+/** The statistics of a model version since it was loaded. Source of the terms: Triton, statistics extension. */
+/** Number of times that something happened, and how long it took altogether, in ns. */
 export interface Duration {
   count: number;
   ns: number;
@@ -15,19 +15,20 @@ export const DURATIONS = [
   'cache_hit',
   'cache_miss',
 ] as const;
+/** Name of something that is counted and timed. */
 export type DurationName = (typeof DURATIONS)[number];
 
-/** Why requests fail, as Triton's `reason` label has it. */
+/** Reason of a failed request, as Triton's `reason` label has it. */
 export type FailureReason = 'REJECTED' | 'CANCELED' | 'BACKEND' | 'OTHER';
 
-/** The stages of one run, in ms. */
+/** Times of the stages of one run, in ms. */
 export interface RunTimes {
   readonly input: number;
   readonly infer: number;
   readonly output: number;
 }
 
-/** Told of what happens as it happens. */
+/** Hears of what happens as it happens. */
 export interface StatisticsListener {
   duration(name: DurationName, ms: number): void;
   batch(rows: number): void;
@@ -41,6 +42,7 @@ interface BatchStatistics {
 
 const NS_PER_MS = 1e6;
 
+/** Counts and times the requests and runs of one model version. */
 export class Statistics {
   readonly durations = Object.fromEntries(
     DURATIONS.map((name) => [name, { count: 0, ns: 0 }]),
@@ -51,17 +53,17 @@ export class Statistics {
     BACKEND: 0,
     OTHER: 0,
   };
-  /** By rows of a run. */
+  /** Times of runs by their number of rows. */
   readonly batches = new Map<number, BatchStatistics>();
-  /** Rows inferred; answers from the cache do not count. */
+  /** Number of rows inferred; answers from the cache do not count. */
   inferenceCount = 0;
-  /** Runs of the model. */
+  /** Number of runs of the model. */
   executionCount = 0;
-  /** Of the last request, in ms since 1970; 0 before the first. */
+  /** Time of the last request, in ms since 1970; 0 before the first. */
   lastInference = 0;
   readonly #listeners: StatisticsListener[] = [];
 
-  /** Has the listener told from now on, after those that were added before. */
+  /** Tells the listener of everything from now on, after those that were added before. */
   addListener(listener: StatisticsListener): void {
     this.#listeners.push(listener);
   }
@@ -78,7 +80,7 @@ export class Statistics {
     this.add('fail', ms);
   }
 
-  /** A run of `rows` rows for as many requests as `requests` says; each of them took the whole run's time. */
+  /** Counts a run of `rows` rows for `requests` requests; each of them took the whole run's time. */
   ran(rows: number, requests: number, times: RunTimes): void {
     this.executionCount++;
     this.inferenceCount += rows;

@@ -1,4 +1,7 @@
-/** Who may call: bearer tokens, JSON web tokens, and what plugins say. Health and metrics are open to everybody. */
+/**
+ * The gate decides who may call: by bearer tokens, JSON web tokens, and what plugins say. Health and metrics are open
+ * to everybody.
+ */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { JSONWebKeySet } from 'jose';
@@ -6,6 +9,7 @@ import { InferenceError } from '../../protocol/errors.ts';
 import type { Call, Principal } from './caller.ts';
 import type { ServerPlugin } from './server-plugin.ts';
 
+/** Credentials that the server accepts. */
 export interface AccessOptions {
   /** File with a token on each line. */
   readonly tokenFile?: string;
@@ -15,14 +19,18 @@ export interface AccessOptions {
   readonly audience?: string;
 }
 
-/** Undefined when the credentials are none of its kind. @throws InferenceError UNAUTHENTICATED when they are wrong. */
+/**
+ * Finds out who calls; undefined when the credentials are none of its kind.
+ * @throws InferenceError UNAUTHENTICATED when they are wrong.
+ */
 type Authenticator = (call: Call) => Promise<Principal | undefined>;
 
+/** Admits calls, or refuses them. */
 export class Gate {
   readonly #authenticators: readonly Authenticator[];
   readonly #plugins: readonly ServerPlugin[];
 
-  /** @throws Error when a file cannot be read. */
+  /** Reads the credentials. @throws Error when a file cannot be read. */
   constructor(options: AccessOptions, plugins: readonly ServerPlugin[] = []) {
     this.#plugins = plugins;
     const ofPlugins = plugins.flatMap(({ authenticate }) => (authenticate ? [authenticate] : []));
@@ -33,12 +41,12 @@ export class Gate {
     ];
   }
 
-  /** True when nobody has to be asked. */
+  /** True when every call is admitted, so that nobody has to be asked. */
   get isOpen(): boolean {
     return this.#authenticators.length === 0 && !this.#plugins.some(({ authorize }) => authorize);
   }
 
-  /** @throws InferenceError UNAUTHENTICATED, PERMISSION_DENIED. */
+  /** Admits a call. @throws InferenceError UNAUTHENTICATED, PERMISSION_DENIED. */
   async admit(call: Call): Promise<void> {
     const principal = await this.#authenticate(call);
     for (const { name, authorize } of this.#plugins) {
@@ -61,12 +69,12 @@ export class Gate {
   }
 }
 
-/** The token of an `Authorization: Bearer` header. */
+/** Returns the token of an `Authorization: Bearer` header; undefined when there is none. */
 export function bearerToken(headers: Call['headers']): string | undefined {
   return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
 }
 
-/** The tokens of a file, a line each; empty lines and `#` comments are none. @throws Error. */
+/** Reads the tokens of a file, a line each; empty lines and `#` comments are none. @throws Error. */
 export function readTokens(file: string): string[] {
   const lines = readFileSync(file, 'utf8').split('\n');
   const tokens = lines.map((line) => line.trim()).filter((line) => line !== '' && line[0] !== '#');
@@ -88,7 +96,7 @@ function staticTokens(tokens: readonly string[]): Authenticator {
   };
 }
 
-/** The library is loaded for the first token: most servers never see one. */
+/** Accepts JSON web tokens. The library is loaded for the first token: most servers never see one. */
 function webTokens(jwks: string, { issuer, audience }: AccessOptions): Authenticator {
   const isRemote = /^https?:/.test(jwks);
   const local = isRemote ? undefined : readKeySet(jwks);
@@ -99,7 +107,7 @@ function webTokens(jwks: string, { issuer, audience }: AccessOptions): Authentic
   });
   return async ({ headers }) => {
     const token = bearerToken(headers);
-    // Three parts with dots between are what a JSON web token looks like.
+    // A JSON web token has three parts with dots between.
     if (token === undefined || token.split('.').length !== 3) return undefined;
     const verify = await verifier();
     try {
@@ -110,7 +118,7 @@ function webTokens(jwks: string, { issuer, audience }: AccessOptions): Authentic
   };
 }
 
-/** @throws Error when the file cannot be read, or holds something else. */
+/** Reads a key set of a file. @throws Error when the file cannot be read, or holds something else. */
 function readKeySet(file: string): JSONWebKeySet {
   const set = JSON.parse(readFileSync(file, 'utf8')) as JSONWebKeySet | null;
   if (!Array.isArray(set?.keys)) {

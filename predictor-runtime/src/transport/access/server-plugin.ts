@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Call, Principal } from './caller.ts';
 
-/** What a custom endpoint is given. */
+/** Request to a custom endpoint. */
 export interface PluginRequest {
   readonly method: string;
   /** Segments of the path that the route names in braces. */
@@ -13,11 +13,11 @@ export interface PluginRequest {
   readonly query: URLSearchParams;
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: Buffer;
-  /** Runs a model of this server: a V2 inference request in, its answer out. */
+  /** Runs a model of this server: takes a V2 inference request, and returns its answer. */
   infer(model: string, request: object): Promise<object>;
 }
 
-/** What it answers; `body` that is no string or Buffer is sent as JSON. */
+/** Answer of a custom endpoint. A `body` that is no string or Buffer is sent as JSON. */
 export interface PluginReply {
   readonly status?: number;
   readonly type?: string;
@@ -26,21 +26,25 @@ export interface PluginReply {
 
 /** Exports of a plugin's module; all of them may be absent. */
 export interface PluginExports {
-  /** `METHOD /path/{param}` → handler. */
+  /** Handlers of the custom endpoints by their routes: `METHOD /path/{param}` → handler. */
   readonly routes?: Readonly<
     Record<string, (request: PluginRequest) => PluginReply | Promise<PluginReply>>
   >;
-  /** Who is calling; undefined leaves the question to the next. Throws when the credentials are wrong. */
+  /**
+   * Says who is calling; undefined leaves the question to the next plugin.
+   * @throws Error when the credentials are wrong.
+   */
   authenticate?(call: Call): Principal | undefined | Promise<Principal | undefined>;
-  /** Whether they may. */
+  /** Says whether a caller may make a call. */
   authorize?(principal: Principal, call: Call): boolean | Promise<boolean>;
 }
 
+/** A plugin that was loaded. */
 export interface ServerPlugin extends PluginExports {
   readonly name: string;
 }
 
-/** The `*.mjs` of a folder, in the order of their names. @throws Error that names the module. */
+/** Loads the `*.mjs` of a folder, in the order of their names. @throws Error that names the module. */
 export async function loadServerPlugins(dir: string | undefined): Promise<ServerPlugin[]> {
   if (dir === undefined) return [];
   const files = (await readdir(dir)).filter((file) => file.endsWith('.mjs')).sort();

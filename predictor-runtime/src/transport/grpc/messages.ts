@@ -23,7 +23,7 @@ type ContentsField =
   | 'fp64_contents'
   | 'bytes_contents';
 
-/** 64-bit integers are strings in these objects: a double would not hold them. */
+/** The message ModelInferRequest, whose 64-bit integers are strings, as a double would not hold them. */
 export interface InferMessage {
   readonly model_name: string;
   readonly model_version: string;
@@ -44,7 +44,7 @@ export type ParameterMap = Readonly<
   Record<string, { readonly parameter_choice?: string; readonly [field: string]: unknown }>
 >;
 
-/** Where each datatype's elements are; FP16 and BF16 have no field and come raw only. */
+/** Field of each datatype's elements; FP16 and BF16 have no field and come raw only. */
 const CONTENTS: Record<Datatype, ContentsField | undefined> = {
   BOOL: 'bool_contents',
   INT8: 'int_contents',
@@ -62,7 +62,7 @@ const CONTENTS: Record<Datatype, ContentsField | undefined> = {
   BYTES: 'bytes_contents',
 };
 
-/** @throws InferenceError INVALID_ARGUMENT with the path of the field. */
+/** Decodes a request. @throws InferenceError INVALID_ARGUMENT with the path of the field. */
 export function decodeInferMessage(message: InferMessage): InferRequest {
   const raw = message.raw_input_contents;
   if (raw.length > 0 && raw.length !== message.inputs.length) {
@@ -78,12 +78,12 @@ export function decodeInferMessage(message: InferMessage): InferRequest {
       classification: classification(parameters, `outputs[${i}].parameters.classification`),
     })),
     parameters: decodeParameters(message.parameters),
-    // As asked: whoever sends bytes can read them.
+    // A caller that sends bytes can read bytes.
     binaryOutputs: raw.length > 0,
   };
 }
 
-/** Plain values of a `parameters` map; 64-bit integers are bigints where a number would not hold them. */
+/** Returns the plain values of a `parameters` map; 64-bit integers are bigints where a number would not hold them. */
 export function decodeParameters(map: ParameterMap): Parameters {
   return Object.fromEntries(
     Object.entries(map).map(([name, parameter]) => {
@@ -133,13 +133,13 @@ function decodeInput(
 
 const same = (value: unknown) => value;
 
-/** What protobuf gives for an element → what `fill` takes. */
+/** Functions that make of protobuf's element what `fill` takes. */
 const element: Partial<Record<ContentsField, (value: unknown) => unknown>> = {
   int64_contents: (value) => BigInt(value as string),
   uint64_contents: (value) => BigInt(value as string),
 };
 
-/** @param raw the tensors as bytes; typed contents otherwise, where every datatype has them */
+/** Encodes a response. @param raw true for tensors as bytes; otherwise typed contents, where every datatype has them */
 export function encodeInferMessage(response: InferResponse, raw: boolean): object {
   const asBytes = raw || response.outputs.some((tensor) => CONTENTS[tensor.datatype] === undefined);
   return {
@@ -164,6 +164,7 @@ function contentsOf({ datatype: type, data }: Tensor): object {
   return { [CONTENTS[type] as ContentsField]: values };
 }
 
+/** Encodes the metadata of a tensor. */
 export function encodeMetadata({ name, datatype: type, shape }: TensorMetadata): object {
   return { name, datatype: type, shape };
 }

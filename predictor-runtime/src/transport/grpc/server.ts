@@ -52,6 +52,7 @@ interface GrpcCall {
   on(event: 'cancelled', listener: () => void): unknown;
 }
 
+/** Serves the V2 protocol over gRPC. */
 export class GrpcServer {
   readonly #options: TransportOptions;
   readonly #server: Server;
@@ -76,7 +77,7 @@ export class GrpcServer {
     new ReflectionService(definition).addToServer(this.#server);
   }
 
-  /** Listens; returns the port. @throws Error when it cannot. */
+  /** Listens, and returns the port. @throws Error when it cannot. */
   async listen(host: string, port: number): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const { tls } = this.#options;
@@ -94,14 +95,14 @@ export class GrpcServer {
     return promise;
   }
 
-  /** Tells the clients of grpc.health.v1. */
+  /** Tells the clients of grpc.health.v1 whether the server can serve. */
   setServing(serving: boolean): void {
     for (const service of ['', SERVICE]) {
       this.#health.setStatus(service, serving ? 'SERVING' : 'NOT_SERVING');
     }
   }
 
-  /** Takes no new call and resolves when those under way are answered. */
+  /** Takes no new call, and resolves when those under way are answered. */
   drain(): Promise<void> {
     this.setServing(false);
     return new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
@@ -191,7 +192,7 @@ export class GrpcServer {
     });
   }
 
-  /** Each message is answered as soon as it can be; a failure is an answer too, and the stream stays (Triton). */
+  /** Answers each message as soon as it can; a failure is an answer too, and the stream stays (Triton). */
   #stream(call: ServerDuplexStream<InferMessage, object>): void {
     const running = new Set<Promise<void>>();
     const caller = new GrpcCaller(call);
@@ -247,7 +248,7 @@ export class GrpcServer {
   }
 }
 
-/** Who waits for the answer of a call. */
+/** The client of one call. */
 class GrpcCaller implements Caller {
   readonly #call: GrpcCall;
   #controller: AbortController | undefined;
@@ -266,7 +267,7 @@ class GrpcCaller implements Caller {
   }
 }
 
-/** Returns when a call's deadline is, in ms since 1970; undefined when it has none. */
+/** Returns the deadline of a call, in ms since 1970; undefined when it has none. */
 function deadlineOf(call: GrpcCall): number | undefined {
   const deadline = call.getDeadline();
   const at = typeof deadline === 'number' ? deadline : deadline.getTime();

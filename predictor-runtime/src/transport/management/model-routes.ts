@@ -6,7 +6,7 @@ import type { ModelRepository } from '../../serving/repository/repository.ts';
 import type { Servable } from '../../serving/servable.ts';
 import { text, wholeNumber } from './query.ts';
 
-/** What the calls work on. */
+/** Parts that the calls about models work on. */
 export interface ModelRoutesOptions {
   readonly manager: ModelManager;
   readonly repository: ModelRepository;
@@ -98,7 +98,7 @@ async function scale(
   await manager.use(name, choice, (model) => model.scale(workers));
 }
 
-/** One version, in TorchServe's words. */
+/** Describes one version, in TorchServe's words. */
 function describe({ name, version, phase, error, model, fingerprint }: Servable): object {
   const workers = model?.workers() ?? [];
   const { queue, batch } = model?.config ?? {};

@@ -8,7 +8,7 @@ import { invalid } from '../../protocol/errors.ts';
 
 const MAX_SECONDS = 300;
 
-/** What the process spends its time on, for `seconds` from now. @throws InferenceError INVALID_ARGUMENT. */
+/** Records what the process spends its time on, for `seconds` from now. @throws InferenceError INVALID_ARGUMENT. */
 export async function cpuProfile(seconds: number): Promise<string> {
   if (seconds < 1 || seconds > MAX_SECONDS) {
     throw invalid(`seconds: expected 1 to ${MAX_SECONDS}, got ${seconds}`);
@@ -26,7 +26,7 @@ export async function cpuProfile(seconds: number): Promise<string> {
   }
 }
 
-/** What the process's JavaScript heap holds; the process stands still meanwhile. */
+/** Writes what the process's JavaScript heap holds; the process stands still meanwhile. */
 export function heapSnapshot(into: Writable): Promise<void> {
   return pipeline(getHeapSnapshot(), into);
 }

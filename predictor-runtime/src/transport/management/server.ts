@@ -1,6 +1,6 @@
 /**
- * The management API, on a port of its own: register, describe, scale, unregister, set the default version.
- * Source: TorchServe, Management API; its answers and status codes. Every call needs a token.
+ * The management API, on a port of its own: register, describe, scale, unregister, set the default version. Every call
+ * needs a token. Source: TorchServe, Management API; its answers and status codes.
  */
 
 import type { Server } from 'node:http';
@@ -16,7 +16,7 @@ import { wholeNumber } from './query.ts';
 
 /** Parts and settings of the management API. */
 export interface ManagementOptions extends ModelRoutesOptions {
-  /** Tokens of which every call needs one. */
+  /** Tokens; every call needs one of them. */
   readonly tokens: readonly string[];
   readonly log: Logger;
 }

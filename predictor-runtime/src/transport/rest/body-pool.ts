@@ -3,22 +3,23 @@
  * every fifty requests.
  */
 
-/** Bodies beyond it come seldom. */
+/** Size above which bodies come so seldom that their memory is not kept, in bytes. */
 const MAX_BODY_BYTES = 16 << 20;
-/** Kept for later bodies, altogether. */
+/** Total size of the memory that is kept for later bodies, in bytes. */
 const MAX_KEPT_BYTES = 64 << 20;
-/** Elements of every type are aligned at multiples of it. */
+/** Bytes of which the place of every tensor is a multiple. */
 const ALIGNMENT = 8;
 
+/** Lends memory for bodies, and keeps it for the next ones. */
 export class BodyPool {
   readonly #kept = new Map<number, Buffer[]>();
   #keptBytes = 0;
-  /** What was lent: the body → the memory that it lies in. */
+  /** Memory that each lent body lies in. */
   readonly #lent = new WeakMap<Buffer, Buffer>();
 
   /**
-   * Room for a body, with other bytes in it until it is written.
-   * @param head bytes before its first tensor: they are placed so that the tensor is aligned
+   * Lends room for a body, with other bytes in it until it is written.
+   * @param head bytes before the first tensor, which is placed so that it is aligned
    */
   take(length: number, head = 0): Buffer {
     const start = (ALIGNMENT - (head % ALIGNMENT)) % ALIGNMENT;

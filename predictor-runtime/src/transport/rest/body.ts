@@ -7,20 +7,22 @@ import { InferenceError, invalid } from '../../protocol/errors.ts';
 
 const DECODERS = { gzip: promisify(gunzip), deflate: promisify(inflate) };
 const ENCODERS = { gzip: promisify(gzip), deflate: promisify(deflate) };
+/** Name of a compression that bodies may have. */
 export type Encoding = keyof typeof ENCODERS;
 
-/** Smaller answers are not worth compressing. */
+/** Size below which an answer is not worth compressing, in bytes. */
 const MIN_COMPRESSED = 1024;
 
+/** Bounds of a body, and memory for it. */
 export interface BodyOptions {
-  /** Most bytes, before and after decompression. */
+  /** Most bytes of the body, before and after decompression. */
   readonly limit: number;
-  /** Room for a large body; new memory where there is no better. */
+  /** Finds room for a large body; new memory if not given. */
   readonly take?: (length: number) => Buffer;
 }
 
 /**
- * The whole body, decompressed.
+ * Reads the whole body, decompressed.
  * @throws InferenceError REQUEST_TOO_LARGE as soon as `limit` bytes are passed, before or after decompression;
  *   UNSUPPORTED_MEDIA_TYPE, INVALID_ARGUMENT.
  */
@@ -45,7 +47,9 @@ export async function readBody(
   );
 }
 
-/** A body whose length is told gets its place at once; otherwise the parts are put together at the end. */
+/**
+ * Receives a body. One whose length is told gets its place at once; otherwise the parts are put together at the end.
+ */
 function receive(
   req: IncomingMessage,
   { limit, take = Buffer.allocUnsafeSlow }: BodyOptions,
@@ -73,7 +77,7 @@ function receive(
   return promise;
 }
 
-/** Smaller bodies come in one part. */
+/** Size up to which bodies come in one part, in bytes. */
 const MIN_PLACED = 64 << 10;
 
 function tooLarge(limit: number): InferenceError {
@@ -83,7 +87,7 @@ function tooLarge(limit: number): InferenceError {
   );
 }
 
-/** The encoding that a client accepts for an answer of this size; undefined for none. */
+/** Returns the encoding that a client accepts for an answer of this size; undefined for none. */
 export function answerEncoding(req: IncomingMessage, size: number): Encoding | undefined {
   const accepted = req.headers['accept-encoding'];
   if (accepted === undefined || size < MIN_COMPRESSED) return undefined;
@@ -95,6 +99,7 @@ export function answerEncoding(req: IncomingMessage, size: number): Encoding | u
   return (Object.keys(ENCODERS) as Encoding[]).find((encoding) => names.includes(encoding));
 }
 
+/** Compresses the body of an answer. */
 export function compress(bytes: Buffer, encoding: Encoding): Promise<Buffer> {
   return ENCODERS[encoding](bytes);
 }

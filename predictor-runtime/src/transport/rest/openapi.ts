@@ -22,7 +22,7 @@ function loadedModels(dataPlane: DataPlane): VersionedMetadata[] {
     .map((name) => dataPlane.metadata(name));
 }
 
-/** OpenAPI 3.1 of the V2 protocol as these models speak it. */
+/** Describes the V2 protocol as these models speak it, in OpenAPI 3.1. */
 export function openApi(models: readonly VersionedMetadata[]): object {
   const paths = {
     '/v2/health/live': get('The server is alive', { live: { const: true } }),
@@ -61,7 +61,7 @@ function responses(schema: object): object {
   };
 }
 
-/** All properties are there. */
+/** Makes the schema of an object whose properties are all there. */
 function objectOf(properties: object): object {
   return { type: 'object', required: Object.keys(properties), properties };
 }
@@ -102,7 +102,7 @@ function modelPaths({ name, inputs, outputs }: VersionedMetadata): object {
   };
 }
 
-/** A request that is right, with nothing in it. */
+/** Makes a valid request of zeros and empty texts. */
 function exampleOf(inputs: readonly TensorMetadata[]): object {
   return {
     inputs: inputs.map(({ name, datatype: type, shape }) => {
@@ -114,7 +114,7 @@ function exampleOf(inputs: readonly TensorMetadata[]): object {
   };
 }
 
-/** A tensor in JSON; its data may be flat or nested. */
+/** Makes the schema of a tensor in JSON, whose data may be flat or nested. */
 function tensorSchema({ name, datatype: type, shape }: TensorMetadata): object {
   return {
     type: 'object',
@@ -151,7 +151,7 @@ function elementSchema(type: TensorMetadata['datatype']): object {
   }
 }
 
-/** One page, no scripts: each model's tensors, and a request to copy. */
+/** Makes a page without scripts: each model's tensors, and a request to copy. */
 function docsPage(models: readonly VersionedMetadata[]): string {
   const sections = models.map((model) => {
     const rows = (kind: string, tensors: readonly TensorMetadata[]) =>

@@ -14,7 +14,7 @@ import {
   type Routes,
 } from './reply.ts';
 
-/** @throws Error when two plugins claim a route. */
+/** Makes routes of the plugins' endpoints. @throws Error when two plugins claim a route. */
 export function pluginRoutes(plugins: readonly ServerPlugin[]): Routes {
   const routes: Record<string, Handler> = {};
   for (const { name, routes: own = {} } of plugins) {

@@ -1,4 +1,4 @@
-/** What a REST handler gives back, and what it is given. */
+/** The form of REST handlers: what they are given, and what they give back. */
 
 import type { IncomingMessage } from 'node:http';
 import type { Metrics } from '../../metrics/metrics.ts';

@@ -3,21 +3,23 @@ import findMyWay, { type HTTPMethod } from 'find-my-way';
 import { InferenceError, invalid } from '../../protocol/errors.ts';
 import type { Handler, Routes } from './reply.ts';
 
+/** A handler, and what the path says to it. */
 export interface Match {
   readonly handler: Handler;
-  /** The segments that the route names in braces, decoded. */
+  /** Segments of the path that the route names in braces, decoded. */
   readonly params: Readonly<Record<string, string>>;
 }
 
-/** Names of models are bounded by the request's head, which Node bounds. */
+/** Longest parameter of a path: names of models are bounded by the request's head, which Node bounds. */
 const MAX_PARAM_LENGTH = Number.MAX_SAFE_INTEGER;
 
+/** Finds the handler of a request by its method and path. */
 export class Router {
   readonly #paths = findMyWay({ maxParamLength: MAX_PARAM_LENGTH });
   readonly #methods = new Set<string>();
 
   /**
-   * Makes a router of tables; a route of the first ones counts more than the same one of the later ones.
+   * Makes a router of tables; where two have the same route, the earlier table's counts.
    * @throws Error for a method that is none of HTTP's.
    */
   constructor(...tables: readonly Routes[]) {
@@ -26,12 +28,12 @@ export class Router {
       const pattern = patternOf(path);
       if (this.#paths.hasRoute(method as HTTPMethod, pattern)) continue;
       this.#methods.add(method);
-      // The handler is what is kept with the route: find-my-way's own handlers are called otherwise.
+      // find-my-way keeps the handler with the route and does not call it: its own handlers have other arguments.
       this.#paths.on(method as HTTPMethod, pattern, () => undefined, handler);
     }
   }
 
-  /** @throws InferenceError NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_ARGUMENT. */
+  /** Finds the handler of a path. @throws InferenceError NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_ARGUMENT. */
   find(method: string, path: string): Match {
     const found = this.#paths.find(
       method === 'HEAD' ? 'GET' : (method as HTTPMethod),

@@ -1,4 +1,4 @@
-/** What is about the server as a whole: health, metadata, metrics, logging. */
+/** The routes about the server as a whole: health, metadata, metrics, logging. */
 
 import { object, parse } from '../../protocol/v2/json.ts';
 import { logSettings, setLogSettings } from '../../protocol/v2/logging.ts';

@@ -23,10 +23,13 @@ import { SERVER_ROUTES } from './server-routes.ts';
 import { V1_ROUTES } from './v1.ts';
 import { V2_ROUTES } from './v2.ts';
 
-/** Probes and scrapers have no credentials. */
+/** Paths of probes and scrapers, which have no credentials. */
 const OPEN_PATHS = new Set(['/', '/v2/health/live', '/v2/health/ready', '/metrics']);
 
-/** The HTTP or, with certificates, HTTPS server; the caller listens and closes. @throws Error of a plugin's routes. */
+/**
+ * Makes the HTTP or, with certificates, HTTPS server; the caller listens and closes.
+ * @throws Error of a plugin's routes.
+ */
 export function restServer(options: RestOptions): Server {
   const router = new Router(
     SERVER_ROUTES,
@@ -45,13 +48,13 @@ export function restServer(options: RestOptions): Server {
     tls === undefined
       ? createServer(listener)
       : https().createServer({ ...tls, requestCert: tls.ca !== undefined }, listener);
-  // Above Envoy's idle timeout of an upstream connection, so that the router closes first.
+  // The timeout is above Envoy's for idle upstream connections, so that the router closes first.
   server.keepAliveTimeout = 65 * 60 * 1000;
   server.requestTimeout = 0;
   return server;
 }
 
-/** What the server itself has besides what it gives to handlers. */
+/** Everything that the server itself has besides what handlers are given. */
 interface ServerContext extends RestContext {
   readonly router: Router;
 }
@@ -137,7 +140,7 @@ async function write(
     headers['Content-Length'] = body.length;
   }
   if (res.destroyed) return;
-  // As in requests, it counts the bytes before compression.
+  // The length counts the bytes before compression, as it does in requests.
   if (reply.jsonLength !== undefined) headers[JSON_LENGTH] = reply.jsonLength;
   if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
   if (status === 503 || status === 429) headers['Retry-After'] = '1';

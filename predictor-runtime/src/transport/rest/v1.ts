@@ -82,7 +82,7 @@ function metadataOf(dataPlane: DataPlane, { name, choice }: Target): VersionedMe
   return dataPlane.metadata(name, choice);
 }
 
-/** TensorFlow Serving's word for a phase. */
+/** Words of TensorFlow Serving for the phases. */
 const STATES: Record<Servable['phase'], string> = {
   new: 'START',
   loading: 'LOADING',
@@ -91,7 +91,7 @@ const STATES: Record<Servable['phase'], string> = {
   failed: 'END',
 };
 
-/** All versions, as both servers' clients read them; 503 while none of them serves. */
+/** Lists all versions, as both servers' clients read them; 503 while none of them serves. */
 const modelStatus: Handler = (exchange, { dataPlane }) => {
   const name = nameOf(exchange);
   const error = dataPlane.modelNotReadyReason(name);
@@ -133,7 +133,7 @@ const VERBS: Routes = {
   'GET metadata': metadata,
 };
 
-/** The routes of a model, of one of its versions, and of a label. */
+/** Beginnings of the routes of a model, of one of its versions, and of a label. */
 const PREFIXES = ['{name}', '{name}/versions/{version}', '{name}/labels/{label}'];
 
 export const V1_ROUTES: Routes = {

@@ -87,8 +87,9 @@ function tensorMetadata({ name, datatype: type, shape }: TensorMetadata): object
 }
 
 /**
- * A body that is the bytes of the model's only input and nothing else. Source: binary tensor data extension, "Raw
- * Binary Request": one dimension may be open and follows from the size, the batch is 1, BYTES are one element.
+ * Makes a request of a body that is the bytes of the model's only input and nothing else. One dimension may be open and
+ * follows from the size, the batch is 1, BYTES are one element. Source: Triton, binary tensor data extension, "Raw
+ * Binary Request".
  */
 function rawRequest(body: Buffer, { name, inputs }: ModelMetadata): InferRequest {
   const [input, ...others] = inputs.filter(({ optional }) => !optional);
@@ -121,7 +122,7 @@ function rawShape({ name, shape }: TensorMetadata, count: number): number[] {
   });
 }
 
-/** JSON alone, or JSON and then tensors as bytes. */
+/** Makes a reply of JSON alone, or of JSON and then tensors as bytes. */
 function inferReply({ json: text, binary }: EncodedResponse): Reply {
   if (binary.length === 0) return { status: 200, body: text };
   const head = Buffer.from(text);
