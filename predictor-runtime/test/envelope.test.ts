@@ -1,10 +1,9 @@
 /** What the server does around an inference is the same, whichever transport carries it and whichever verb asks. */
-import { Writable } from 'node:stream';
 import { Metadata, type ServiceError } from '@grpc/grpc-js';
 import { expect } from 'chai';
-import winston from 'winston';
 import { ERROR_TABLE, type ErrorCode } from '../src/protocol/errors.ts';
 import { type GrpcClient, openGrpc, service } from './grpc-client.ts';
+import { keptLog } from './kept-log.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { eventually, withServer } from './server.ts';
 import { TraceCollector } from './trace-collector.ts';
@@ -141,19 +140,6 @@ const WAYS: readonly Way[] = [
     },
   },
 ];
-
-/** A log whose lines are kept. */
-function keptLog(): { log: winston.Logger; lines: Record<string, unknown>[] } {
-  const lines: Record<string, unknown>[] = [];
-  const stream = new Writable({
-    write(chunk, _encoding, done) {
-      lines.push(JSON.parse(String(chunk)));
-      done();
-    },
-  });
-  const transports = [new winston.transports.Stream({ stream })];
-  return { log: winston.createLogger({ format: winston.format.json(), transports }), lines };
-}
 
 describe('the envelope of an inference', () => {
   for (const { name, span, statusOf, send } of WAYS) {

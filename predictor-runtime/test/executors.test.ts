@@ -18,10 +18,19 @@ const loop = (trips: number) => ({
   inputs: [tensor('trips', 'INT64', [], [trips]), tensor('x', 'FP32', [1], [0])],
 });
 
+interface WorkerState {
+  readonly pid: number;
+  readonly inFlight: number;
+}
+
+async function workers(server: PredictorServer, model: string): Promise<WorkerState[]> {
+  const { json } = await manage(server, `GET /models/${model}`);
+  return json[0].workers;
+}
+
 /** Pids of the executors' processes. */
 async function pids(server: PredictorServer, model: string): Promise<number[]> {
-  const { json } = await manage(server, `GET /models/${model}`);
-  return json[0].workers.map(({ pid }: { pid: number }) => pid);
+  return (await workers(server, model)).map(({ pid }) => pid);
 }
 
 describe('executors', () => {
@@ -97,9 +106,11 @@ describe('executors', () => {
       const before = await pids(server, 'l');
       expect(before).to.have.length(2);
       const requests = Array.from({ length: 8 }, () =>
-        call(`${url}/v2/models/l/infer`, loop(100_000)),
+        call(`${url}/v2/models/l/infer`, loop(300_000)),
       );
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await eventually(async () =>
+        (await workers(server, 'l')).every(({ inFlight }) => inFlight > 0),
+      );
       for (const pid of before) process.kill(pid, 'SIGKILL');
       for (const { status, json } of await Promise.all(requests)) {
         expect(status, JSON.stringify(json)).to.equal(200);

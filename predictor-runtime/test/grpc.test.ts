@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { service as healthService } from 'grpc-health-check';
 import { failure, service, withGrpc } from './grpc-client.ts';
 import { RepositoryFolder } from './repository-folder.ts';
+import { eventually } from './server.ts';
 
 const folder = (name: string) => fileURLToPath(new URL(`models/${name}`, import.meta.url));
 const add = { modelName: 'add', modelDir: folder('add_two') };
@@ -237,14 +238,17 @@ describe('V2 over gRPC', () => {
         );
         expect(ended).to.match(/^4 /);
       }
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      const {
-        model_stats: [stats],
-      } = await call<{ model_stats: { inference_stats: { fail: { count: string } } }[] }>(
-        'ModelStatistics',
-        { name: 'e' },
-      );
-      expect(stats?.inference_stats.fail.count).to.equal('3');
+      const failures = await eventually(async () => {
+        const {
+          model_stats: [stats],
+        } = await call<{ model_stats: { inference_stats: { fail: { count: string } } }[] }>(
+          'ModelStatistics',
+          { name: 'e' },
+        );
+        const count = Number(stats?.inference_stats.fail.count);
+        return count >= 3 && count;
+      });
+      expect(failures).to.equal(3);
     });
   });
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { withPredictor } from './server.ts';
+import { eventually, withPredictor } from './server.ts';
 
 const model = (name: string) => fileURLToPath(new URL(`models/${name}`, import.meta.url));
 
@@ -56,10 +56,7 @@ describe('predictor process', () => {
   it('serves a model that ships with it', async () => {
     await withPredictor(['--model_name=iris', '--storage_uri=builtin://iris'], async ({ url }) => {
       const base = await url;
-      for (let i = 0; i < 100; i++) {
-        if ((await fetch(`${base}/v2/health/ready`)).ok) break;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await eventually(async () => (await fetch(`${base}/v2/health/ready`)).ok);
       const reply = await fetch(`${base}/v2/models/iris/infer`, {
         method: 'POST',
         body: JSON.stringify({
@@ -82,16 +79,19 @@ describe('predictor process', () => {
         data: [1, 2, 3, 4],
       });
       const body = JSON.stringify({ inputs: [tensor('a'), tensor('b')] });
-      while (!(await fetch(`${base}/v2/health/ready`)).ok)
-        await new Promise((r) => setTimeout(r, 20));
+      await eventually(async () => (await fetch(`${base}/v2/health/ready`)).ok);
       const req = request(`${base}/v2/models/add/infer`, {
         method: 'POST',
-        headers: { 'content-length': String(body.length) },
+        headers: { 'content-length': String(body.length), expect: '100-continue' },
       });
       req.write(body.slice(0, 10));
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await once(req, 'continue');
+      let output = '';
+      child.stdout?.on('data', (chunk: Buffer) => {
+        output += chunk;
+      });
       child.kill('SIGTERM');
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await eventually(async () => output.includes('"draining"'));
       req.end(body.slice(10));
       const [response] = await once(req, 'response');
       expect(response.statusCode).to.equal(200);

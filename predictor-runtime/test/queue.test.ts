@@ -22,13 +22,23 @@ const add = (rows: number, first = 0) => ({
   })),
 });
 
-async function pending(url: string, model: string): Promise<number> {
+/** A metric of version 1 of a model. */
+async function metric(url: string, name: string, model: string): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
-  const line = new RegExp(
-    `nv_inference_pending_request_count\\{model="${model}",version="1"\\} (\\d+)`,
-  );
+  const line = new RegExp(`^${name}\\{model="${model}",version="1"\\} (\\d+)`, 'm');
   return Number(line.exec(text)?.[1]);
 }
+
+const pending = (url: string, model: string) =>
+  metric(url, 'nv_inference_pending_request_count', model);
+
+/** Waits until so many requests are under way: one runs, the others wait. */
+const underWay = (url: string, model: string, count: number) =>
+  eventually(
+    async () =>
+      (await metric(url, 'wherry_model_in_flight_requests', model)) === count &&
+      (await pending(url, model)) === count - 1,
+  );
 
 describe('what goes into a batch', () => {
   const policy = { maxRows: 8, preferredRows: [], maxDelayMs: 10 };
@@ -192,13 +202,13 @@ describe('the queue', () => {
     const config = { modelRepository: [folder.dir], concurrency: 1, priorityLevels: 3 };
     await withServer(config, async (url) => {
       const order: string[] = [];
-      const send = async (title: string, priority?: number) => {
+      const send = async (title: string, priority?: number, trips = 100_000) => {
         const parameters = priority === undefined ? {} : { priority };
-        const { status } = await call(`${url}/v2/models/l/infer`, loop(100_000, { parameters }));
+        const { status } = await call(`${url}/v2/models/l/infer`, loop(trips, { parameters }));
         order.push(status === 200 ? title : String(status));
       };
-      const all = [send('running', 3)];
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      const all = [send('running', 3, 1_000_000)];
+      await underWay(url, 'l', 1);
       for (const [title, priority] of [
         ['low', 3],
         ['middle'],
@@ -206,7 +216,7 @@ describe('the queue', () => {
         ['urgent too', 1],
       ] as const) {
         all.push(send(title, priority));
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await underWay(url, 'l', all.length);
       }
       await Promise.all(all);
       expect(order).to.deep.equal(['running', 'urgent', 'urgent too', 'middle', 'low']);
@@ -225,7 +235,7 @@ describe('the queue', () => {
     using folder = new RepositoryFolder({ l: { model: 'loop_n' } });
     await withServer({ modelRepository: [folder.dir], concurrency: 1 }, async (url) => {
       const first = call(`${url}/v2/models/l/infer`, loop(300_000));
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await underWay(url, 'l', 1);
       const controller = new AbortController();
       const body = JSON.stringify(loop(1));
       const second = fetch(`${url}/v2/models/l/infer`, {
@@ -249,7 +259,7 @@ describe('the queue', () => {
     using folder = new RepositoryFolder({ l: { model: 'loop_n' } });
     await withServer({ modelRepository: [folder.dir], concurrency: 1 }, async (url) => {
       const first = call(`${url}/v2/models/l/infer`, loop(500_000));
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await underWay(url, 'l', 1);
       const { status, json } = await call(
         `${url}/v2/models/l/infer`,
         loop(1, { parameters: { timeout: 50_000 } }),

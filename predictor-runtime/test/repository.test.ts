@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseTextProto } from '../src/serving/repository/text-proto.ts';
 import { MODEL_CONFIG } from '../src/serving/repository/triton-schema.ts';
+import { keptLog } from './kept-log.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, eventually, withServer } from './server.ts';
 
@@ -233,22 +234,32 @@ describe('a model repository', () => {
       modelControlMode: 'poll',
       repositoryPollSecs: 0.05,
     } as const;
-    await withServer(config, async (url) => {
-      const x = { inputs: [1, 2] };
-      expect((await call(`${url}/v1/models/m:predict`, x)).json.outputs.version).to.deep.equal([3]);
-      expect(
-        (await call(`${url}/v1/models/m/labels/stable:predict`, x)).json.outputs.version,
-      ).to.deep.equal([1]);
-      folder.put(
-        'models.config',
-        `model_config_list { config { name: "m2" base_path: "${folder.dir}/v" } }`,
-      );
-      await eventually(async () => (await call(`${url}/v1/models/m2:predict`, x)).status === 200);
-      await eventually(async () => (await call(`${url}/v1/models/m:predict`, x)).status === 503);
-      folder.put('models.config', 'nonsense');
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      expect((await call(`${url}/v1/models/m2:predict`, x)).status).to.equal(200);
-    });
+    const { log, lines } = keptLog();
+    await withServer(
+      config,
+      async (url) => {
+        const x = { inputs: [1, 2] };
+        expect((await call(`${url}/v1/models/m:predict`, x)).json.outputs.version).to.deep.equal([
+          3,
+        ]);
+        expect(
+          (await call(`${url}/v1/models/m/labels/stable:predict`, x)).json.outputs.version,
+        ).to.deep.equal([1]);
+        folder.put(
+          'models.config',
+          `model_config_list { config { name: "m2" base_path: "${folder.dir}/v" } }`,
+        );
+        await eventually(async () => (await call(`${url}/v1/models/m2:predict`, x)).status === 200);
+        await eventually(async () => (await call(`${url}/v1/models/m:predict`, x)).status === 503);
+        folder.put('models.config', 'nonsense');
+        await eventually(async () =>
+          lines.some(({ message }) => message === 'model repository not read'),
+        );
+        expect((await call(`${url}/v1/models/m2:predict`, x)).status).to.equal(200);
+      },
+      {},
+      log,
+    );
   });
 });
 

@@ -25,6 +25,7 @@ import { startServer } from '../src/server/server.ts';
 import { unpack } from '../src/storage/archive.ts';
 import { Mirror } from '../src/storage/mirror.ts';
 import { fetchModel } from '../src/storage/storage.ts';
+import { keptLog } from './kept-log.ts';
 import { call, eventually, withServer } from './server.ts';
 
 const MODEL = fileURLToPath(new URL('../models/iris/model.onnx', import.meta.url));
@@ -369,19 +370,25 @@ describe('storage', () => {
         modelControlMode: 'poll',
         repositoryPollSecs: 0.05,
       } as const;
-      await withServer(config, async (url) => {
-        const x = {
-          inputs: [{ name: 'X', datatype: 'FP32', shape: [1, 4], data: [6.8, 2.8, 4.8, 1.4] }],
-        };
-        const ask = async () =>
-          (await call(`${url}/v2/models/iris/infer`, x)).json.outputs[1].data[1];
-        const before = await ask();
-        content = forest;
-        await eventually(async () => (await ask()) !== before);
-        content = Buffer.from('nonsense');
-        await new Promise((resolve) => setTimeout(resolve, 200));
-        expect(await ask()).not.to.equal(undefined);
-      });
+      const { log, lines } = keptLog();
+      await withServer(
+        config,
+        async (url) => {
+          const x = {
+            inputs: [{ name: 'X', datatype: 'FP32', shape: [1, 4], data: [6.8, 2.8, 4.8, 1.4] }],
+          };
+          const ask = async () =>
+            (await call(`${url}/v2/models/iris/infer`, x)).json.outputs[1].data[1];
+          const before = await ask();
+          content = forest;
+          await eventually(async () => (await ask()) !== before);
+          content = Buffer.from('nonsense');
+          await eventually(async () => lines.some(({ message }) => message === 'model not loaded'));
+          expect(await ask()).not.to.equal(undefined);
+        },
+        {},
+        log,
+      );
     });
   });
 

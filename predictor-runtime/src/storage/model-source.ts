@@ -1,4 +1,4 @@
-/** Where the folder of the one model of a server comes from. */
+/** The source of the folder of a server's one model. */
 import type { Env } from '../platform/environment.ts';
 import type { Logger } from '../platform/log.ts';
 import { Mirror } from './mirror.ts';
