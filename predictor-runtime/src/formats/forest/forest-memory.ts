@@ -2,8 +2,8 @@
  * Decision trees laid out in flat memory, whoever grew them. A split sends a row right when its value is not below the
  * threshold, in double precision; the readers of XGBoost, LightGBM and scikit-learn put their own rules into these terms.
  */
-import { sharedMemory } from '../../platform/webassembly/assembly.ts';
-import { COLUMN_AT, LANES, LEFT_AT, NODE_BYTES } from './forest-kernel.ts';
+import { sharedMemory } from '../../platform/webassembly/module.ts';
+import { COLUMN_AT, LANES, LEFT_AT, NODE_BYTES } from './forest-layout.ts';
 
 /** How a split treats its value. The odd ones send what is missing right. */
 export const Split = {

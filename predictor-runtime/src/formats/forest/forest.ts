@@ -2,14 +2,8 @@
 
 import type { Matrix } from '../table.ts';
 import type { WeightStore } from '../weight-store.ts';
-import {
-  COLUMN_AT,
-  type ForestKernel,
-  forestKernel,
-  LANES,
-  LEFT_AT,
-  NODE_BYTES,
-} from './forest-kernel.ts';
+import { type ForestKernel, forestKernel } from './forest-kernel.ts';
+import { COLUMN_AT, LANES, LEFT_AT, NODE_BYTES } from './forest-layout.ts';
 import { type Planted, plant, Split, type Tree } from './forest-memory.ts';
 
 /** Rows that go through the trees together, and the leaf of each. */
