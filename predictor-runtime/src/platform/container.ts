@@ -1,14 +1,17 @@
-/** What the container lets this process have. */
+/** The memory and the CPUs that the container lets this process have. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 
-/** Memory, in bytes: the container's limit, or the machine's. */
+/** Returns the memory that this process may use, in bytes: the container's limit, or else the machine's memory. */
 export function containerMemory(): number {
   const limit = process.constrainedMemory();
   return limit > 0 && limit < totalmem() ? limit : totalmem();
 }
 
-/** Whole CPUs: the container's quota, rounded up, or the machine's. Node knows the quota only of some kernels. */
+/**
+ * Returns the number of CPUs that this process may use: the container's quota, rounded up, or else the machine's. It is
+ * read here, as Node knows the quota on some kernels only.
+ */
 export function containerCpus(): number {
   const quota = cpuQuota(read);
   return Math.max(
@@ -18,8 +21,8 @@ export function containerCpus(): number {
 }
 
 /**
- * CPUs of this process's control group, or undefined for no quota. Source: kernel documentation, cgroup-v2 `cpu.max`
- * and cgroup-v1 `cpu.cfs_quota_us`; a container sees its own group at the root.
+ * Returns the quota of CPUs of this process's control group, or undefined when it has none. Source: kernel
+ * documentation, cgroup-v2 `cpu.max` and cgroup-v1 `cpu.cfs_quota_us`; a container sees its own group at the root.
  */
 export function cpuQuota(readFile: (path: string) => string | undefined): number | undefined {
   const groups = (readFile('/proc/self/cgroup') ?? '').split('\n').map((line) => line.split(':'));

@@ -1,8 +1,12 @@
-/** The process's logger: JSON lines on stdout, a constant message plus fields. */
+/** The process's logger, which writes JSON lines to stdout: a constant message, and fields. */
 import winston from 'winston';
 
 export type Logger = winston.Logger;
 
+/**
+ * Makes the process's logger.
+ * @param level the least severe of winston's levels that is written
+ */
 export function createLogger(level: string, { silent = false } = {}): Logger {
   return winston.createLogger({
     level,

@@ -1,9 +1,9 @@
-/** Lets at most so many tasks run at a time; the others wait, first come, first served. */
+/** Lets a limited number of tasks run at a time; the others wait, first come, first served. */
 export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
-  /** @param count tasks that may run at a time; at least 1 */
+  /** Makes a semaphore. @param count the number of tasks that may run at a time, at least 1 */
   constructor(count: number) {
     this.#free = count;
   }

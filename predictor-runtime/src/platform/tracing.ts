@@ -1,18 +1,20 @@
 /**
- * Traces of requests through queue, batch and compute, by OpenTelemetry's protocol. On when an endpoint is set in
- * OpenTelemetry's own variables; nothing of it is loaded otherwise. Source: W3C Trace Context, "traceparent".
+ * Traces requests through queue, batch and compute, and sends the traces by OpenTelemetry's protocol. It does so when
+ * OpenTelemetry's own variables set an endpoint; otherwise nothing of it is loaded. Source: W3C Trace Context,
+ * "traceparent".
  */
 
 import type { Context, Tracer as OtelTracer, Span } from '@opentelemetry/api';
 import type { Env } from './environment.ts';
 
-/** Of a run, as a span each. */
+/** A stage of a request's run. Each is a span of its own. */
 export type Stage = 'queue' | 'batch' | 'compute';
 
-/** One request's trace; times are performance.now()'s. */
+/** The trace of one request. Times are those of performance.now(), in milliseconds. */
 export interface RequestTrace {
+  /** Records a stage that the request went through. */
   stage(name: Stage, start: number, end: number): void;
-  /** @param error why the request failed */
+  /** Ends the trace. @param error why the request failed; undefined when it did not */
   end(error?: Error): void;
 }
 
@@ -28,15 +30,16 @@ export interface TracedRequest {
 export interface Tracer {
   /** Starts the trace of a request; undefined when this one is not traced. */
   start(request: TracedRequest): RequestTrace | undefined;
-  /** Sends what is left. */
+  /** Sends the traces that are left, and ends. */
   close(): Promise<void>;
 }
 
-/** A caller's place in its trace: version, trace id, parent's span id, flags. */
+/** Matches a traceparent: version, trace id, the parent's span id, flags. */
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
+/** Flag by which a caller says that it records its trace. */
 const SAMPLED = 1;
 
-/** The tracer that the environment asks for; undefined for none. */
+/** Makes the tracer that the environment asks for; undefined when it asks for none. */
 export async function createTracer(env: Env): Promise<Tracer | undefined> {
   const endpoint = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_ENDPOINT;
   if (endpoint === undefined || env.OTEL_SDK_DISABLED === 'true') return undefined;
@@ -54,7 +57,7 @@ export async function createTracer(env: Env): Promise<Tracer | undefined> {
   const ratio = Number(env.OTEL_TRACES_SAMPLER_ARG ?? 1);
   const tracer = provider.getTracer('wherry');
 
-  /** The caller decides; where nobody has, chance does. */
+  /** Returns the context that a request is traced in. Its caller decides whether it is traced, or else chance does. */
   function parentOf(traceparent: string | undefined): Context | undefined {
     const [, traceId, spanId, flags = '0'] = TRACEPARENT.exec(traceparent ?? '') ?? [];
     if (traceId === undefined || spanId === undefined) {
@@ -82,7 +85,7 @@ export async function createTracer(env: Env): Promise<Tracer | undefined> {
   };
 }
 
-/** api.SpanStatusCode.ERROR */
+/** The value of OpenTelemetry's SpanStatusCode.ERROR, which is loaded only when requests are traced. */
 const ERROR_STATUS = 2;
 
 class OtelTrace implements RequestTrace {

@@ -1,12 +1,12 @@
 /**
  * The domain errors of the predictor runtime and the one table that maps them to a transport.
- * The core throws `InferenceError`; only rest/ and grpc/ read the table.
+ * The core throws `InferenceError`; only transport/ reads the table.
  */
 
 /** What went wrong, in terms of the caller's request and not of a transport. */
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
-/** code → HTTP status and gRPC status. */
+/** The HTTP status and the gRPC status of each error code. */
 export const ERROR_TABLE = {
   INVALID_ARGUMENT: { http: 400, grpc: 3 },
   UNAUTHENTICATED: { http: 401, grpc: 16 },
@@ -26,7 +26,7 @@ export const ERROR_TABLE = {
   INTERNAL: { http: 500, grpc: 13 },
 } as const;
 
-/** An error whose message is meant for the caller: lower-case, says what, where and what to do. */
+/** An error whose message is meant for the caller: lower-case, it says what is wrong, where, and what to do. */
 export class InferenceError extends Error {
   readonly code: ErrorCode;
 
@@ -37,7 +37,7 @@ export class InferenceError extends Error {
   }
 }
 
-/** Shorthand for the commonest of them: the request itself is wrong. */
+/** Makes the error of a request that is wrong in itself. The message starts with the path of the field. */
 export function invalid(message: string): InferenceError {
   return new InferenceError('INVALID_ARGUMENT', message);
 }

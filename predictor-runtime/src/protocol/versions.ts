@@ -16,7 +16,10 @@ export function parseVersion(folder: string): number | undefined {
   return /^[1-9]\d*$/.test(folder) && Number.isSafeInteger(version) ? version : undefined;
 }
 
-/** Reads a version in a path or a message: a number, or else a label. @throws InferenceError NOT_FOUND. */
+/**
+ * Reads a version in a path or a message: a number, or else a label.
+ * @throws InferenceError NOT_FOUND for a number that no version can have.
+ */
 export function parseVersionChoice(text: string | undefined): VersionChoice {
   if (text === undefined || text === '') return {};
   if (!/^\d+$/.test(text)) return { label: text };

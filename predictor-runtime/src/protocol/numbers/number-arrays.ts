@@ -1,12 +1,13 @@
 /**
- * Tensors in JSON that are nothing but numbers, read without an object for each: they are taken out of the text first, and
- * JSON.parse reads the rest. What is not quite as expected is left to JSON.parse, with its errors.
+ * Reads tensors in JSON that are nothing but numbers, without an object for each number: their arrays are taken out of
+ * the text, and JSON.parse reads the rest. A document with anything unexpected is left to JSON.parse, and to its
+ * errors.
  */
 import { randomUUID } from 'node:crypto';
-import { MAX_DIMENSIONS } from '../v2/elements.ts';
-import { NumberKernel, type Rows } from './number-kernel.ts';
+import { Nesting } from './nesting.ts';
+import { NumberKernel } from './number-kernel.ts';
 
-/** An array of numbers, or of such arrays that are all alike, in row-major order. */
+/** Numbers of a JSON array, which may be nested, in row-major order. */
 export class NumberArray {
   readonly shape: readonly number[];
   readonly data: Float64Array;
@@ -16,7 +17,7 @@ export class NumberArray {
     this.data = data;
   }
 
-  /** As JSON.parse has it. */
+  /** Returns the array as JSON.parse would. */
   toJSON(): unknown[] {
     return this.#part(0, 0);
   }
@@ -29,23 +30,27 @@ export class NumberArray {
   }
 }
 
-/** Where in a document an array is: the open braces and brackets, and the last key of each. */
+/** Where in a document an array begins. */
 export interface Place {
+  /** Braces and brackets that are open, the outermost first: `{[{` in an object of an array of the document. */
   readonly opened: string;
+  /** Last key of each open object, by the number of braces and brackets up to it: `keys[1]` is the document's. */
   readonly keys: readonly string[];
 }
 
+/** A document without its arrays of numbers. */
 export interface Extraction {
-  /** JSON with a string in place of each array. */
+  /** JSON with a mark, which is a string, in place of each array. */
   readonly text: string;
+  /** Arrays by their marks. */
   readonly arrays: ReadonlyMap<string, NumberArray>;
 }
 
-/** Below, JSON.parse is as fast. */
+/** Size of a document below which JSON.parse is as fast. */
 const MIN_BYTES = 1024;
-/** No key of ours is longer. */
+/** Largest size of a key that matters here, quotes included; longer ones are not kept. */
 const MAX_KEY_BYTES = 16;
-/** What stands for an array begins so; nobody outside knows it. */
+/** Beginning of every mark. It is random, so that no request can hold one. */
 const MARK = randomUUID();
 
 const [QUOTE, COMMA, MINUS, ZERO, NINE, COLON] = [0x22, 0x2c, 0x2d, 0x30, 0x39, 0x3a];
@@ -53,7 +58,12 @@ const [OPEN_ARRAY, BACKSLASH, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [
   0x5b, 0x5c, 0x5d, 0x7b, 0x7d,
 ];
 
-/** Takes out the arrays where `isTensor` says; undefined when one is not of plain numbers alone, or there is none. */
+/**
+ * Takes the arrays of numbers out of a document.
+ * @param isTensor tells whether the array that begins at a place is to be taken out
+ * @returns undefined when JSON.parse has to read the document: there is no such array, or one is not of plain numbers
+ *   alone
+ */
 export function extractNumbers(
   bytes: Buffer,
   isTensor: (place: Place) => boolean,
@@ -95,7 +105,7 @@ function keyOf(bytes: Buffer, start: number, end: number): string {
   return end - start > MAX_KEY_BYTES ? '' : bytes.toString('latin1', start + 1, end - 1);
 }
 
-/** After its closing quote; -1 when it has none. */
+/** Returns the index that follows a string's closing quote, or -1 when it has none. */
 function endOfString(bytes: Buffer, start: number): number {
   for (let at = start; ; ) {
     at = bytes.indexOf(QUOTE, at + 1);
@@ -118,13 +128,15 @@ function isSpace(byte: number): boolean {
 
 interface ReadArray {
   readonly array: NumberArray;
-  /** After the closing bracket. */
+  /** Index that follows the closing bracket. */
   readonly end: number;
 }
 
 let kernel: NumberKernel | undefined;
 
-/** The array that begins at `start`; undefined when it is ragged, empty or has something else than plain numbers. */
+/**
+ * Reads the array that begins at `start`. Undefined when it is ragged, empty or has something else than plain numbers.
+ */
 function readArray(bytes: Buffer, start: number): ReadArray | undefined {
   kernel ??= new NumberKernel();
   kernel.open(bytes.subarray(start));
@@ -148,7 +160,7 @@ function readWith(kernel: NumberKernel, bytes: Buffer, start: number): ReadArray
     if (byte !== MINUS && !(byte >= ZERO && byte <= NINE)) return undefined;
     at = start + kernel.read(at - start, nesting.rows);
     numbers.append(kernel.numbers);
-    // Otherwise the next number is in the next part of the text.
+    // After a comma, or an opening bracket, the kernel stopped in the middle: the next call reads on.
     const isEnd = bytes[at - 1] !== COMMA && bytes[at - 1] !== OPEN_ARRAY;
     if (!nesting.add(kernel.numbers.length, isEnd)) return undefined;
     if (!isEnd) continue;
@@ -161,60 +173,6 @@ function readWith(kernel: NumberKernel, bytes: Buffer, start: number): ReadArray
     }
     if (bytes[at] !== COMMA) return undefined;
     at++;
-  }
-}
-
-/** How deep arrays lie in each other, and whether those of a level have the same length. */
-class Nesting {
-  readonly lengths: number[] = [];
-  readonly #counts: number[] = [];
-  /** The depth of the arrays that have the numbers. */
-  #deepest = 0;
-
-  get isClosed(): boolean {
-    return this.#counts.length === 0;
-  }
-
-  /** Once the first row is closed, the others are known to be like it. */
-  get rows(): Rows | undefined {
-    const depth = this.#counts.length;
-    const width = this.lengths[depth - 1];
-    return width === undefined
-      ? undefined
-      : { width, left: width - (this.#counts[depth - 1] as number) };
-  }
-
-  open(): boolean {
-    if (this.#deepest > 0 && this.#counts.length >= this.#deepest) return false;
-    this.#counts.push(0);
-    return this.#counts.length <= MAX_DIMENSIONS;
-  }
-
-  /** Numbers of the innermost array, and of those that follow it where rows are known; `isEnd` when the last is full. */
-  add(count: number, isEnd: boolean): boolean {
-    const depth = this.#counts.length;
-    if (this.#deepest === 0) this.#deepest = depth;
-    if (count === 0 || depth !== this.#deepest) return false;
-    const sum = (this.#counts[depth - 1] as number) + count;
-    const width = this.lengths[depth - 1];
-    if (width === undefined) {
-      this.#counts[depth - 1] = sum;
-      return true;
-    }
-    if (isEnd && sum % width !== 0) return false;
-    const closed = isEnd ? sum / width - 1 : Math.floor(sum / width);
-    this.#counts[depth - 1] = sum - closed * width;
-    (this.#counts[depth - 2] as number) += closed;
-    return true;
-  }
-
-  close(): boolean {
-    const depth = this.#counts.length;
-    const count = this.#counts.pop() as number;
-    const expected = this.lengths[depth - 1] ?? count;
-    this.lengths[depth - 1] = expected;
-    if (depth > 1) (this.#counts[depth - 2] as number)++;
-    return count > 0 && count === expected;
   }
 }
 

@@ -1,15 +1,15 @@
 /**
- * float32 as JSON text: the digits that tell it from its neighbours, and no more. Exact: the text reads back as the same
- * float (test/number-text.test.ts).
+ * Writes float32 as JSON text: the digits that tell it from its neighbours, and no more. The text reads back as the
+ * same float (test/number-text.test.ts).
  */
 
-/** 10^0 … 10^22, all exact. */
+/** Powers of ten that are doubles: 10^0 to 10^22. */
 const POWERS = Array.from({ length: 23 }, (_, i) => Number(`1e${i}`));
 const power = (exponent: number) => POWERS[exponent] as number;
 
 /**
- * The double with the shortest text that is this float32 when it is rounded: digits that the float has not would only
- * make the text longer. Not finite is returned as it is.
+ * Returns the double with the shortest text among those that round to a float32: the digits of other doubles would only
+ * make the text longer. NaN and the infinities are returned as they are.
  */
 export function shortest(float: number): number {
   const size = Math.abs(float);
@@ -19,12 +19,15 @@ export function shortest(float: number): number {
   return float < 0 ? -double : double;
 }
 
-/** Of a size whose digits can be told by arithmetic that is exact. */
+/** True for a size whose digits arithmetic tells exactly; others are told from text. */
 function isPlain(size: number): boolean {
   return size >= 1e-5 && size < 1e7;
 }
 
-/** Decimals that tell a float32 of that size from its neighbours; from 6 digits on, as fewer show as zeros at the end. */
+/**
+ * Returns the number of decimals that tell a float32 from its neighbours. It begins with 6 digits: where fewer are
+ * enough, the others are zeros, which are not written.
+ */
 function decimalsOf(size: number): number {
   const whole = wholeDigits(size);
   for (let decimals = 6 - whole; decimals < 9 - whole; decimals++) {
@@ -34,7 +37,7 @@ function decimalsOf(size: number): number {
   return 9 - whole;
 }
 
-/** 9 digits tell every float32 from its neighbours. */
+/** Returns the shortest double by trying more and more digits; 9 tell every float32 from its neighbours. */
 function shortestByText(float: number): number {
   if (float === 0 || !Number.isFinite(float)) return float;
   for (let digits = 1; digits < 9; digits++) {
@@ -44,7 +47,7 @@ function shortestByText(float: number): number {
   return Number(float.toPrecision(9));
 }
 
-/** Digits before the point; 0 and less where zeros follow it. Of 1e-5 to 1e7. */
+/** Returns the number of digits before the point, or minus the number of zeros that follow it, for 1e-5 to 1e7. */
 function wholeDigits(size: number): number {
   if (size >= 1) {
     let digits = 1;
@@ -62,10 +65,13 @@ const POINT = 0x2e;
 const ZERO = 0x30;
 const OPEN = 0x5b;
 const CLOSE = 0x5d;
-/** A sign, 21 digits (JavaScript writes numbers below 1e21 in full), and the comma before them; and one to spare. */
+/**
+ * Largest size of a number's text: a comma, a sign and 21 digits, as JavaScript writes numbers below 1e21 in full; one
+ * byte is spare.
+ */
 const MAX_TEXT = 24;
 
-/** `[1,2.5,…]`; undefined when a value is not finite. */
+/** Writes floats as a JSON array: `[1,2.5,…]`. Undefined when one is not finite. */
 export function float32sText(data: Float32Array): string | undefined {
   const bytes = Buffer.allocUnsafe(data.length * MAX_TEXT + 2);
   let at = 0;
@@ -89,7 +95,10 @@ function writeFloat(bytes: Buffer, start: number, float: number): number {
   return writeDecimal(bytes, float < 0 ? start + 1 : start, scaled, decimals);
 }
 
-/** `scaled / 10^decimals`, without zeros at its end; `scaled` has 10 digits at the most. */
+/**
+ * Writes `scaled / 10^decimals` without zeros at its end, and returns where the text ends. `scaled` has at most 10
+ * digits.
+ */
 function writeDecimal(bytes: Buffer, start: number, scaled: number, decimals: number): number {
   let rest = scaled;
   let places = decimals;

@@ -9,7 +9,10 @@ import { array, object } from '../v2/json.ts';
 import { elementCount, type InferRequest, type ModelMetadata, type Tensor } from '../v2/types.ts';
 import { rowInputs, signed } from './predict.ts';
 
-/** @throws InferenceError INVALID_ARGUMENT with the path of the field, or when the model has no scores. */
+/**
+ * Parses a V1 classify or regress request, in which an example's features override those of `context`.
+ * @throws InferenceError INVALID_ARGUMENT with the path of the field, or when the model has no scores.
+ */
 export function decodeExamples(json: Buffer, model: ModelMetadata): InferRequest {
   const { examples, context = {} } = signed(json);
   const shared = object(context, 'context');
@@ -21,7 +24,7 @@ export function decodeExamples(json: Buffer, model: ModelMetadata): InferRequest
   return { inputs, outputs: [{ name: scoresOf(model) }], binaryOutputs: false };
 }
 
-/** The output that classify and regress answer with. */
+/** Returns the name of the output that classify and regress answer with. */
 function scoresOf({ name, outputs }: ModelMetadata): string {
   const scores = outputs.find(({ datatype: type }) =>
     ['float', 'half', 'bfloat'].includes(datatype(type).kind),
@@ -30,14 +33,16 @@ function scoresOf({ name, outputs }: ModelMetadata): string {
   throw invalid(`model '${name}' has no floating-point output to classify or regress with`);
 }
 
-/** A feature of one value may be a number where the model wants a row of one. */
+/** Adds dimensions of 1 that the model has and the input lacks: a feature of one value may come as a plain number. */
 function withRankOf(input: Tensor, model: ModelMetadata): Tensor {
   const rank = model.inputs.find(({ name }) => name === input.name)?.shape.length ?? 0;
   const missing = Array.from({ length: Math.max(0, rank - input.shape.length) }, () => 1);
   return { ...input, shape: [...input.shape, ...missing] };
 }
 
-/** `{"results": [[[label, score], …], …]}`: all classes of each example. */
+/**
+ * Writes all classes of each example: `{"results": [[[label, score], …], …]}`. A class without a label has its index.
+ */
 export function encodeClassifications(scores: Tensor, labels: readonly string[]): string {
   const rows = scoresByRow(scores).map((row) =>
     row.map((score, i) => [labels[i] ?? String(i), score]),
@@ -45,7 +50,10 @@ export function encodeClassifications(scores: Tensor, labels: readonly string[])
   return JSON.stringify({ results: rows });
 }
 
-/** `{"results": [value, …]}`: one value for each example. */
+/**
+ * Writes one value for each example: `{"results": [value, …]}`.
+ * @throws InferenceError INVALID_ARGUMENT when the output has more than one.
+ */
 export function encodeRegressions(scores: Tensor): string {
   const rows = scoresByRow(scores);
   const [first = []] = rows;

@@ -2,7 +2,7 @@
 import { datatype } from '../v2/datatypes.ts';
 import type { ModelMetadata, TensorMetadata } from '../v2/types.ts';
 
-/** Source: TensorFlow Serving, RESTful API, "Model Metadata API". */
+/** Returns the metadata of a model's version. Source: TensorFlow Serving, RESTful API, "Model Metadata API". */
 export function signatureDef({ name, inputs, outputs }: ModelMetadata, version: number): object {
   const signature = {
     inputs: tensorInfos(inputs),

@@ -3,8 +3,9 @@
  * (`inputs` → `outputs`). Source: TensorFlow Serving, RESTful API; KServe's V1 is its row form.
  */
 import { invalid } from '../errors.ts';
+import { MAX_DIMENSIONS } from '../numbers/nesting.ts';
 import { NumberArray, type Place } from '../numbers/number-arrays.ts';
-import { fill, flatten, MAX_DIMENSIONS } from '../v2/elements.ts';
+import { fill, flatten } from '../v2/elements.ts';
 import { array, base64, elementTexts, object, parseTensors } from '../v2/json.ts';
 import { acceptedInputs } from '../v2/tabular.ts';
 import type {
@@ -21,7 +22,10 @@ export interface PredictRequest {
   readonly form: 'rows' | 'columns';
 }
 
-/** @throws InferenceError INVALID_ARGUMENT with the path of the field. */
+/**
+ * Parses a V1 predict request, with the model's datatypes and its names of inputs.
+ * @throws InferenceError INVALID_ARGUMENT with the path of the field.
+ */
 export function decodePredict(json: Buffer, model: ModelMetadata): PredictRequest {
   const body = signed(json);
   if ((body.instances === undefined) === (body.inputs === undefined)) {
@@ -33,7 +37,10 @@ export function decodePredict(json: Buffer, model: ModelMetadata): PredictReques
   return { request: { inputs, outputs: [], binaryOutputs: false }, form };
 }
 
-/** A V1 body, for the only signature that an ONNX model has. */
+/**
+ * Parses a V1 body, and checks that it asks for the model's only signature.
+ * @throws InferenceError INVALID_ARGUMENT when it is not an object, or asks for another signature.
+ */
 export function signed(json: Buffer): Record<string, unknown> {
   const body = object(parseTensors(json, isTensor), 'body');
   const { signature_name: signature = 'serving_default' } = body;
@@ -43,13 +50,17 @@ export function signed(json: Buffer): Record<string, unknown> {
   return body;
 }
 
-/** The rows, all columns, or one of the columns by name. */
+/** True where a V1 body has a tensor: in place of the rows or of all columns, or in a column that is named. */
 function isTensor({ opened, keys }: Place): boolean {
   if (opened === '{') return keys[1] === 'instances' || keys[1] === 'inputs';
   return opened === '{{' && keys[1] === 'inputs';
 }
 
-/** Each row is an object by input name, or the value itself when the model has one input. */
+/**
+ * Makes an input of each column of the rows. A row is an object by input name, or the value itself when the model has
+ * one input.
+ * @throws InferenceError INVALID_ARGUMENT with the path of the field.
+ */
 export function rowInputs(instances: unknown, model: ModelMetadata): Tensor[] {
   if (instances instanceof NumberArray) {
     const [only] = single(model.inputs, 'instances');
@@ -72,7 +83,7 @@ export function rowInputs(instances: unknown, model: ModelMetadata): Tensor[] {
   });
 }
 
-/** A map from input name to tensor, or the tensor itself when the model has one input. */
+/** Reads columns: a map from input name to tensor, or the tensor itself when the model has one input. */
 function columnInputs(value: unknown, model: ModelMetadata): Tensor[] {
   if (!isNamed(value)) {
     const [only] = single(model.inputs, 'inputs');
@@ -83,7 +94,7 @@ function columnInputs(value: unknown, model: ModelMetadata): Tensor[] {
   );
 }
 
-/** An object of names, and not one of bytes: `{"b64": …}` is a value. */
+/** True for an object by name. An object of bytes, `{"b64": …}`, is a value. */
 function isNamed(value: unknown): value is Record<string, unknown> {
   const isArray = Array.isArray(value) || value instanceof NumberArray;
   return typeof value === 'object' && value !== null && !isArray && !isBytes(value);
@@ -94,6 +105,7 @@ function isBytes(value: unknown): value is { b64: string } {
   return keys.length === 1 && keys[0] === 'b64';
 }
 
+/** Returns the model's only input. @throws InferenceError INVALID_ARGUMENT when it has several. */
 function single(inputs: readonly TensorMetadata[], path: string): [TensorMetadata] {
   const [only] = inputs;
   if (only === undefined || inputs.length !== 1) {
@@ -113,7 +125,7 @@ function inputNamed(model: ModelMetadata, name: string, path: string): TensorMet
   return found;
 }
 
-/** The nesting of the value is its shape; the datatype is the model's. */
+/** Makes a tensor of a JSON value: its nesting is the shape, and the datatype is the model's. */
 function tensor({ name, datatype }: TensorMetadata, value: unknown, path: string): Tensor {
   if (value instanceof NumberArray) {
     return { name, datatype, shape: value.shape, data: fill(datatype, value.data, path) };
@@ -139,7 +151,10 @@ function bytes(value: unknown, path: string): unknown {
   return isBytes(value) ? base64(value.b64, path) : value;
 }
 
-/** @throws InferenceError INVALID_ARGUMENT when rows are asked for and an output has no row for each. */
+/**
+ * Writes a V1 response, in the form of its request. Rows go under `name`, columns under `outputs`.
+ * @throws InferenceError INVALID_ARGUMENT when rows are asked for and the outputs differ in their number of rows.
+ */
 export function encodePredict(
   response: InferResponse,
   form: PredictRequest['form'],
@@ -167,12 +182,12 @@ export function encodePredict(
   return `{"${name}":[${predictions.join(',')}]}`;
 }
 
-/** The JSON text of a tensor, nested as its shape. */
+/** Returns the JSON text of a tensor, nested as its shape says. */
 function nested(output: Tensor): string {
   return output.shape.length === 0 ? (texts(output)[0] ?? 'null') : `[${rows(output).join(',')}]`;
 }
 
-/** The JSON text of each row of a tensor. */
+/** Returns the JSON text of each row of a tensor. */
 function rows(output: Tensor): string[] {
   let parts = texts(output);
   for (let dim = output.shape.length - 1; dim >= 1; dim--) {
@@ -186,7 +201,10 @@ function rows(output: Tensor): string[] {
   return parts;
 }
 
-/** TensorFlow Serving: an output whose name ends in `_bytes` is written in base64. */
+/**
+ * Returns the JSON text of each element. BYTES are base64 where the output's name ends in `_bytes` (TensorFlow
+ * Serving).
+ */
 function texts(output: Tensor): string[] {
   if (output.datatype !== 'BYTES' || !output.name.endsWith('_bytes')) return elementTexts(output);
   return (output.data as Buffer[]).map((value) =>

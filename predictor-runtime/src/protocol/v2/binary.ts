@@ -6,7 +6,7 @@ import { invalid } from '../errors.ts';
 import { type Datatype, datatype, type TensorData } from './datatypes.ts';
 import { elementCount, type Tensor } from './types.ts';
 
-/** Gives out the bytes after a request's JSON, tensor by tensor. */
+/** Gives out the bytes that follow a request's JSON, tensor by tensor. */
 export class BinaryReader {
   readonly #bytes: Buffer;
   #offset = 0;
@@ -15,12 +15,16 @@ export class BinaryReader {
     this.#bytes = bytes;
   }
 
-  /** Bytes that nobody has taken. */
+  /** Number of bytes that nobody has taken. */
   get left(): number {
     return this.#bytes.length - this.#offset;
   }
 
-  /** The next `size` bytes, without a copy. @throws InferenceError INVALID_ARGUMENT when there are fewer. */
+  /**
+   * Takes the next `size` bytes, without a copy.
+   * @param size as the request has it, where it may be anything
+   * @throws InferenceError INVALID_ARGUMENT when it is no size, or fewer bytes are left.
+   */
   take(size: unknown, path: string): Buffer {
     if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
       throw invalid(`${path}: expected a number of bytes, got ${JSON.stringify(size)}`);
@@ -34,8 +38,8 @@ export class BinaryReader {
 }
 
 /**
- * The elements of a tensor: a view of `bytes` where its alignment allows, a copy elsewhere.
- * @throws InferenceError INVALID_ARGUMENT when the bytes are not those of `shape`.
+ * Returns the elements of a tensor from its bytes: a view of them where their alignment allows it, or else a copy.
+ * @throws InferenceError INVALID_ARGUMENT when `shape` has another number of bytes, or a value is none of the type.
  */
 export function decodeElements(
   type: Datatype,
@@ -87,7 +91,7 @@ function decodeStrings(count: number, bytes: Buffer, path: string): Buffer[] {
   return strings;
 }
 
-/** The bytes of a tensor; a view of its elements where there are any to view. */
+/** Returns the bytes of a tensor: a view of its elements, or a new buffer for BYTES. */
 export function encodeElements({ data }: Tensor): Buffer {
   if (!Array.isArray(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const parts = data.flatMap((bytes) => {

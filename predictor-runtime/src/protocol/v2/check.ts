@@ -1,10 +1,10 @@
-/** A request against the signature of the model it is for. */
+/** Checks requests against the signature of the model that they are for. */
 import { invalid } from '../errors.ts';
 import { checkTabular } from './tabular.ts';
 import type { InferRequest, ModelMetadata, Tensor, TensorMetadata } from './types.ts';
 
 /**
- * Names, datatypes and shapes must be the model's own; the engine would be less clear.
+ * Checks that names, datatypes and shapes are the model's. The engine's own messages would be less clear.
  * @throws InferenceError INVALID_ARGUMENT with the path of the field.
  */
 export function checkRequest(request: InferRequest, model: ModelMetadata): void {

@@ -1,22 +1,29 @@
-/** The N largest values of an output with their indices and labels. Source: Triton's classification extension. */
+/**
+ * Makes classes of an output: its largest values, with their indices and labels. Source: Triton, classification
+ * extension.
+ */
 import { invalid } from '../errors.ts';
 import { datatype } from './datatypes.ts';
 import { numbers } from './elements.ts';
 import type { Tensor } from './types.ts';
 
-/** Triton's limit. */
+/** Largest number of elements that are sorted; the limit is Triton's. */
 const MAX_ELEMENTS = 1_000_000;
 
 export interface ClassificationOptions {
-  /** How many classes of each row; more than there are is all. */
+  /** Number of classes to return for each row; all of them when there are fewer. */
   readonly count: number;
   /** Names of the classes, by index. */
   readonly labels: readonly string[];
-  /** The first dimension is a batch. */
+  /** True when the first dimension is a batch; otherwise the whole tensor is one row. */
   readonly batched: boolean;
 }
 
-/** BYTES of `[batch,] count`: `<value>:<index>[:<label>]`, the largest first. @throws InferenceError INVALID_ARGUMENT. */
+/**
+ * Returns a tensor of BYTES with the largest values of each row, the largest first: `<value>:<index>[:<label>]`. Its
+ * shape is `[batch, count]`, or `[count]` without a batch.
+ * @throws InferenceError INVALID_ARGUMENT when the output is not of numbers, or too large.
+ */
 export function classify(
   tensor: Tensor,
   { count, labels, batched }: ClassificationOptions,

@@ -4,8 +4,8 @@
  */
 
 /**
- * Element storage of a tensor. BOOL is one byte (0 or 1), FP16 and BF16 are the raw bits, and an element of BYTES is
- * a Buffer of its own: it need not be text.
+ * The elements of a tensor in memory. BOOL is one byte (0 or 1), FP16 and BF16 are the raw bits, and an element of
+ * BYTES is a Buffer of its own: it need not be text.
  */
 export type TensorData = NumericData | Buffer[];
 
@@ -21,7 +21,7 @@ export type NumericData =
   | Float32Array
   | Float64Array;
 
-/** How the elements of a JSON `data` array are read and written. */
+/** A family of datatypes whose elements are read from JSON and written to it alike. */
 export type Kind = 'bool' | 'int' | 'bigint' | 'float' | 'half' | 'bfloat' | 'bytes';
 
 interface View {
@@ -31,19 +31,21 @@ interface View {
 
 interface DatatypeRow {
   readonly kind: Kind;
-  /** ONNX's TensorProto.DataType. */
+  /** Number of the type in ONNX's TensorProto.DataType. */
   readonly onnx: number;
-  /** TensorFlow's DataType, by name. */
+  /** Name of the type in TensorFlow's DataType. */
   readonly tensorflow: string;
-  /** Inclusive range of integers. */
+  /** Least value of an integer type. */
   readonly min?: number | bigint;
+  /** Largest value of an integer type. */
   readonly max?: number | bigint;
-  /** Bytes of an element in the binary form, and its array; undefined for BYTES, whose elements have a length each. */
+  /** Size of an element in the binary form; undefined for BYTES, whose elements each have their own length. */
   readonly bytes?: number;
+  /** Class of the array that holds the elements; undefined for BYTES. */
   readonly View?: View;
 }
 
-/** V2 datatype name → how it is stored and what ONNX and TensorFlow call it. */
+/** How each V2 datatype is stored, and what ONNX and TensorFlow call it. */
 export const DATATYPES = {
   BOOL: { kind: 'bool', onnx: 9, tensorflow: 'DT_BOOL', bytes: 1, View: Uint8Array },
   UINT8: integer(2, 'DT_UINT8', Uint8Array),
@@ -63,7 +65,7 @@ export const DATATYPES = {
 
 export type Datatype = keyof typeof DATATYPES;
 
-/** The row of an integer type, whose range is what its array can hold. */
+/** Returns the row of an integer type, whose range is what its array can hold. */
 function integer(
   onnx: number,
   tensorflow: string,
@@ -78,7 +80,7 @@ function integer(
     : { kind: 'int', onnx, tensorflow, bytes, View, min: Number(min), max: Number(max) };
 }
 
-/** The table's row with its literal types widened. */
+/** Returns a datatype's row of the table. */
 export function datatype(name: Datatype): DatatypeRow {
   return DATATYPES[name];
 }
@@ -88,20 +90,24 @@ export function isDatatype(name: string): name is Datatype {
   return Object.hasOwn(DATATYPES, name);
 }
 
-/** Room for `length` elements. */
+/** Makes room for a tensor of `length` elements, which are zero or empty. */
 export function allocate(name: Datatype, length: number): TensorData {
   const { View } = datatype(name);
   return View === undefined ? new Array<Buffer>(length).fill(Buffer.alloc(0)) : new View(length);
 }
 
-/** The same of numbers, in memory that the garbage collector does not move: small arrays live on its heap otherwise. */
+/**
+ * Makes room for `length` numbers in memory that the garbage collector does not move, as native code needs it. Small
+ * arrays would otherwise live on V8's heap.
+ * @throws TypeError for BYTES.
+ */
 export function allocateNative(name: Datatype, length: number): NumericData {
   const { View, bytes } = datatype(name);
   if (View === undefined || bytes === undefined) throw new TypeError(`${name} is no number`);
   return new View(new ArrayBuffer(length * bytes), 0, length);
 }
 
-/** The elements of several tensors, one after the other. */
+/** Returns the elements of several tensors of one datatype, one after the other. */
 export function concatenated(name: Datatype, parts: readonly TensorData[]): TensorData {
   if (datatype(name).View === undefined) return parts.flatMap((part) => part as Buffer[]);
   const length = parts.reduce((sum, part) => sum + part.length, 0);
@@ -118,7 +124,7 @@ const BY_ONNX = new Map<number, Datatype>(
   Object.entries(DATATYPES).map(([name, row]) => [row.onnx, name as Datatype]),
 );
 
-/** The V2 name of an ONNX element type, or undefined when V2 has none. */
+/** Returns the V2 name of an ONNX element type, or undefined when V2 has none. */
 export function datatypeOfOnnx(type: number): Datatype | undefined {
   return BY_ONNX.get(type);
 }

@@ -1,5 +1,6 @@
-/** Elements of tensors that come one by one, in JSON or in gRPC's typed contents: checked and stored. */
+/** Checks and stores elements of tensors that come one by one, in JSON or in gRPC's typed contents. */
 import { invalid } from '../errors.ts';
+import { MAX_DIMENSIONS } from '../numbers/nesting.ts';
 import {
   allocate,
   DATATYPES,
@@ -11,7 +12,7 @@ import {
 } from './datatypes.ts';
 import { elementCount, type Tensor } from './types.ts';
 
-/** @throws InferenceError INVALID_ARGUMENT unless `name` is a datatype. */
+/** Checks that `name` is a V2 datatype. @throws InferenceError INVALID_ARGUMENT otherwise. */
 export function checkDatatype(name: string, path: string): asserts name is Datatype {
   if (!isDatatype(name)) {
     const known = Object.keys(DATATYPES).join(', ');
@@ -19,10 +20,10 @@ export function checkDatatype(name: string, path: string): asserts name is Datat
   }
 }
 
-/** No model has more dimensions, and nothing here goes deeper. */
-export const MAX_DIMENSIONS = 32;
-
-/** A concrete shape from numbers, or from the strings that protobuf gives for 64-bit integers. */
+/**
+ * Reads a concrete shape from numbers, or from the strings that protobuf gives for 64-bit integers.
+ * @throws InferenceError INVALID_ARGUMENT with the path of the dimension.
+ */
 export function decodeShape(dims: readonly unknown[], path: string): number[] {
   if (dims.length > MAX_DIMENSIONS) {
     throw invalid(`${path}: has ${dims.length} dimensions, at most ${MAX_DIMENSIONS} are allowed`);
@@ -36,7 +37,11 @@ export function decodeShape(dims: readonly unknown[], path: string): number[] {
   });
 }
 
-/** Nested data must have exactly the nesting of `shape`; flat data its number of elements. */
+/**
+ * Returns the elements of nested or flat data in one array. Nested data must be nested as `shape` says, and flat data
+ * must have its number of elements.
+ * @throws InferenceError INVALID_ARGUMENT otherwise, with the path of the part that does not fit.
+ */
 export function flatten(data: unknown[], shape: readonly number[], path: string): unknown[] {
   if (shape.length > 1 && Array.isArray(data[0])) {
     const flat: unknown[] = [];
@@ -74,7 +79,10 @@ function collect({ value, shape, depth, path, into }: Nesting): void {
   });
 }
 
-/** Stores `values` as elements of `type`. @throws InferenceError INVALID_ARGUMENT naming the first that is none. */
+/**
+ * Stores values as elements of a datatype.
+ * @throws InferenceError INVALID_ARGUMENT with the path of the first value that the datatype has not.
+ */
 export function fill(type: Datatype, values: ArrayLike<unknown>, path: string): TensorData {
   const row = datatype(type);
   const data = allocate(type, values.length) as (number | bigint | Buffer)[];
@@ -93,17 +101,19 @@ export function fill(type: Datatype, values: ArrayLike<unknown>, path: string): 
   return data as TensorData;
 }
 
-/** Numbers into a type that holds them as they are; false when it does not, or one of them does not fit. */
+/**
+ * Stores numbers where the array holds them as they are. Returns false when the kind is another, or one does not fit.
+ */
 function fillNumbers(kind: Kind, data: number[], values: Float64Array): boolean {
   if (kind !== 'float' && kind !== 'int') return false;
   for (let i = 0; i < values.length; i++) data[i] = values[i] as number;
   if (kind === 'float') return true;
-  // What is no integer, or out of range, is another number once it is stored.
+  // A number that is no integer, or is out of range, is another one once it is stored.
   for (let i = 0; i < values.length; i++) if (data[i] !== values[i]) return false;
   return true;
 }
 
-/** The usual case, where each value is a number; false when one is not. */
+/** Stores values that are all numbers, which is the usual case. Returns false when one is not. */
 function fillFloats(data: number[], values: ArrayLike<unknown>): boolean {
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
@@ -116,7 +126,7 @@ function fillFloats(data: number[], values: ArrayLike<unknown>): boolean {
 type Element = number | bigint | Buffer | undefined;
 type Bound = number | bigint | undefined;
 
-/** JSON value → stored element, or undefined when the value does not fit. */
+/** Functions that make a stored element of a JSON value, by kind; undefined when the value does not fit. */
 const CONVERTERS: Record<Kind, (value: unknown, min: Bound, max: Bound) => Element> = {
   float,
   half: (value) => bits(float(value), halfBits),
@@ -141,7 +151,7 @@ const CONVERTERS: Record<Kind, (value: unknown, min: Bound, max: Bound) => Eleme
   },
 };
 
-/** What JSON has no number for: `null` is NaN, the infinities go by their names (protobuf's JSON). */
+/** Numbers that JSON has no form for: `null` stands for NaN, and a name for each infinity (protobuf's JSON). */
 const NAMED = new Map<unknown, number>([
   [null, Number.NaN],
   ['NaN', Number.NaN],
@@ -174,7 +184,7 @@ function halfValue(value: number): number {
   return scratch.getFloat16(0);
 }
 
-/** BF16 is the upper half of FP32, rounded to the nearest, ties to even. */
+/** Returns the bits of a BF16: the upper half of the FP32, rounded to the nearest, ties to even. */
 function bfloatBits(value: number): number {
   if (Number.isNaN(value)) return 0x7fc0;
   scratch.setFloat32(0, value);
@@ -187,7 +197,7 @@ function bfloatValue(value: number): number {
   return scratch.getFloat32(0);
 }
 
-/** The elements of a numeric tensor as numbers; 64-bit integers beyond 2^53 are rounded. */
+/** Returns the elements of a numeric tensor as numbers; 64-bit integers beyond 2^53 are rounded. */
 export function numbers({ datatype: type, data }: Tensor): ArrayLike<number> {
   switch (datatype(type).kind) {
     case 'half':
@@ -201,7 +211,7 @@ export function numbers({ datatype: type, data }: Tensor): ArrayLike<number> {
   }
 }
 
-/** A short form of a faulty value for an error message. */
+/** Returns a short text of a faulty value, for an error message. */
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'bigint') return value.toString();

@@ -1,6 +1,6 @@
 /**
- * V2 REST bodies: JSON, with tensors as bytes after it (binary.ts) → InferRequest, and InferResponse → the same.
- * Every fault is an INVALID_ARGUMENT whose message starts with the path of the field.
+ * Reads V2 REST bodies, which are JSON that tensors may follow as bytes (binary.ts), and writes them. Every fault is an
+ * INVALID_ARGUMENT whose message starts with the path of the field.
  */
 import { isUtf8 } from 'node:buffer';
 import { isDeepStrictEqual } from 'node:util';
@@ -19,13 +19,14 @@ import {
   type Tensor,
 } from './types.ts';
 
-/** Digits that may not survive a trip through a double (2^53 has 16). */
+/** Matches integers that a double may not hold exactly: 2^53 has 16 digits. */
 const LONG_INTEGER = /\d{16}/;
 
 /**
  * Parses a V2 inference request. `data` may be flat or nested as `shape` says; `null` is NaN in floating-point
  * tensors; 64-bit integers are exact; BYTES are text, or base64 where `parameters.content_type` says so. Inputs with
  * `binary_data_size` take their bytes from `binary`, in order; all of it must be used.
+ * @throws InferenceError INVALID_ARGUMENT with the path of the field.
  */
 export function decodeInferRequest(json: string | Buffer, binary: Buffer = NO_BYTES): InferRequest {
   const body = object(typeof json === 'string' ? parse(json) : parseTensors(json, isData), 'body');
@@ -47,18 +48,21 @@ export function decodeInferRequest(json: string | Buffer, binary: Buffer = NO_BY
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** `data` of an object in `inputs`. */
+/** True where the `data` of an object in `inputs` is. */
 function isData({ opened, keys }: Place): boolean {
   return opened === '{[{' && keys[3] === 'data' && keys[1] === 'inputs';
 }
 
-/** A response's JSON, and the tensors that follow it as bytes. */
+/** A response as it is sent: its JSON, and the tensors that follow it as bytes. */
 export interface EncodedResponse {
   readonly json: string;
   readonly binary: readonly Buffer[];
 }
 
-/** Writes a V2 inference response as its request wants it; see `encodeTensor` for how JSON holds what it has no form for. */
+/**
+ * Writes a V2 inference response, with each output in the form that the request asks for. In JSON, NaN is `null`, the
+ * infinities are strings, and BYTES that are not text are base64.
+ */
 export function encodeInferResponse(
   response: InferResponse,
   { outputs: asked, binaryOutputs }: Pick<InferRequest, 'outputs' | 'binaryOutputs'>,
@@ -99,7 +103,7 @@ function count(value: unknown, path: string): number | undefined {
   throw invalid(`${path}: expected a whole number above 0, got ${show(value)}`);
 }
 
-/** How text holds BYTES: MLServer's `content_type`, whose other values say nothing about it. */
+/** Reads `content_type`, which says how JSON holds BYTES (MLServer). Values other than `base64` do not concern it. */
 function contentType(parameters: Record<string, unknown>, path: string): string | undefined {
   const { content_type: type } = parameters;
   return type === undefined ? undefined : string(type, `${path}.content_type`);
@@ -115,9 +119,9 @@ function flag(value: unknown, path: string): boolean | undefined {
 }
 
 /**
- * JSON in which integers beyond 2^53 become bigints. The bare words NaN, Infinity and -Infinity, which many writers
+ * Parses JSON; integers beyond 2^53 become bigints. The bare words NaN, Infinity and -Infinity, which many writers
  * make, are understood too.
- * @throws InferenceError INVALID_ARGUMENT.
+ * @throws InferenceError INVALID_ARGUMENT when the text is not JSON.
  */
 export function parse(text: string): unknown {
   try {
@@ -138,14 +142,17 @@ export function parse(text: string): unknown {
   }
 }
 
-/** The bare words, and the strings that must stay as they are. */
+/** Matches the bare words for numbers that JSON has not, and strings, in which such words must stay as they are. */
 const NOT_A_NUMBER = /"(?:\\.|[^"\\])*"|-?\b(?:NaN|Infinity)\b/g;
 
 function parseNumbers(text: string): unknown {
   return LONG_INTEGER.test(text) ? JSON.parse(text, keepLongIntegers) : JSON.parse(text);
 }
 
-/** The same, with a NumberArray where `isTensor` says and the array is of plain numbers. @throws InferenceError INVALID_ARGUMENT. */
+/**
+ * Parses JSON as `parse` does, but where `isTensor` says so, arrays of plain numbers become a `NumberArray`.
+ * @throws InferenceError INVALID_ARGUMENT when the text is not JSON.
+ */
 export function parseTensors(bytes: Buffer, isTensor: (place: Place) => boolean): unknown {
   const extraction = extractNumbers(bytes, isTensor);
   if (extraction !== undefined) {
@@ -165,7 +172,7 @@ export function parseTensors(bytes: Buffer, isTensor: (place: Place) => boolean)
 
 type Reviver = (key: string, value: unknown, context?: { source?: string }) => unknown;
 
-/** JSON.parse reviver: an integer beyond 2^53 becomes a bigint made from its source text. */
+/** Makes bigints of integers beyond 2^53, from their text. A reviver for JSON.parse. */
 function keepLongIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
   const source = context?.source;
@@ -194,7 +201,7 @@ function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tenso
   return { name, datatype: type, shape, data: fill(type, elements, `${path}.data`) };
 }
 
-/** An empty tensor may have no data, a scalar a value in place of an array. */
+/** Returns the values of `data`, flat. An empty tensor may have none, and a scalar one that is not in an array. */
 function decodeValues(data: unknown, shape: readonly number[], path: string): ArrayLike<unknown> {
   if (data instanceof NumberArray) return flatNumbers(data, shape, path);
   if (data === undefined && shape.includes(0)) return [];
@@ -202,7 +209,10 @@ function decodeValues(data: unknown, shape: readonly number[], path: string): Ar
   return flatten(array(data, path), shape, path);
 }
 
-/** Flat, or nested as `shape` says. @throws InferenceError INVALID_ARGUMENT. */
+/**
+ * Returns the numbers of an array that is flat, or nested as `shape` says.
+ * @throws InferenceError INVALID_ARGUMENT when it is nested in another way, or has another number of elements.
+ */
 function flatNumbers(
   array: NumberArray,
   shape: readonly number[],
@@ -213,7 +223,7 @@ function flatNumbers(
   return isFlat || isNested ? array.data : flatten(array.toJSON(), shape, path);
 }
 
-/** @throws InferenceError INVALID_ARGUMENT when it is not base64 text. */
+/** Decodes base64 text. @throws InferenceError INVALID_ARGUMENT when the value is none. */
 export function base64(value: unknown, path: string): Buffer {
   if (
     typeof value !== 'string' ||
@@ -226,8 +236,8 @@ export function base64(value: unknown, path: string): Buffer {
 }
 
 /**
- * A tensor in JSON. NaN is `null` and the infinities are the strings "Infinity" and "-Infinity". BYTES are text, or
- * base64 where asked for or where an element is no text: `parameters.content_type` says so.
+ * Writes a tensor as JSON. NaN is `null` and the infinities are the strings "Infinity" and "-Infinity". BYTES are text,
+ * or base64 where the request asks for it or an element is not text; `parameters.content_type` then says so.
  */
 function encodeTensor(tensor: Tensor, wanted?: 'base64'): string {
   const { data } = tensor;
@@ -238,13 +248,14 @@ function encodeTensor(tensor: Tensor, wanted?: 'base64'): string {
   return `${encodeHead(tensor)}${parameters},"data":${JSON.stringify(text)}}`;
 }
 
-/** A tensor up to what it holds. */
+/** Writes the beginning of a tensor's JSON object: all that stands before its parameters and data. */
 function encodeHead({ name, datatype: type, shape }: Tensor): string {
   return `{"name":${quoted(name)},"datatype":"${type}","shape":[${shape.join(',')}]`;
 }
 
-/** Names as JSON has them; they are always the same few. */
+/** Names that were written before, with their JSON text; a server's tensors have few names. */
 const QUOTED = new Map<string, string>();
+/** Largest number of names that are kept. */
 const MAX_QUOTED = 1000;
 
 function quoted(name: string): string {
@@ -272,7 +283,7 @@ function encodeNumbers(tensor: Tensor): string {
   }
 }
 
-/** Those of 64 bits that fit 32 as numbers, whose text takes a tenth of the time. */
+/** Returns 64-bit integers, as numbers where they fit 32 bits: their text takes a tenth of the time. */
 function wideIntegers(data: BigInt64Array | BigUint64Array): (number | bigint)[] {
   const words = new Int32Array(data.buffer, data.byteOffset, data.length * 2);
   const isSigned = data instanceof BigInt64Array;
@@ -294,7 +305,7 @@ function floatText(value: number): string {
   return Number.isNaN(value) ? 'null' : `"${value}"`;
 }
 
-/** The JSON text of each element of a tensor; BYTES as text. */
+/** Returns the JSON text of each element of a tensor; BYTES are written as text. */
 export function elementTexts(tensor: Tensor): string[] {
   const { data } = tensor;
   if (Array.isArray(data)) return data.map((bytes) => JSON.stringify(bytes.toString()));
@@ -311,6 +322,7 @@ export function elementTexts(tensor: Tensor): string[] {
   }
 }
 
+/** Checks that a JSON value is an object, and returns it. @throws InferenceError INVALID_ARGUMENT otherwise. */
 export function object(value: unknown, path: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalid(`${path}: expected an object, got ${show(value)}`);
@@ -318,6 +330,7 @@ export function object(value: unknown, path: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
+/** Checks that a JSON value is an array, and returns it. @throws InferenceError INVALID_ARGUMENT otherwise. */
 export function array(value: unknown, path: string): unknown[] {
   if (!Array.isArray(value)) throw invalid(`${path}: expected an array, got ${show(value)}`);
   return value;

@@ -5,7 +5,7 @@ import { invalid } from '../errors.ts';
 /** winston's levels in the order of Triton's switches, the least verbose first. */
 const LEVELS = ['error', 'warn', 'info', 'debug'];
 
-/** Source: Triton, logging extension. */
+/** Returns the log's settings, under Triton's names. Source: Triton, logging extension. */
 export function logSettings(log: Logger): object {
   const level = LEVELS.indexOf(log.level);
   return {
@@ -18,7 +18,10 @@ export function logSettings(log: Logger): object {
   };
 }
 
-/** @throws InferenceError INVALID_ARGUMENT for a setting that is unknown or stays as it is. */
+/**
+ * Changes settings of the log: which levels it writes.
+ * @throws InferenceError INVALID_ARGUMENT for a setting that is unknown, or that cannot be changed.
+ */
 export function setLogSettings(log: Logger, settings: Readonly<Record<string, unknown>>): void {
   const wanted = { ...(logSettings(log) as Record<string, unknown>), ...settings };
   const changes: Record<string, (value: unknown) => boolean> = {

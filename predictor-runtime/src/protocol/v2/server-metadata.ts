@@ -6,7 +6,7 @@ const { version } = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')
   version: string;
 };
 
-/** V2 "Server Metadata"; the names of the extensions are Triton's. */
+/** The answer to V2's "Server Metadata"; the names of the extensions are Triton's. */
 export const SERVER_METADATA = {
   name: 'wherry',
   version,

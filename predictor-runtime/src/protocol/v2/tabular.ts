@@ -12,7 +12,7 @@ import {
   type TensorMetadata,
 } from './types.ts';
 
-/** A model's inputs, and those that may come in their stead: a tensor for each column that has a name. */
+/** Returns a model's inputs, and those that may come in their stead: a tensor for each column that has a name. */
 export function acceptedInputs({ inputs, tabular }: ModelMetadata): TensorMetadata[] {
   const columns = (tabular?.columns ?? []).filter((column) =>
     inputs.every(({ name }) => name !== column),
@@ -23,7 +23,10 @@ export function acceptedInputs({ inputs, tabular }: ModelMetadata): TensorMetada
   ];
 }
 
-/** @throws InferenceError INVALID_ARGUMENT with the path of the field. */
+/**
+ * Checks the inputs of a request for a model of rows and columns: one table, or a tensor for each column.
+ * @throws InferenceError INVALID_ARGUMENT with the path of the field.
+ */
 export function checkTabular(request: InferRequest, model: ModelMetadata): void {
   const { features, columns, readsText } = model.tabular as TabularSignature;
   const { inputs } = request;

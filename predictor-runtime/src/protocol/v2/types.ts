@@ -1,4 +1,4 @@
-/** The values that cross the data plane: independent of transport and of engine. */
+/** The values that cross the data plane, whatever the transport and the engine. */
 import type { Datatype, TensorData } from './datatypes.ts';
 
 /** A dense tensor in row-major order; `data.length` equals the product of `shape`. */
@@ -9,27 +9,29 @@ export interface Tensor {
   readonly data: TensorData;
 }
 
-/** A value of a `parameters` object. */
+/** A value in V2's `parameters`. */
 export type Parameter = string | number | bigint | boolean;
 export type Parameters = Readonly<Record<string, Parameter>>;
 
 export interface InferRequest {
   readonly id?: string;
   readonly inputs: readonly Tensor[];
-  /** The wanted outputs, in order; empty means all. */
+  /** Outputs that are asked for; an empty list asks for all. */
   readonly outputs: readonly RequestedOutput[];
-  /** How outputs that do not say so themselves are to be sent. */
+  /** True when outputs are to be sent as raw bytes, unless they say otherwise themselves. */
   readonly binaryOutputs: boolean;
   readonly parameters?: Parameters;
 }
 
 export interface RequestedOutput {
   readonly name: string;
-  /** As raw bytes after the JSON; undefined leaves it to the request. */
+  /** True when the output is to be sent as raw bytes after the JSON; undefined leaves it to the request. */
   readonly binary?: boolean;
-  /** As the N largest values with their indices and labels (Triton's classification extension). */
+  /**
+   * Number of classes to send in the tensor's place (Triton's classification extension); undefined sends the tensor.
+   */
   readonly classification?: number;
-  /** BYTES in JSON as `base64`; otherwise as text. */
+  /** Form of BYTES in JSON; undefined means text. */
   readonly contentType?: 'base64';
 }
 
@@ -46,36 +48,37 @@ export interface TensorMetadata {
   readonly name: string;
   readonly datatype: Datatype;
   readonly shape: readonly number[];
-  /** An input that may be left out: the model has a value of its own for it. */
+  /** True for an input that may be left out: the model has a value of its own for it. */
   readonly optional?: boolean;
-  /** An output that is left out unless a request asks for it by name. */
+  /** True for an output that is left out unless a request asks for it by name. */
   readonly onRequest?: boolean;
 }
 
-/** What a model of rows and columns takes. */
+/** The table that a model of rows and columns takes. */
 export interface TabularSignature {
-  /** Columns of a row; -1 when the model does not say. */
+  /** Number of columns; -1 when the model does not say. */
   readonly features: number;
+  /** Names of the columns, where the model has them. */
   readonly columns?: readonly string[];
-  /** It reads text, in some columns at least. */
+  /** True when the model reads text, in some columns at least. */
   readonly readsText: boolean;
 }
 
-/** What an engine says of a model: V2's metadata but for its name. */
+/** V2's metadata of a model without its name, which the engine does not know. */
 export interface Signature {
   readonly platform: string;
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
-  /** Of models of rows and columns, whose inputs may come in other ways than `inputs` has them. */
+  /** The table of a model of rows and columns, whose inputs may come in other ways than `inputs` says. */
   readonly tabular?: TabularSignature;
 }
 
-/** What a model says of itself. */
+/** V2's metadata of a model. */
 export interface ModelMetadata extends Signature {
   readonly name: string;
 }
 
-/** Number of elements of a concrete shape; [] is a scalar and has one. */
+/** Returns the number of elements of a concrete shape; [] is a scalar and has one. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);
 }
