@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { openTabularModel } from '../src/engine/tabular/tabular-engine.ts';
 import { TabularThreads } from '../src/engine/tabular/tabular-threads.ts';
-import type { Planted } from '../src/formats/forest/forest-memory.ts';
+import type { ForestMemory } from '../src/formats/forest/forest-memory.ts';
 import { openForThreads, openShared } from '../src/formats/tabular-file.ts';
 import type { TabularValues } from '../src/formats/tabular-model.ts';
 
@@ -72,7 +72,7 @@ describe('threads of tabular models', () => {
       const before = answer(model);
       for (const part of shared.weights) {
         if (part instanceof Float64Array) part.fill(0);
-        else new Float64Array((part as Planted).memory.buffer).fill(0);
+        else new Float64Array((part as ForestMemory).memory.buffer).fill(0);
       }
       expect(answer(model), name).not.to.deep.equal(before);
       expect(answer(other), name).to.deep.equal(answer(model));

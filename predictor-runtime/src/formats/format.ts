@@ -1,9 +1,12 @@
-/** Which files are models, and of which format: by name, and where names are shared by their first bytes. */
+/**
+ * Tells which files are models, and of which format: by their names, and by their first bytes where formats share a
+ * name.
+ */
 import { closeSync, openSync, readSync } from 'node:fs';
 
 export type Format = 'onnx' | 'javascript' | 'xgboost' | 'lightgbm' | 'sklearn';
 
-/** Extension → format. */
+/** The format of each extension. */
 const EXTENSIONS: Readonly<Record<string, Format>> = {
   '.onnx': 'onnx',
   '.json': 'xgboost',
@@ -14,17 +17,18 @@ const EXTENSIONS: Readonly<Record<string, Format>> = {
   '.pickle': 'sklearn',
   '.pkl': 'sklearn',
 };
-/** Extensions of models, for messages. */
+/** Extensions of files that are models, for messages. */
 export const MODEL_EXTENSIONS = Object.keys(EXTENSIONS);
 
-/** A model in JavaScript. */
+/** Name of a model in JavaScript. */
 const MODULE = 'model.mjs';
-/** Configuration and texts have these extensions, too. */
+/** Extensions that files of configuration and texts have, too. */
 const SHARED = new Set(['.json', '.txt']);
+/** Size of a file's beginning that is looked at. */
 const HEAD_BYTES = 4096;
 
 /**
- * The format of a model's file. Both XGBoost's and LightGBM's may be called `.bst`.
+ * Returns the format of a model's file. A `.bst` file may be XGBoost's or LightGBM's: its first bytes tell.
  * @throws Error when the file cannot be read.
  */
 export function formatOf(path: string): Format {
@@ -34,7 +38,10 @@ export function formatOf(path: string): Format {
   return isLightgbm(head(path)) ? 'lightgbm' : (format ?? 'onnx');
 }
 
-/** True for a file that is a model by its name; where others have such names, by its beginning, too. */
+/**
+ * Tells whether a file is a model, by its name; where other files have such names, too, by its first bytes.
+ * @throws Error when the file has to be read and cannot be.
+ */
 export function isModelFile(path: string, name: string): boolean {
   const extension = extensionOf(name);
   if (name === MODULE) return true;
@@ -52,6 +59,7 @@ function isLightgbm(text: string): boolean {
   return /^tree\r?\n/.test(text);
 }
 
+/** Returns the beginning of a file. */
 function head(path: string): string {
   const file = openSync(path, 'r');
   try {

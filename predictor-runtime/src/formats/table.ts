@@ -1,23 +1,23 @@
-/** Rows of features, which may be text. */
+/** Tables of features, and how to take them apart and put them together. */
 
-/** `null` is a missing text; a missing number is NaN. */
+/** A value of a table. A missing text is `null`, and a missing number NaN. */
 export type Cell = number | string | null;
 
-/** Row-major: `data[row * width + column]`. */
+/** Rows of features, which may be text, in row-major order: `data[row * width + column]`. */
 export interface Table {
   readonly rows: number;
   readonly width: number;
   readonly data: Float64Array | readonly Cell[];
 }
 
-/** Rows of numbers, row-major: `data[row * width + column]`; a missing value is NaN. */
+/** Rows of numbers in row-major order: `data[row * width + column]`. A missing value is NaN. */
 export interface Matrix {
   readonly rows: number;
   readonly width: number;
   readonly data: Float64Array;
 }
 
-/** @throws Error that names the first cell that is no number. */
+/** Returns a table that holds nothing but numbers. @throws Error that names the first cell that is text. */
 export function numbersOf(table: Table): Matrix {
   const { rows, width, data } = table;
   if (data instanceof Float64Array) return { rows, width, data };
@@ -32,8 +32,8 @@ export function numbersOf(table: Table): Matrix {
   return { rows, width, data: numbers };
 }
 
-/** Some columns of a table, in the order given. */
-export function pick(table: Table, columns: readonly number[]): Table {
+/** Returns some columns of a table, in the order given. */
+export function pickColumns(table: Table, columns: readonly number[]): Table {
   const { rows, width, data } = table;
   const size = rows * columns.length;
   const picked = data instanceof Float64Array ? new Float64Array(size) : new Array<Cell>(size);
@@ -45,7 +45,7 @@ export function pick(table: Table, columns: readonly number[]): Table {
   return { rows, width: columns.length, data: picked };
 }
 
-/** Tables beside each other, all of the same rows. */
+/** Puts tables that have the same number of rows beside each other. */
 export function beside(rows: number, tables: readonly Table[]): Table {
   const width = tables.reduce((sum, table) => sum + table.width, 0);
   const isText = tables.some(({ data }) => !(data instanceof Float64Array));

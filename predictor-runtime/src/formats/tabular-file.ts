@@ -1,4 +1,4 @@
-/** From a file to a model of rows and columns, by the reader of its format. */
+/** Opens a file as a model of rows and columns, by the reader of its format. */
 import { open } from 'node:fs/promises';
 import { formatOf } from './format.ts';
 import { openLightgbm } from './lightgbm/lightgbm.ts';
@@ -7,20 +7,25 @@ import type { TabularModel } from './tabular-model.ts';
 import { type SharedWeights, WeightStore } from './weight-store.ts';
 import { openXgboost } from './xgboost/xgboost.ts';
 
-/** @throws Error with what the file has that is not read here. */
+/** Opens a model for one thread. @throws Error that names what the file has that is not read here. */
 export async function openTabularFile(path: string): Promise<TabularModel> {
   return (await openForThreads(path, 1)).model;
 }
 
-/** What a thread needs to evaluate a model that another has opened; it can be sent to it. */
+/** A model that one thread has opened, in a form that can be sent to others. */
 export interface SharedModel {
   readonly path: string;
-  /** Of the file that was read: another one may take its place. */
+  /** Tells the file that was read from one that took its place later. */
   readonly version: string;
+  /** Large arrays of the model, in shared memory. */
   readonly weights: SharedWeights;
 }
 
-/** Opens a model for this thread and `others` more. @throws Error with what the file has that is not read here. */
+/**
+ * Opens a model for this thread, and shares it with others.
+ * @param others the number of other threads
+ * @throws Error that names what the file has that is not read here.
+ */
 export async function openForThreads(
   path: string,
   others: number,
@@ -31,7 +36,11 @@ export async function openForThreads(
   return { model, shared: { path, version, weights: store.parts } };
 }
 
-/** Opens it as one of these others, the `place`-th from 1 on. @throws Error when the file is no longer the same. */
+/**
+ * Opens a model that another thread has opened and shared.
+ * @param place the number of this thread among the others, from 1 on
+ * @throws Error when the file has changed since.
+ */
 export async function openShared(shared: SharedModel, place: number): Promise<TabularModel> {
   const { path, weights } = shared;
   const { bytes, version } = await readVersion(path);

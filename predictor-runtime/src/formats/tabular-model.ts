@@ -1,47 +1,51 @@
-/** What the readers of this folder make of a file: rows of features in, a value or several a row out. */
+/**
+ * The model that every reader of this folder makes of a file: it takes rows of features, and gives values for each row.
+ */
 import type { Datatype, NumericData } from '../protocol/v2/datatypes.ts';
 import { type Matrix, numbersOf, type Table } from './table.ts';
 
+/** A model of rows and columns. */
 export interface TabularModel {
-  /** V2 metadata's `platform`. */
+  /** Platform in V2's metadata. */
   readonly platform: string;
-  /** Columns that a row has. */
+  /** Number of columns of a row; -1 when the model does not say. */
   readonly features: number;
-  /** Their names, where the model knows them. */
+  /** Names of the columns, where the model knows them. */
   readonly columns?: readonly string[];
-  /** Of the features, as the framework computes with them. Others are converted. */
+  /** Datatype in which the framework computes with the features. Others are converted to it. */
   readonly datatype: 'FP32' | 'FP64';
-  /** Columns that are text. */
+  /** Numbers of the columns that are text. */
   readonly textColumns?: readonly number[];
-  /** What can be asked for; the first is what `predict` of the framework gives. */
+  /** Outputs that can be asked for; the first is what `predict` of the framework gives. */
   readonly outputs: readonly TabularOutput[];
 }
 
+/** An output of a model of rows and columns. */
 export interface TabularOutput {
   readonly name: string;
   readonly datatype: Datatype;
-  /** As V2 metadata has it: rows, and values of a row where they are a list. */
+  /** Shape in V2's metadata: the rows, and then the values of a row where they are a list. */
   readonly shape: readonly number[];
-  /** @throws Error when the rows are not for this model. */
+  /** Computes the output of some rows. @throws Error when the rows are not for this model. */
   readonly compute: (table: Table) => TabularValues;
 }
 
-/** Row-major; `width` is undefined where a row has a value and no list. */
+/** Values of rows, in row-major order. `width` is undefined where a row has one value, which is not in a list. */
 export interface TabularValues {
   readonly width?: number;
   readonly data: NumericData | Buffer[];
 }
 
-/** One of numbers from numbers: a list a row where `width` is above 1. */
+/** Makes an output that computes numbers from numbers. A row's values are a list where `width` is above 1. */
 export function numericOutput(
   { name, datatype, width }: { name: string; datatype: Datatype; width: number },
-  of: (matrix: Matrix) => NumericData,
+  compute: (matrix: Matrix) => NumericData,
 ): TabularOutput {
   const listed = width > 1 ? width : undefined;
   return {
     name,
     datatype,
     shape: listed === undefined ? [-1] : [-1, listed],
-    compute: (table) => ({ width: listed, data: of(numbersOf(table)) }),
+    compute: (table) => ({ width: listed, data: compute(numbersOf(table)) }),
   };
 }

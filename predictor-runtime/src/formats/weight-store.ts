@@ -1,12 +1,13 @@
 /**
- * The large arrays of a model, in memory that threads share. A reader that reads the same file again asks for the same
- * arrays in the same order: the first thread's are kept, and the others take them, so that a model is in memory once.
+ * Keeps the large arrays of a model in memory that threads share. Each thread reads the file, and its reader asks for
+ * the same arrays in the same order: the first thread's are kept and the others take them, so that a model is in memory
+ * once.
  */
 
-/** What the first thread's reader made, in order; it can be sent to other threads. */
+/** Arrays that the first thread's reader made, in order. They can be sent to other threads. */
 export type SharedWeights = readonly unknown[];
 
-/** Smaller arrays are not worth it. */
+/** Size from which on it is worth to share an array. */
 const MIN_BYTES = 4096;
 
 interface StoreOptions {
@@ -16,7 +17,7 @@ interface StoreOptions {
   readonly place?: number;
 }
 
-/** Where the reader of one model, in one thread, puts its large arrays, or finds those of the first thread. */
+/** Takes the large arrays of one model from its reader in one thread, or gives it those of the first thread. */
 export class WeightStore {
   /** The number of threads that will evaluate the model. */
   readonly threads: number;
@@ -48,12 +49,12 @@ export class WeightStore {
     return new WeightStore({ kind: 'other', parts, place });
   }
 
-  /** What is in the store, for the stores of other threads. */
+  /** Arrays in the store, to be sent to the stores of other threads. */
   get parts(): SharedWeights {
     return this.#parts;
   }
 
-  /** Returns what `make` makes, or what it made for the first thread. @throws Error of `make`. */
+  /** Returns what `make` makes, or what it made for the first thread. @throws Error that `make` throws. */
   part<T>(make: () => T): T {
     if (this.#kind === 'unshared') return make();
     if (this.#kind === 'other') return this.#parts[this.#next++] as T;
@@ -62,7 +63,7 @@ export class WeightStore {
     return part;
   }
 
-  /** Returns these numbers in shared memory, or the first thread's own. */
+  /** Returns the first thread's numbers, in shared memory. Small arrays are returned as they are. */
   numbers<T extends Float32Array | Float64Array>(numbers: T): T {
     if (this.#kind === 'unshared' || numbers.byteLength < MIN_BYTES) return numbers;
     return this.part(() => {

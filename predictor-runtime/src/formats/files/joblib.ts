@@ -1,6 +1,6 @@
 /**
- * Files of joblib.dump and pickle.dump as values. joblib compresses the whole, and puts the bytes of an array behind the
- * object that describes it (joblib/numpy_pickle.py).
+ * Reads files of joblib.dump and pickle.dump as values. joblib compresses the whole file, and puts the bytes of an
+ * array behind the object that describes it (joblib/numpy_pickle.py).
  */
 import { gunzipSync, inflateSync } from 'node:zlib';
 import { type Dtype, isNdArray, readDtype, readNdArray } from './numpy.ts';
@@ -14,11 +14,12 @@ import {
 } from './pickle.ts';
 import { PickleStream } from './pickle-stream.ts';
 
-/** Of a compressed file, in bytes: beyond it, a small file would fill the memory. */
+/** Largest size of what a compressed file holds, in bytes, as a small file could otherwise fill the memory. */
 const MAX_INFLATED = 4 * 2 ** 30 - 1;
 
-/** Modules whose classes may be named, as data: none of them is imported, let alone called. */
+/** Modules all of whose classes a file may name. The names are data: nothing is imported, let alone called. */
 const MODULES = /^(sklearn|numpy\.random)\./;
+/** Other classes and functions that a file may name. */
 const NAMES = new Set([
   'builtins.set',
   'builtins.frozenset',
@@ -60,21 +61,23 @@ const NAMES = new Set([
   'scipy.sparse.csr.csr_matrix',
   'scipy.sparse._dia.dia_matrix',
 ]);
+/** Functions of NumPy that make arrays, in the modules where its versions have them. */
 const NUMPY_CORE =
   /^numpy\.(_core|core)\.(multiarray\.(_reconstruct|scalar)|numeric\._frombuffer)$/;
 
-/** @throws Error when the file holds what is not read here, with its name. */
+/** Reads a file's value. @throws Error that names what the file holds that is not read here. */
 export function readJoblib(bytes: Buffer): PickleValue {
-  const stream = new PickleStream(inflated(bytes));
+  const stream = new PickleStream(inflate(bytes));
   return readPickle(stream, READER);
 }
 
 const READER: PickleReader = {
   allows: (name) => MODULES.test(name) || NAMES.has(name) || NUMPY_CORE.test(name),
-  build,
+  build: buildObject,
 };
 
-function inflated(bytes: Buffer): Buffer {
+/** Decompresses a file, if it is compressed. @throws Error when the compression is not read here. */
+function inflate(bytes: Buffer): Buffer {
   const start = bytes.toString('latin1', 0, 6);
   const options = { maxOutputLength: MAX_INFLATED };
   if (start.startsWith('\x78')) return inflateSync(bytes, options);
@@ -87,6 +90,7 @@ function inflated(bytes: Buffer): Buffer {
   return bytes;
 }
 
+/** First bytes of files whose compression is not read here, and its name. */
 const OTHER_COMPRESSIONS = [
   ['BZh', 'bzip2'],
   ['\xfd7zXZ', 'xz'],
@@ -94,12 +98,13 @@ const OTHER_COMPRESSIONS = [
   ['\x04\x22\x4d\x18', 'lz4'],
 ] as const;
 
-function build(object: PickleObject, stream: PickleStream): PickleValue {
+/** Makes a value of an object: arrays, dicts, sets and bytes become values, and others stay objects. */
+function buildObject(object: PickleObject, stream: PickleStream): PickleValue {
   const { type, args, state } = object;
   if (type === 'joblib.numpy_pickle.NumpyArrayWrapper') {
-    return state === null ? object : readWrapped(state as PickleDict, stream);
+    return state === null ? object : readWrappedArray(state as PickleDict, stream);
   }
-  if (NUMPY_CORE.test(type)) return buildNumpy(object);
+  if (NUMPY_CORE.test(type)) return buildNumpyObject(object);
   if (type.endsWith('.OrderedDict') || type.endsWith('.dict'))
     return new PickleDict(args[0] as never);
   if (type.endsWith('.set') || type.endsWith('.frozenset')) {
@@ -112,6 +117,7 @@ function build(object: PickleObject, stream: PickleStream): PickleValue {
   return object;
 }
 
+/** Returns the type of an array's elements, with the types of its fields. @throws Error when it is none. */
 function dtypeOf(value: PickleValue): Dtype {
   if (!(value instanceof PickleObject) || value.type !== 'numpy.dtype') {
     throw new Error('an array has no NumPy type');
@@ -129,7 +135,8 @@ function dtypeOf(value: PickleValue): Dtype {
   return readDtype(whole);
 }
 
-function buildNumpy(object: PickleObject): PickleValue {
+/** Makes an array or a scalar of a call of NumPy's functions. */
+function buildNumpyObject(object: PickleObject): PickleValue {
   const { type, args, state } = object;
   if (type.endsWith('.scalar')) {
     const [dtype, content] = args as [PickleValue, Buffer];
@@ -153,7 +160,8 @@ function buildNumpy(object: PickleObject): PickleValue {
   return readNdArray({ dtype: dtypeOf(dtype), shape, fortran, content: bytes });
 }
 
-function readWrapped(state: PickleDict, stream: PickleStream): PickleValue {
+/** Reads the array that follows joblib's description of it. */
+function readWrappedArray(state: PickleDict, stream: PickleStream): PickleValue {
   const shape = state.get('shape') as number[];
   const fortran = state.get('order') === 'F';
   const dtype = dtypeOf(state.get('dtype') ?? null);

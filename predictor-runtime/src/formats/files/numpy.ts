@@ -1,28 +1,34 @@
-/** NumPy's arrays in a pickle, as values: numbers become doubles, text becomes strings, records become columns. */
+/** Reads NumPy's arrays in a pickle: numbers become doubles, text becomes strings, and records become columns. */
 import type { PickleDict, PickleObject, PickleValue } from './pickle.ts';
 
+/** An array of NumPy. */
 export interface NdArray {
-  /** `f8`, `i4`, `U12`, `O` …: kind and size, without the byte order. */
+  /** Kind and size of the elements, without the byte order: `f8`, `i4`, `U12`, `O` and so on. */
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** In row-major order. */
+  /** Elements in row-major order. */
   readonly data: Float64Array | readonly PickleValue[];
-  /** The columns of records, whose `data` is empty. */
+  /** Columns of an array of records, whose `data` is empty. */
   readonly fields?: ReadonlyMap<string, NdArray>;
 }
 
+/** The type of an array's elements. */
 export interface Dtype {
+  /** NumPy's letter for the type. */
   readonly kind: string;
+  /** Size of an element in bytes. */
   readonly size: number;
   readonly bigEndian: boolean;
+  /** Fields of a record, with their offsets in it. */
   readonly fields?: readonly { name: string; dtype: Dtype; offset: number }[];
 }
 
+/** Tells whether a value of a pickle is an array. */
 export function isNdArray(value: unknown): value is NdArray {
   return typeof value === 'object' && value !== null && 'dtype' in value && 'shape' in value;
 }
 
-/** `numpy.dtype(code, …)` with its state. @throws Error when it holds what is not read here. */
+/** Reads the type that a call of `numpy.dtype` and its state make. @throws Error when the type is not read here. */
 export function readDtype({ args, state }: PickleObject): Dtype {
   const [code] = args;
   const match = /^[<>|=]?([?a-zA-Z])(\d*)$/.exec(String(code));
@@ -42,21 +48,22 @@ export function readDtype({ args, state }: PickleObject): Dtype {
   };
 }
 
+/** An array as a pickle has it. */
 export interface RawArray {
   readonly dtype: Dtype;
   readonly shape: readonly number[];
-  /** Column-major. */
+  /** True when the elements are in column-major order. */
   readonly fortran: boolean;
-  /** Bytes; of Python objects, those objects. */
+  /** Bytes of the elements, or the elements themselves when they are Python objects. */
   readonly content: Buffer | readonly PickleValue[];
 }
 
-/** @throws Error when the bytes do not fit the shape, or are of a type that is not read here. */
+/** Reads an array's elements. @throws Error when the bytes do not fit the shape, or the type is not read here. */
 export function readNdArray({ dtype, shape, fortran, content }: RawArray): NdArray {
   const count = shape.reduce((product, dim) => product * dim, 1);
   const name = dtype.kind === 'O' ? 'O' : `${dtype.kind}${dtype.size}`;
   if (!Buffer.isBuffer(content))
-    return { dtype: name, shape, data: ordered(content, shape, fortran) };
+    return { dtype: name, shape, data: rowMajor(content, shape, fortran) };
   const stride = dtype.size;
   // Elements of no size would let a small file ask for any number of them.
   if (content.length < count * Math.max(stride, 1)) {
@@ -64,13 +71,16 @@ export function readNdArray({ dtype, shape, fortran, content }: RawArray): NdArr
   }
   if (dtype.fields !== undefined) return readRecords(dtype, shape, count, content);
   const data = readElements(dtype, { content, count, stride, offset: 0 });
-  return { dtype: name, shape, data: ordered(data, shape, fortran) };
+  return { dtype: name, shape, data: rowMajor(data, shape, fortran) };
 }
 
+/** Where the elements of an array, or of a column of records, lie. Sizes are in bytes. */
 interface Layout {
   readonly content: Buffer;
   readonly count: number;
+  /** Distance of one element from the next. */
   readonly stride: number;
+  /** Index of the first element. */
   readonly offset: number;
 }
 
@@ -99,6 +109,7 @@ function readElements(dtype: Dtype, layout: Layout): Float64Array | string[] {
 
 type ElementReader = (view: DataView, at: number, littleEndian: boolean) => number;
 
+/** Readers of a number, by kind and size. */
 const READERS: Readonly<Record<string, ElementReader>> = {
   b1: (view, at) => view.getUint8(at),
   i1: (view, at) => view.getInt8(at),
@@ -107,8 +118,8 @@ const READERS: Readonly<Record<string, ElementReader>> = {
   u2: (view, at, little) => view.getUint16(at, little),
   i4: (view, at, little) => view.getInt32(at, little),
   u4: (view, at, little) => view.getUint32(at, little),
-  i8: (view, at, little) => exact(view.getBigInt64(at, little)),
-  u8: (view, at, little) => exact(view.getBigUint64(at, little)),
+  i8: (view, at, little) => exactNumber(view.getBigInt64(at, little)),
+  u8: (view, at, little) => exactNumber(view.getBigUint64(at, little)),
   f4: (view, at, little) => view.getFloat32(at, little),
   f8: (view, at, little) => view.getFloat64(at, little),
 };
@@ -119,13 +130,14 @@ function elementReader({ kind, size }: Dtype): ElementReader {
   return reader;
 }
 
-function exact(value: bigint): number {
+/** Returns an integer as a number. @throws Error when a double does not hold it. */
+function exactNumber(value: bigint): number {
   const number = Number(value);
   if (!Number.isSafeInteger(number)) throw new Error(`${value} is too large a number`);
   return number;
 }
 
-/** Text of fixed length, padded with zeros: `U` has four bytes a character, `S` one. */
+/** Reads text of fixed length, which zeros pad. A character of `U` has four bytes, and one of `S` a single byte. */
 function readText(
   { kind, size, bigEndian }: Dtype,
   { content, count, stride, offset }: Layout,
@@ -141,7 +153,8 @@ function readText(
   });
 }
 
-function ordered<T extends Float64Array | readonly PickleValue[]>(
+/** Returns elements in row-major order, whichever order they are in. */
+function rowMajor<T extends Float64Array | readonly PickleValue[]>(
   data: T,
   shape: readonly number[],
   fortran: boolean,

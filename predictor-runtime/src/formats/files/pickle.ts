@@ -1,19 +1,20 @@
 /**
- * Python's pickle format, protocols 0 to 5 (Lib/pickletools.py), read without running anything: what the file would call
- * becomes a value that says so. A class or function that is not on the reader's list ends the reading.
+ * Reads Python's pickle format, protocols 0 to 5 (Lib/pickletools.py), without running anything: what the file would
+ * call becomes an object that says so. A class or function that the reader does not allow ends the reading.
  */
 
 import { UnsupportedModelError } from '../unsupported.ts';
 import type { PickleStream } from './pickle-stream.ts';
 
-/** `object` is what a reader's `build` makes. */
+/** A value of a pickle. Lists and tuples are arrays, and `object` is also whatever a reader's `build` makes. */
 export type PickleValue = null | boolean | number | bigint | string | object;
 
-/** A dict, in order. */
+/** A dict of Python, whose items keep their order. */
 export class PickleDict extends Map<PickleValue, PickleValue> {}
+/** A set of Python. */
 export class PickleSet extends Set<PickleValue> {}
 
-/** A class or function, by its name alone. */
+/** A class or function, of which there is nothing but its name. */
 export class PickleGlobal {
   readonly name: string;
 
@@ -22,12 +23,14 @@ export class PickleGlobal {
   }
 }
 
-/** What calling `type` with `args` would have made, and the state it would have been given. */
+/**
+ * The object that Python would have made by calling `type` with `args`, and the state that it would have been given.
+ */
 export class PickleObject {
   readonly type: string;
   readonly args: readonly PickleValue[];
   state: PickleValue = null;
-  /** What was appended, or set by key: subclasses of list and dict. */
+  /** Elements that were appended, and pairs that were set by key. Subclasses of list and dict have them. */
   readonly items: PickleValue[] = [];
 
   constructor(type: string, args: readonly PickleValue[]) {
@@ -36,22 +39,31 @@ export class PickleObject {
   }
 }
 
+/** Says which classes a pickle may name, and what becomes of their objects. */
 export interface PickleReader {
-  /** True when the file may name this class or function, `module.name`. */
+  /** True when the file may name a class or function, which is `module.name`. */
   allows(name: string): boolean;
-  /** What an object becomes once it is made and has its state; itself, if nothing better. Reads on, where data follow. */
+  /**
+   * Returns the value that an object becomes, or the object itself. It is called when the object is made, and again
+   * when it has its state. It may read data that follow in the stream.
+   */
   build(object: PickleObject, stream: PickleStream): PickleValue;
 }
 
-/** @throws Error with what the file names that the reader does not allow, or where it is broken. */
+/**
+ * Reads a pickle's value.
+ * @throws Error that names what the reader does not allow, or tells where the file is broken.
+ */
 export function readPickle(stream: PickleStream, reader: PickleReader): PickleValue {
   return new Machine(stream, reader).run();
 }
 
+/** Mark on the stack, down to which some opcodes take items. */
 const MARK = Symbol('mark');
 
 type StackItem = PickleValue | typeof MARK;
 
+/** The stack machine that a pickle is a program for. */
 class Machine {
   readonly #stream: PickleStream;
   readonly #reader: PickleReader;
@@ -63,6 +75,7 @@ class Machine {
     this.#reader = reader;
   }
 
+  /** Runs the program to its end, and returns its value. */
   run(): PickleValue {
     for (;;) {
       const at = this.#stream.at;
@@ -86,13 +99,14 @@ class Machine {
     return value;
   }
 
+  /** Returns the value on top, and leaves it there. */
   top(): PickleValue {
     const value = this.pop();
     this.#stack.push(value);
     return value;
   }
 
-  /** Down to the last mark, which goes, too. */
+  /** Takes the values above the last mark, and the mark. */
   popMark(): PickleValue[] {
     const at = this.#stack.lastIndexOf(MARK);
     if (at < 0) throw new Error(`broken at ${this.#stream.at}: a mark is missing`);
@@ -108,16 +122,19 @@ class Machine {
     this.#stack.push(MARK);
   }
 
+  /** Keeps the value on top in the memo. */
   memoize(index = this.#memo.length): void {
     this.#memo[index] = this.top();
   }
 
+  /** Pushes a value of the memo. */
   recall(index: number): void {
     const value = this.#memo[index];
     if (value === undefined) throw new Error(`broken at ${this.#stream.at}: no memo ${index}`);
     this.#stack.push(value);
   }
 
+  /** Pushes a class or function. @throws UnsupportedModelError when the reader does not allow it. */
   global(module: string, name: string): void {
     const full = `${module}.${name}`;
     if (!this.#reader.allows(full))
@@ -125,6 +142,7 @@ class Machine {
     this.#stack.push(new PickleGlobal(full));
   }
 
+  /** Pushes what calling a class or function makes. */
   call(type: PickleValue, args: PickleValue): void {
     if (!(type instanceof PickleGlobal) || !Array.isArray(args)) {
       throw new Error(`it calls what is no class, at ${this.#stream.at}`);
@@ -136,7 +154,9 @@ class Machine {
     this.#stack.push(this.#reader.build(object, this.#stream));
   }
 
-  /** Gives the object on top its state. Until then it may have been stored elsewhere: those see the same object. */
+  /**
+   * Gives the object on top its state. What becomes of the object then takes its place on the stack and in the memo.
+   */
   build(): void {
     const state = this.pop();
     const object = this.top();
@@ -150,6 +170,7 @@ class Machine {
     if (index >= 0) this.#memo[index] = built;
   }
 
+  /** Sets keys and values, in turn, of the dict on top. */
   setItems(pairs: readonly PickleValue[]): void {
     const target = this.top();
     for (let i = 0; i + 1 < pairs.length; i += 2) {
@@ -160,6 +181,7 @@ class Machine {
     }
   }
 
+  /** Appends elements to the list or set on top. */
   append(values: readonly PickleValue[]): void {
     const target = this.top();
     for (const value of values) {
@@ -173,22 +195,27 @@ class Machine {
 
 type Operation = (machine: Machine, stream: PickleStream) => void;
 
-const constant =
+/** Makes an opcode that pushes a constant. */
+const pushConstant =
   (value: PickleValue): Operation =>
   (machine) =>
     machine.push(value);
-const read =
-  (from: (stream: PickleStream) => PickleValue): Operation =>
+/** Makes an opcode that pushes the value that `read` reads. */
+const pushRead =
+  (read: (stream: PickleStream) => PickleValue): Operation =>
   (machine, stream) =>
-    machine.push(from(stream));
-const tuple =
+    machine.push(read(stream));
+/** Makes an opcode that makes a tuple of the values on top. */
+const pushTuple =
   (size: number): Operation =>
   (machine) => {
     const values = Array.from({ length: size }, () => machine.pop());
     machine.push(values.reverse());
   };
 
-/** Opcode → what it does (pickletools.opcodes). Persistent ids, extensions and out-of-band buffers are not among them. */
+/**
+ * The operation of each opcode (pickletools.opcodes). Persistent ids, extensions and out-of-band buffers are not read.
+ */
 const OPERATIONS: Readonly<Record<string, Operation>> = {
   '\x80': (_machine, stream) => void stream.uint8(),
   '\x95': (_machine, stream) => void stream.length8(),
@@ -196,38 +223,38 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   '0': (machine) => machine.drop(),
   '1': (machine) => void machine.popMark(),
   '2': (machine) => machine.push(machine.top()),
-  N: constant(null),
-  '\x88': constant(true),
-  '\x89': constant(false),
-  I: read((stream) => integerText(stream.line())),
-  L: read((stream) => integer(BigInt(stream.line().replace(/L$/, '')))),
-  J: read((stream) => stream.int32()),
-  K: read((stream) => stream.uint8()),
-  M: read((stream) => stream.uint16()),
-  '\x8a': read((stream) => integer(littleEndian(stream.bytes(stream.uint8())))),
-  '\x8b': read((stream) => integer(littleEndian(stream.bytes(stream.uint32())))),
-  F: read((stream) => Number(stream.line())),
-  G: read((stream) => stream.float64()),
-  S: read((stream) => unquote(stream.line())),
-  T: read((stream) => stream.bytes(stream.uint32()).toString('latin1')),
-  U: read((stream) => stream.bytes(stream.uint8()).toString('latin1')),
-  V: read((stream) => unescapeRaw(stream.line())),
-  X: read((stream) => stream.text(stream.uint32())),
-  '\x8c': read((stream) => stream.text(stream.uint8())),
-  '\x8d': read((stream) => stream.text(stream.length8())),
-  B: read((stream) => stream.bytes(stream.uint32())),
-  C: read((stream) => stream.bytes(stream.uint8())),
-  '\x8e': read((stream) => stream.bytes(stream.length8())),
-  '\x96': read((stream) => stream.bytes(stream.length8())),
+  N: pushConstant(null),
+  '\x88': pushConstant(true),
+  '\x89': pushConstant(false),
+  I: pushRead((stream) => parseInteger(stream.line())),
+  L: pushRead((stream) => narrowInteger(BigInt(stream.line().replace(/L$/, '')))),
+  J: pushRead((stream) => stream.int32()),
+  K: pushRead((stream) => stream.uint8()),
+  M: pushRead((stream) => stream.uint16()),
+  '\x8a': pushRead((stream) => narrowInteger(readLittleEndian(stream.bytes(stream.uint8())))),
+  '\x8b': pushRead((stream) => narrowInteger(readLittleEndian(stream.bytes(stream.uint32())))),
+  F: pushRead((stream) => Number(stream.line())),
+  G: pushRead((stream) => stream.float64()),
+  S: pushRead((stream) => unescapeQuoted(stream.line())),
+  T: pushRead((stream) => stream.bytes(stream.uint32()).toString('latin1')),
+  U: pushRead((stream) => stream.bytes(stream.uint8()).toString('latin1')),
+  V: pushRead((stream) => unescapeUnicode(stream.line())),
+  X: pushRead((stream) => stream.text(stream.uint32())),
+  '\x8c': pushRead((stream) => stream.text(stream.uint8())),
+  '\x8d': pushRead((stream) => stream.text(stream.length8())),
+  B: pushRead((stream) => stream.bytes(stream.uint32())),
+  C: pushRead((stream) => stream.bytes(stream.uint8())),
+  '\x8e': pushRead((stream) => stream.bytes(stream.length8())),
+  '\x96': pushRead((stream) => stream.bytes(stream.length8())),
   ']': (machine) => machine.push([]),
   l: (machine) => machine.push(machine.popMark()),
   a: (machine) => machine.append([machine.pop()]),
   e: (machine) => machine.append(machine.popMark()),
   ')': (machine) => machine.push([]),
   t: (machine) => machine.push(machine.popMark()),
-  '\x85': tuple(1),
-  '\x86': tuple(2),
-  '\x87': tuple(3),
+  '\x85': pushTuple(1),
+  '\x86': pushTuple(2),
+  '\x87': pushTuple(3),
   '}': (machine) => machine.push(new PickleDict()),
   d: (machine) => {
     const pairs = machine.popMark();
@@ -279,24 +306,27 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   b: (machine) => machine.build(),
 };
 
-/** Protocol 0 writes booleans as 00 and 01. */
-function integerText(text: string): boolean | number | bigint {
-  return text === '00' || text === '01' ? text === '01' : integer(BigInt(text));
+/** Parses an integer of protocol 0, which writes booleans as 00 and 01. */
+function parseInteger(text: string): boolean | number | bigint {
+  return text === '00' || text === '01' ? text === '01' : narrowInteger(BigInt(text));
 }
 
-function integer(value: bigint): number | bigint {
+/** Returns an integer as a number, or as a bigint where a double does not hold it. */
+function narrowInteger(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
 }
 
-function littleEndian(bytes: Buffer): bigint {
+/** Reads a signed integer of any length. */
+function readLittleEndian(bytes: Buffer): bigint {
   let value = 0n;
   for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i] as number);
   return BigInt.asIntN(bytes.length * 8, value);
 }
 
-function unquote(text: string): string {
-  return unescapeRaw(text.slice(1, -1)).replaceAll(
+/** Reads a string of protocol 0: Python's text of it, with its quotes and escapes. */
+function unescapeQuoted(text: string): string {
+  return unescapeUnicode(text.slice(1, -1)).replaceAll(
     /\\(x[0-9a-f]{2}|[\\'"nrt])/g,
     (_, code: string) =>
       code.startsWith('x')
@@ -305,9 +335,11 @@ function unquote(text: string): string {
   );
 }
 
+/** Characters that an escape of one letter stands for. */
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' };
 
-function unescapeRaw(text: string): string {
+/** Reads text in Python's raw-unicode-escape: `\\u` and `\\U` stand for characters by their number. */
+function unescapeUnicode(text: string): string {
   return text.replaceAll(/\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g, (_, short, long) =>
     String.fromCodePoint(Number.parseInt(short ?? long, 16)),
   );

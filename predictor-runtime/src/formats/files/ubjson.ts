@@ -1,8 +1,9 @@
 /**
- * Universal Binary JSON (draft 12), as XGBoost writes it: objects, arrays, and strongly typed arrays, which become typed
- * arrays. Reads bytes and nothing else.
+ * Reads Universal Binary JSON (draft 12) as XGBoost writes it: objects, arrays, and strongly typed arrays, which become
+ * typed arrays.
  */
 
+/** A value of a document. */
 export type UbjsonValue =
   | null
   | boolean
@@ -13,6 +14,7 @@ export type UbjsonValue =
   | UbjsonArray
   | { readonly [key: string]: UbjsonValue };
 
+/** A strongly typed array. */
 export type UbjsonArray =
   | Int8Array
   | Uint8Array
@@ -22,7 +24,7 @@ export type UbjsonArray =
   | Float32Array
   | Float64Array;
 
-/** Deeper than any model; a file that nests deeper is an attack on the stack. */
+/** Deepest nesting that is read. No model is nested so deep; a file that is would be an attack on the stack. */
 const MAX_DEPTH = 64;
 
 interface NumberType {
@@ -31,7 +33,7 @@ interface NumberType {
   readonly read: (view: DataView, at: number) => number | bigint;
 }
 
-/** Marker → the number it announces, big-endian. */
+/** Types of numbers by their markers; all are big-endian. */
 const NUMBERS: Readonly<Record<string, NumberType>> = {
   i: { bytes: 1, View: Int8Array, read: (view, at) => view.getInt8(at) },
   U: { bytes: 1, View: Uint8Array, read: (view, at) => view.getUint8(at) },
@@ -42,7 +44,7 @@ const NUMBERS: Readonly<Record<string, NumberType>> = {
   D: { bytes: 8, View: Float64Array, read: (view, at) => view.getFloat64(at) },
 };
 
-/** @throws Error with the offset, when the bytes are no UBJSON. */
+/** Parses a document. @throws Error with the offset at which the bytes are no UBJSON. */
 export function parseUbjson(bytes: Buffer): UbjsonValue {
   const reader = new Reader(bytes);
   const value = reader.value(reader.marker(), 0);
@@ -116,7 +118,7 @@ class Reader {
     return Object.fromEntries(fields);
   }
 
-  /** `$type` and `#count` before the elements of a container. */
+  /** Reads `$type` and `#count`, which may stand before the elements of a container. */
   #header(): { type?: string; count?: number } {
     const type = this.#ends('$') ? this.marker() : undefined;
     const count = this.#ends('#') ? this.#length() : undefined;
@@ -126,6 +128,7 @@ class Reader {
     return { type, count };
   }
 
+  /** Reads the elements of a strongly typed array. */
   #typed({ bytes, View, read }: NumberType, count: number): UbjsonArray {
     this.#need(bytes * count);
     const values = new View(count);
@@ -157,7 +160,7 @@ class Reader {
     return this.#bytes.toString('utf8', this.at - length, this.at);
   }
 
-  /** Takes the next byte if it is this one. */
+  /** Takes the next byte if it is that marker, and tells whether it was. */
   #ends(marker: string): boolean {
     this.#need(1);
     if (this.#bytes[this.at] !== marker.charCodeAt(0)) return false;
@@ -165,6 +168,7 @@ class Reader {
     return true;
   }
 
+  /** Checks that so many bytes are left. @throws Error otherwise. */
   #need(bytes: number): void {
     if (this.at + bytes > this.#bytes.length) {
       throw new Error(`the file ends at ${this.#bytes.length}, within a value that began before`);

@@ -1,92 +1,116 @@
 /**
- * Decision trees laid out in flat memory, whoever grew them. A split sends a row right when its value is not below the
- * threshold, in double precision; the readers of XGBoost, LightGBM and scikit-learn put their own rules into these terms.
+ * Lays out decision trees in flat memory, for all frameworks alike. A split sends a row right when its value is not
+ * below the threshold, in double precision; the readers of XGBoost, LightGBM and scikit-learn put their own rules into
+ * these terms.
  */
 import { sharedMemory } from '../../platform/webassembly/module.ts';
 import { COLUMN_AT, LANES, LEFT_AT, NODE_BYTES } from './forest-layout.ts';
 
-/** How a split treats its value. The odd ones send what is missing right. */
+/** Kinds of splits. The odd ones send a missing value right, the even ones left. */
 export const Split = {
+  /** Compares with the threshold; NaN is missing. */
   NanLeft: 0,
   NanRight: 1,
-  /** Zero is missing, too (LightGBM's zero_as_missing). */
+  /** Compares with the threshold; NaN and zero are missing (LightGBM's zero_as_missing). */
   ZeroLeft: 2,
   ZeroRight: 3,
-  /** Right when the value, cut to a whole number, is in the split's set. */
+  /** Sends the value right when it is in the split's set, cut to a whole number; NaN is missing. */
   CategoryNanLeft: 4,
   CategoryNanRight: 5,
 } as const;
 
 export type SplitKind = (typeof Split)[keyof typeof Split];
 
-/** One tree as its reader found it: the first node is the root; children are node numbers, and a leaf has none. */
+/** A tree as its reader found it. The first node is the root, and children are told by their index. */
 export type Tree = readonly TreeNode[];
 
+/** A node of a tree: a leaf, which has nothing but its number, or a split. */
 export interface TreeNode {
+  /** Number by which the leaf's values are found. */
   readonly leaf?: number;
+  /** Column that the split looks at. */
   readonly feature?: number;
   readonly threshold?: number;
   readonly kind?: SplitKind;
+  /** Categories that go right. */
   readonly categories?: Iterable<number>;
+  /** Index of the left child. */
   readonly left?: number;
+  /** Index of the right child. */
   readonly right?: number;
 }
 
 /** Trees in memory that threads can share, with a place for the rows and leaves of each thread. */
-export interface Planted {
+export interface ForestMemory {
   readonly memory: WebAssembly.Memory;
+  /** Number of trees. */
   readonly trees: number;
-  /** Addresses of the first nodes. */
+  /** Address of each tree's first node. */
   readonly roots: Int32Array;
-  /** Levels of splits of each tree. */
+  /** Number of levels of splits of each tree. */
   readonly depths: Int32Array;
-  /** By node. */
+  /** Kind of each node's split, by the node's number in memory. */
   readonly kinds: Uint8Array;
+  /** Categories that go right, as bits, by the node's number in memory. */
   readonly categories: ReadonlyMap<number, Uint32Array>;
-  /** Rows that go through the trees together. */
+  /** Number of rows that go through the trees together. */
   readonly blockRows: number;
-  /** Where the threads' places begin, and how long one is: a block of rows of `rowBytes`, then their leaves. */
+  /** Address of the first thread's place. A place has a block of rows, and then their leaves. */
   readonly placesAt: number;
+  /** Size of a thread's place. */
   readonly placeBytes: number;
+  /** Size of a row. */
   readonly rowBytes: number;
 }
 
-/** No category beyond: XGBoost's own limit, as float32 counts no further. */
+/** First category that is out of range. The limit is XGBoost's, because float32 counts no further. */
 const MAX_CATEGORY = 2 ** 24;
-/** Few enough rows to stay in the first-level cache while tree after tree goes over them. */
+/** Number of rows of a block: few enough to stay in the first-level cache while tree after tree goes over them. */
 const BLOCK_ROWS = 64;
-/** Of a block, where rows are so wide that nothing would stay in a cache anyway. */
+/** Largest size of a block. Wider rows would not stay in a cache anyway. */
 const MAX_BLOCK_BYTES = 4 << 20;
-/** The upper half of the NaN that a leaf has for a threshold: no value is above it. The lower half is its number. */
+/** Upper half of the NaN that a leaf has for a threshold: no value is above it. The lower half is the leaf's number. */
 const LEAF = 0x7ff80000;
 
-export interface Plan {
-  /** Columns of a row. */
+/** Sizes that the memory is made for. */
+interface Sizes {
+  /** Number of columns of a row. */
   readonly features: number;
-  /** Threads that take rows through the trees at the same time. */
+  /** Number of threads that take rows through the trees at the same time. */
   readonly threads: number;
 }
 
-/** @throws Error when a tree is none: a child that is missing, out of range or has two parents. */
-export function plant(trees: readonly Tree[], { features, threads }: Plan): Planted {
+/**
+ * Lays out trees in memory.
+ * @throws Error when a tree is broken: a child is missing, is out of range or has two parents.
+ */
+export function layOutTrees(trees: readonly Tree[], { features, threads }: Sizes): ForestMemory {
   const size = trees.reduce((sum, nodes) => sum + nodes.length, 0);
   const rowBytes = Math.max(features, 1) * 8;
   const blockRows = Math.max(1, Math.min(BLOCK_ROWS, Math.floor(MAX_BLOCK_BYTES / rowBytes)));
   const placesAt = size * NODE_BYTES;
   const placeBytes = (blockRows + LANES) * (rowBytes + 8);
   const memory = sharedMemory(placesAt + threads * placeBytes);
-  const planter = new Planter({ memory, features, size, trees: trees.length });
+  const writer = new ForestWriter({ memory, features, size, trees: trees.length });
   trees.forEach((tree, i) => {
-    planter.place(i, tree);
+    writer.write(i, tree);
   });
-  const { roots, depths, kinds, categories } = planter;
   return {
-    ...{ memory, trees: trees.length, roots, depths, kinds, categories },
-    ...{ blockRows, placesAt, placeBytes, rowBytes },
+    memory,
+    trees: trees.length,
+    roots: writer.roots,
+    depths: writer.depths,
+    kinds: writer.kinds,
+    categories: writer.categories,
+    blockRows,
+    placesAt,
+    placeBytes,
+    rowBytes,
   };
 }
 
-class Planter {
+/** Writes trees to memory, one behind the other. */
+class ForestWriter {
   readonly roots: Int32Array;
   readonly depths: Int32Array;
   readonly kinds: Uint8Array;
@@ -94,6 +118,7 @@ class Planter {
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
   readonly #features: number;
+  /** Number in memory of the next node. */
   #next = 0;
 
   constructor(room: { memory: WebAssembly.Memory; features: number; size: number; trees: number }) {
@@ -105,17 +130,22 @@ class Planter {
     this.#doubles = new Float64Array(room.memory.buffer);
   }
 
-  place(tree: number, nodes: Tree): void {
+  /** Writes the next tree. @throws Error that names the tree, when it is broken. */
+  write(tree: number, nodes: Tree): void {
     this.roots[tree] = this.#next * NODE_BYTES;
     try {
-      this.#next = this.#place(tree, nodes, this.#next);
+      this.#next = this.#writeLevels(tree, nodes, this.#next);
     } catch (error) {
       throw new Error(`tree ${tree}: ${(error as Error).message}`);
     }
   }
 
-  /** Breadth first, so that siblings are neighbours and the upper levels share cache lines. */
-  #place(tree: number, nodes: Tree, start: number): number {
+  /**
+   * Writes nodes level by level, so that siblings are neighbours and the upper levels share cache lines.
+   * @param start number in memory of the root
+   * @returns the number in memory that follows the tree
+   */
+  #writeLevels(tree: number, nodes: Tree, start: number): number {
     const places = new Map<number, number>([[0, start]]);
     let level = [0];
     let next = start + 1;
@@ -144,7 +174,7 @@ class Planter {
     return next;
   }
 
-  /** Its left child is itself: it leads nowhere else, however many steps are taken. */
+  /** Writes a leaf. Its left child is itself, so that a row stays there, however many steps it takes. */
   #putLeaf(place: number, leaf: number): void {
     const at = (place * NODE_BYTES) / 4;
     this.#words[at] = leaf;
@@ -166,7 +196,7 @@ class Planter {
   }
 }
 
-/** `value <= threshold` is `value < nextUp(threshold)`, for every finite double. */
+/** Returns the double that follows a finite one: `value <= threshold` is `value < nextUp(threshold)`. */
 export function nextUp(value: number): number {
   if (value === 0) return Number.MIN_VALUE;
   if (!Number.isFinite(value)) return value;
@@ -178,6 +208,7 @@ export function nextUp(value: number): number {
 const DOUBLE = new Float64Array(1);
 const BITS = new BigInt64Array(DOUBLE.buffer);
 
+/** Returns a set of categories as bits of 32-bit words. @throws Error when one is out of range. */
 function bitset(categories: Iterable<number>): Uint32Array {
   const members = [...categories];
   const outlier = members.find((member) => !(member >= 0 && member < MAX_CATEGORY));

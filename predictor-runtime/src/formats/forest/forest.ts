@@ -1,29 +1,37 @@
-/** Takes rows through decision trees. */
-
+/** Takes rows through decision trees, and adds up what their leaves say. */
 import type { Matrix } from '../table.ts';
 import type { WeightStore } from '../weight-store.ts';
 import { type ForestKernel, forestKernel } from './forest-kernel.ts';
 import { COLUMN_AT, LANES, LEFT_AT, NODE_BYTES } from './forest-layout.ts';
-import { type Planted, plant, Split, type Tree } from './forest-memory.ts';
+import { type ForestMemory, layOutTrees, Split, type Tree } from './forest-memory.ts';
 
-/** Rows that go through the trees together, and the leaf of each. */
+/** Rows that go through the trees together, and the leaves that they came to in one tree. */
 export interface Block {
+  /** Number of the first row. */
   readonly start: number;
+  /** Number that follows the last row's. */
   readonly end: number;
+  /** Number of the leaf of each row, that of row `start` first. The next tree's overwrite it. */
   readonly leaves: Int32Array;
 }
 
-/** What a tree adds to the rows that came to its leaves. */
+/** Values of a tree's leaves, and the sums of a row that they are added to. */
 export interface LeafValues {
-  /** `size` of each leaf, by its number. */
+  /** Values of the leaves, by their number: `values[leaf * size + i]`. */
   readonly values: Float32Array | Float64Array;
+  /** Number of values of a leaf. */
   readonly size: number;
-  /** Sums that a row has, and the first of them that the tree adds to. */
+  /** Number of sums of a row. */
   readonly width: number;
+  /** Number of the first sum that the tree adds to. */
   readonly at: number;
 }
 
-/** Rounds as `sums` does. */
+/**
+ * Adds a tree's values to the sums of the rows that came to its leaves. Each sum is rounded as its array has it, to
+ * single or double precision.
+ * @param sums the sums of all rows: `sums[row * width + i]`
+ */
 export function addLeaves(
   sums: Float32Array | Float64Array,
   { start, end, leaves }: Block,
@@ -40,53 +48,61 @@ export function addLeaves(
 }
 
 export interface ForestOptions {
-  /** The number of columns that a row has. */
+  /** Number of columns of a row. */
   readonly features: number;
+  /** Store that shares the trees with other threads. */
   readonly store: WeightStore;
 }
 
-/** Fewer go one by one. */
+/** Number of rows from which on a block goes through the kernel; fewer rows go one by one. */
 const KERNEL_ROWS = 4;
 
+/** Decision trees, which take rows to their leaves. */
 export class Forest {
-  readonly #planted: Planted;
+  readonly #layout: ForestMemory;
   readonly #kernel: ForestKernel;
-  /** Views of the memory: nodes, this thread's block of rows, their leaves. */
+  /** The whole memory as words. */
   readonly #words: Int32Array;
+  /** The whole memory as doubles. */
   readonly #doubles: Float64Array;
+  /** Address of this thread's block of rows. */
   readonly #blockAt: number;
+  /** Leaves of the block's rows. */
   readonly #leaves: Int32Array;
-  /** No split but by thresholds. */
+  /** True when all splits compare with a threshold, as the kernel does. */
   readonly #isPlain: boolean;
 
   /**
-   * Plants the trees, or takes those that another thread has planted.
-   * @param grow reads the trees, unless another thread has
-   * @throws Error of `grow`, or when a tree is none.
+   * Lays out the trees in memory, or takes the memory in which another thread has done so.
+   * @param readTrees reads the trees; it is not called when another thread has laid them out
+   * @throws Error that `readTrees` throws, or when a tree is broken.
    */
-  constructor(grow: () => readonly Tree[], { features, store }: ForestOptions) {
-    const planted = store.part(() => plant(grow(), { features, threads: store.threads }));
-    const { memory, blockRows, placesAt, placeBytes, rowBytes } = planted;
-    this.#planted = planted;
+  constructor(readTrees: () => readonly Tree[], { features, store }: ForestOptions) {
+    const layout = store.part(() => layOutTrees(readTrees(), { features, threads: store.threads }));
+    const { memory, blockRows, placesAt, placeBytes, rowBytes } = layout;
+    this.#layout = layout;
     this.#kernel = forestKernel(memory);
     this.#words = new Int32Array(memory.buffer);
     this.#doubles = new Float64Array(memory.buffer);
     this.#blockAt = placesAt + store.place * placeBytes;
     const rooms = blockRows + LANES;
     this.#leaves = new Int32Array(memory.buffer, this.#blockAt + rooms * rowBytes, rooms);
-    this.#isPlain = planted.kinds.every((kind) => kind <= Split.NanRight);
+    this.#isPlain = layout.kinds.every((kind) => kind <= Split.NanRight);
   }
 
-  /** Takes the rows through all trees in order; `visit` gets each tree's leaves, that of row `start` first. */
+  /**
+   * Takes rows through all trees.
+   * @param visit gets the leaves of each block in each tree, in the trees' order
+   */
   descend(matrix: Matrix, visit: (tree: number, block: Block) => void): void {
     const { rows, width, data } = matrix;
-    for (let start = 0; start < rows; start += this.#planted.blockRows) {
-      const end = Math.min(start + this.#planted.blockRows, rows);
+    for (let start = 0; start < rows; start += this.#layout.blockRows) {
+      const end = Math.min(start + this.#layout.blockRows, rows);
       const block = { start, end, leaves: this.#leaves };
       const values = data.subarray(start * width, end * width);
       const isFast = this.#isPlain && end - start >= KERNEL_ROWS && isComplete(values);
       if (isFast) this.#doubles.set(values, this.#blockAt / 8);
-      for (let tree = 0; tree < this.#planted.trees; tree++) {
+      for (let tree = 0; tree < this.#layout.trees; tree++) {
         if (isFast) this.#descendBlock(tree, end - start, width);
         else this.#descendRows(tree, values, width);
         visit(tree, block);
@@ -94,9 +110,10 @@ export class Forest {
     }
   }
 
+  /** Takes the rows of the block through a tree, with the kernel. */
   #descendBlock(tree: number, rows: number, width: number): void {
-    const root = this.#planted.roots[tree] as number;
-    const depth = this.#planted.depths[tree] as number;
+    const root = this.#layout.roots[tree] as number;
+    const depth = this.#layout.depths[tree] as number;
     if (depth === 0) {
       this.#leaves.fill(this.#words[root / 4] as number);
       return;
@@ -107,8 +124,9 @@ export class Forest {
     this.#kernel.descend(root, depth, this.#blockAt, stride, end, byteOffset);
   }
 
+  /** Takes rows through a tree one by one, with all kinds of splits. */
   #descendRows(tree: number, data: Float64Array, width: number): void {
-    const root = this.#planted.roots[tree] as number;
+    const root = this.#layout.roots[tree] as number;
     for (let row = 0; row * width < data.length; row++) {
       this.#leaves[row] = this.#descendRow(root, data, row * width);
     }
@@ -127,11 +145,11 @@ export class Forest {
   }
 
   #goesRight(node: number, value: number): boolean {
-    const kind = this.#planted.kinds[node >> 4] as number;
+    const kind = this.#layout.kinds[node >> 4] as number;
     const isZeroMissing = kind === Split.ZeroLeft || kind === Split.ZeroRight;
     if (Number.isNaN(value) || (isZeroMissing && value === 0)) return (kind & 1) === 1;
     if (kind < Split.CategoryNanLeft) return value >= (this.#doubles[node >> 3] as number);
-    return isIn(this.#planted.categories.get(node >> 4) as Uint32Array, value);
+    return isIn(this.#layout.categories.get(node >> 4) as Uint32Array, value);
   }
 }
 

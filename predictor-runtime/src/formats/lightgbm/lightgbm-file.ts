@@ -1,43 +1,52 @@
-/** LightGBM's text model (versions v2 to v4: GBDT::SaveModelToString, Tree::ToString) as values. */
+/** Reads LightGBM's text models, versions v2 to v4 (GBDT::SaveModelToString, Tree::ToString). */
 
+/** A model as its file has it. */
 export interface LightgbmFile {
+  /** Number of features. */
   readonly features: number;
   readonly featureNames: readonly string[];
-  /** Trees that each iteration grew: one for each class. */
+  /** Number of trees that each iteration grew: one for each class. */
   readonly treesPerIteration: number;
   readonly classes: number;
-  /** With its parameters, as `binary sigmoid:1`; empty when the model has none. */
+  /** Objective with its parameters, for example `binary sigmoid:1`; empty when the model has none. */
   readonly objective: string;
-  /** Random forest: outputs are the average of the iterations. */
+  /** True for a random forest, whose outputs are the average of the iterations. */
   readonly averages: boolean;
   readonly trees: readonly LightgbmTree[];
 }
 
-/** Split `i` has children `left[i]` and `right[i]`: another split, or ~(number of a leaf). */
+/** A tree. Split `i` has the children `left[i]` and `right[i]`: the number of a split, or ~(the number of a leaf). */
 export interface LightgbmTree {
+  /** Number of leaves. */
   readonly leaves: number;
   readonly feature: readonly number[];
   readonly threshold: readonly number[];
-  /** Bit 0: by category; bit 1: missing goes left; bits 2 and 3: what is missing (none, zero, NaN). */
+  /**
+   * Bits of each split. 0: by category; 1: missing values go left; 2 and 3: which values are missing (none, zero, NaN).
+   */
   readonly decision: readonly number[];
   readonly left: readonly number[];
   readonly right: readonly number[];
   readonly leafValue: readonly number[];
+  /** Index in `categoryBits` at which each set begins, and where the last one ends. */
   readonly categoryBoundaries: readonly number[];
+  /** Sets of categories, as bits of 32-bit words. */
   readonly categoryBits: readonly number[];
-  /** Of trees with linear models in their leaves. */
+  /** Linear models of the leaves, in a tree that has them. */
   readonly linear?: readonly LinearLeaf[];
 }
 
+/** The linear model of a leaf. */
 export interface LinearLeaf {
   readonly constant: number;
   readonly features: readonly number[];
   readonly coefficients: readonly number[];
 }
 
+/** Values by their names, each from a line `name=value`. */
 type Lines = ReadonlyMap<string, string>;
 
-/** @throws Error when the text is no such model. */
+/** Parses a model. @throws Error when the text is no model of LightGBM. */
 export function parseLightgbmFile(text: string): LightgbmFile {
   const end = text.indexOf('\nend of trees');
   if (!/^tree\r?\n/.test(text)) throw new Error("it does not begin with 'tree'");
@@ -103,7 +112,7 @@ function readLinear(lines: Lines, leaves: number): LinearLeaf[] {
   });
 }
 
-/** `name=value`, or a name alone. */
+/** Reads lines, which are `name=value`, or a name alone. */
 function readLines(text: string): Lines {
   const pairs = text.split(/\r?\n/).map((line): [string, string] => {
     const at = line.indexOf('=');

@@ -1,11 +1,15 @@
-/** LightGBM's objectives at prediction: from a row's raw scores to what `predict` gives (src/objective, ConvertOutput). */
+/**
+ * LightGBM's objectives at prediction: they make what `predict` gives of a row's raw scores (src/objective,
+ * ConvertOutput).
+ */
 import { exp, log1p } from '../libm.ts';
 import { UnsupportedModelError } from '../unsupported.ts';
 
-/** In place: the scores of one row. */
+/** Transforms the scores of one row in place. */
 export type LightgbmTransform = (scores: Float64Array) => void;
 
 const keep = () => undefined;
+/** Makes a transform of a function of one score. */
 const each = (of: (score: number) => number) => (scores: Float64Array) => {
   for (let i = 0; i < scores.length; i++) scores[i] = of(scores[i] as number);
 };
@@ -44,12 +48,16 @@ const OBJECTIVES: Readonly<Record<string, (parameters: Parameters) => LightgbmTr
   cross_entropy_lambda: () => each((score) => log1p(exp(score))),
   lambdarank: () => keep,
   rank_xendcg: () => keep,
-  /** Of a function of the caller's: LightGBM itself gives the raw scores. */
+  /** Objective that is a function of the user's. LightGBM itself gives the raw scores then. */
   custom: () => keep,
   '': () => keep,
 };
 
-/** @param text as the file has it: a name and parameters, `binary sigmoid:1` @throws Error that names the known ones. */
+/**
+ * Returns the transform of an objective.
+ * @param text the objective as the file has it: a name and parameters, for example `binary sigmoid:1`
+ * @throws UnsupportedModelError that names the objectives that are known.
+ */
 export function lightgbmTransform(text: string): LightgbmTransform {
   const [name = '', ...words] = text.split(' ');
   const make = Object.hasOwn(OBJECTIVES, name) ? OBJECTIVES[name] : undefined;

@@ -1,5 +1,7 @@
-/** LightGBM models, in double precision as LightGBM computes them (include/LightGBM/tree.h, src/boosting/gbdt_prediction.cpp). */
-
+/**
+ * Evaluates LightGBM models in double precision, as LightGBM does (include/LightGBM/tree.h,
+ * src/boosting/gbdt_prediction.cpp).
+ */
 import { addLeaves, type Block, Forest, type LeafValues } from '../forest/forest.ts';
 import {
   nextUp,
@@ -19,14 +21,19 @@ import {
 } from './lightgbm-file.ts';
 import { lightgbmTransform } from './lightgbm-objective.ts';
 
-/** What is no larger counts as zero (kZeroThreshold, a float32 constant). */
+/** Largest absolute value that counts as zero (kZeroThreshold, a float32 constant). */
 const ZERO = Math.fround(1e-35);
+/** Bit of a decision that is by category. */
 const IS_CATEGORY = 1;
+/** Bit of a decision that sends missing values left. */
 const MISSING_LEFT = 2;
-/** Bits 2 and 3 of a decision. */
+/** Which values are missing: the values of bits 2 and 3 of a decision. */
 const MISSING = { none: 0, zero: 1 };
 
-/** @throws Error when the text is no model of LightGBM that can be answered for. */
+/**
+ * Opens a model from its text.
+ * @throws Error when the text is no model of LightGBM, or is one that is not evaluated here.
+ */
 export function openLightgbm(text: string, store = WeightStore.unshared()): TabularModel {
   const file = parseLightgbmFile(text);
   const { features, featureNames, treesPerIteration: groups, trees } = file;
@@ -42,7 +49,7 @@ export function openLightgbm(text: string, store = WeightStore.unshared()): Tabu
 
   function raw(matrix: Matrix): Float64Array {
     const scores = new Float64Array(matrix.rows * groups);
-    const ready = { ...matrix, data: prepared(matrix, categorical) };
+    const ready = { ...matrix, data: preparedFeatures(matrix, categorical) };
     forest.descend(ready, (tree, block) => {
       const linear = linears[tree];
       const added = {
@@ -79,12 +86,16 @@ export function openLightgbm(text: string, store = WeightStore.unshared()): Tabu
   };
 }
 
+/** Values of a tree's leaves, with their linear models and the features of the rows. */
 interface LinearLeaves extends LeafValues {
   readonly linear: readonly LinearLeaf[];
   readonly matrix: Matrix;
 }
 
-/** Each leaf has a linear model of its own; its value stands in where a feature that it needs is missing. */
+/**
+ * Adds what the linear models of a tree's leaves give. A leaf's value stands in where a feature that its model needs is
+ * missing.
+ */
 function addLinearLeaves(
   sums: Float64Array,
   { start, end, leaves }: Block,
@@ -97,6 +108,7 @@ function addLinearLeaves(
   }
 }
 
+/** Evaluates a leaf's linear model; undefined when a feature that it needs is missing. */
 function linearValue(
   { constant, features, coefficients }: LinearLeaf,
   { data, width }: Matrix,
@@ -111,8 +123,11 @@ function linearValue(
   return sum;
 }
 
-/** What is nearly zero is zero, and a category is cut towards it. */
-function prepared({ rows, width, data }: Matrix, categorical: readonly number[]): Float64Array {
+/** Returns features as the trees expect them: what is nearly zero is zero, and categories between -1 and 0 are zero. */
+function preparedFeatures(
+  { rows, width, data }: Matrix,
+  categorical: readonly number[],
+): Float64Array {
   const values = new Float64Array(data.length);
   for (let i = 0; i < data.length; i++) {
     const value = data[i] as number;
@@ -127,6 +142,7 @@ function prepared({ rows, width, data }: Matrix, categorical: readonly number[])
   return values;
 }
 
+/** Returns the features that any tree splits by category. */
 function categoricalFeatures({ trees }: LightgbmFile): number[] {
   const found = new Set<number>();
   for (const { decision, feature } of trees) {
@@ -137,7 +153,7 @@ function categoricalFeatures({ trees }: LightgbmFile): number[] {
   return [...found];
 }
 
-/** LightGBM numbers splits and leaves apart: leaves come after the splits here. */
+/** Reads a tree. LightGBM numbers splits and leaves apart; here the leaves follow the splits. */
 function readTree(tree: LightgbmTree): Tree {
   const { leaves, left, right } = tree;
   const splits = leaves - 1;
@@ -155,7 +171,7 @@ function readSplit(tree: LightgbmTree, split: number, left: number, right: numbe
   const threshold = tree.threshold[split] as number;
   const decision = tree.decision[split] as number;
   if (decision & IS_CATEGORY) {
-    // The set goes left here, and all else right, what is missing too: the other way round than a Forest has it.
+    // LightGBM sends the set left, and all else right, missing values too. A Forest sends sets right: so children swap.
     const categories = categorySet(tree, threshold);
     return { feature, left: right, right: left, kind: Split.CategoryNanLeft, categories };
   }
@@ -166,7 +182,7 @@ function readSplit(tree: LightgbmTree, split: number, left: number, right: numbe
   return { feature, left, right, threshold: nextUp(threshold), kind: kind as SplitKind };
 }
 
-/** Set number `index` of the tree, as bits of 32-bit words. */
+/** Returns the categories of a tree's set. @throws Error when the tree has no set of that number. */
 function categorySet({ categoryBoundaries, categoryBits }: LightgbmTree, index: number): number[] {
   const [start, end] = categoryBoundaries.slice(index, index + 2);
   if (start === undefined || end === undefined) throw new Error(`it has no set ${index}`);

@@ -1,18 +1,22 @@
-/** Estimators made of others (sklearn.pipeline, sklearn.compose). */
+/** Reads estimators that are made of others (sklearn.pipeline, sklearn.compose). */
 import { isNdArray } from '../files/numpy.ts';
 import { PickleObject } from '../files/pickle.ts';
-import { beside, pick, type Table } from '../table.ts';
+import { beside, pickColumns, type Table } from '../table.ts';
 import type { Estimator, EstimatorReader } from './estimator.ts';
 import { Fitted, show } from './fitted.ts';
 
 type Transform = (table: Table) => Table;
 
+/** A member that transforms, and the columns that it reads as text. */
 interface Transformer {
   readonly transform: Transform;
   readonly textColumns?: readonly number[];
 }
 
-/** A transformer, or the words that stand for none. */
+/**
+ * Reads a transformer, or one of the words that stand for none.
+ * @throws Error when the estimator does not transform.
+ */
 function readTransformer(value: unknown, read: (value: unknown) => Estimator): Transformer {
   if (value === null || value === 'passthrough') return { transform: (table) => table };
   const { transform, textColumns } = read(value);
@@ -32,8 +36,8 @@ const pipeline: EstimatorReader = (fitted, read) => {
     return transform;
   });
   const prepare: Transform = (table) => transforms.reduce((next, step) => step(next), table);
-  const after = <T>(of: ((table: Table) => T) | undefined) =>
-    of && ((table: Table) => of(prepare(table)));
+  const after = <T>(compute: ((table: Table) => T) | undefined) =>
+    compute && ((table: Table) => compute(prepare(table)));
   return {
     classes: last.classes,
     isClusterer: last.isClusterer,
@@ -79,12 +83,16 @@ const columnTransformer: EstimatorReader = (fitted, read) => {
     transform: (table) =>
       beside(
         table.rows,
-        members.map(({ transform, columns }) => transform(pick(table, columns))),
+        members.map(({ transform, columns }) => transform(pickColumns(table, columns))),
       ),
   };
 };
 
-/** Names, numbers (from the end, where negative), flags or a slice. @throws Error when a column is not there. */
+/**
+ * Returns the numbers of columns that are given by names, by numbers (from the end, where negative), by flags or as a
+ * slice.
+ * @throws Error when a column is not there.
+ */
 function readColumns(
   value: unknown,
   about: { readonly names: readonly unknown[]; readonly count: number },
@@ -93,7 +101,7 @@ function readColumns(
   if (value instanceof PickleObject && value.type.endsWith('.slice')) {
     const [start, stop, step] = value.args;
     const end = stop === null ? count : indexOf(stop, names, count);
-    // A slice of names has its end in it.
+    // The last name of a slice is part of it, as in pandas.
     const past = typeof stop === 'string' ? end + 1 : end;
     const first = start === null ? 0 : indexOf(start, names, count);
     const by = Number(step ?? 1);
@@ -111,10 +119,12 @@ function readColumns(
   return value.map((column) => indexOf(column, names, count));
 }
 
+/** Returns flags as booleans, if the array is of flags. */
 function flags(dtype: string, values: readonly unknown[]): readonly unknown[] {
   return dtype === 'b1' ? values.map((value) => value === 1) : values;
 }
 
+/** Returns the number of a column. The number of columns is allowed, too, as the end of a slice. */
 function indexOf(column: unknown, names: readonly unknown[], count: number): number {
   const index =
     typeof column === 'number' ? (column < 0 ? column + count : column) : names.indexOf(column);
@@ -123,6 +133,7 @@ function indexOf(column: unknown, names: readonly unknown[], count: number): num
   return index;
 }
 
+/** Readers by class. */
 export const COMPOSITION: Readonly<Record<string, EstimatorReader>> = {
   ColumnTransformer: columnTransformer,
   FeatureUnion: union,

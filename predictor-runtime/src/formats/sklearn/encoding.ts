@@ -1,10 +1,12 @@
-/** Categories into numbers, and what stands in for the missing (sklearn.preprocessing, sklearn.impute). */
+/**
+ * Reads estimators that make numbers of categories, or fill in missing values (sklearn.preprocessing, sklearn.impute).
+ */
 import { isNdArray } from '../files/numpy.ts';
-import { type Cell, pick } from '../table.ts';
+import { type Cell, pickColumns } from '../table.ts';
 import type { EstimatorReader } from './estimator.ts';
 import { type Fitted, show } from './fitted.ts';
 
-/** `categories_`: of each column, its values in order. */
+/** Reads `categories_`: the values of each column, in order. */
 function readCategories(fitted: Fitted): Cell[][] {
   return fitted.list('categories_').map((values) => {
     if (!isNdArray(values)) return fitted.refuse('categories that are no array');
@@ -15,19 +17,21 @@ function readCategories(fitted: Fitted): Cell[][] {
   });
 }
 
+/** Returns the columns that have text; undefined when none has. */
 function textColumnsOf(columns: readonly (readonly Cell[])[]): number[] | undefined {
   const isText = (cells: readonly Cell[]) => cells.some((cell) => typeof cell === 'string');
   const found = columns.flatMap((cells, column) => (isText(cells) ? [column] : []));
   return found.length > 0 ? found : undefined;
 }
 
-/** The index of a cell's category; NaN, and None, are categories like others. */
+/** Makes a function that returns the index of a cell's category. NaN and None are categories like others. */
 function indexer(categories: readonly Cell[]): (cell: Cell) => number | undefined {
   const indices = new Map(categories.map((category, i) => [category, i]));
   return (cell) => indices.get(cell);
 }
 
-function unknown(fitted: Fitted, column: number, cell: Cell): never {
+/** @throws Error always, with the cell that has no category. */
+function refuseCategory(fitted: Fitted, column: number, cell: Cell): never {
   throw new Error(`${fitted.name}: column ${column}: unknown category ${show(cell)}`);
 }
 
@@ -54,7 +58,7 @@ const oneHot: EstimatorReader = (fitted) => {
         columns.forEach(({ index, drop, width: own }, column) => {
           const cell = data[row * given + column] as Cell;
           const category = index(cell);
-          if (category === undefined && policy === 'error') unknown(fitted, column, cell);
+          if (category === undefined && policy === 'error') refuseCategory(fitted, column, cell);
           if (category !== undefined && category !== drop) {
             result[at + category - (category > drop ? 1 : 0)] = 1;
           }
@@ -69,7 +73,7 @@ const oneHot: EstimatorReader = (fitted) => {
 const ordinal: EstimatorReader = (fitted) => {
   if (fitted.flag('_infrequent_enabled', false)) fitted.refuse('infrequent categories');
   const policy = fitted.oneOf('handle_unknown', ['error', 'use_encoded_value']);
-  const stranger = Number(fitted.get('unknown_value') ?? Number.NaN);
+  const unknownValue = Number(fitted.get('unknown_value') ?? Number.NaN);
   const missing = Number(fitted.get('encoded_missing_value') ?? Number.NaN);
   const categories = readCategories(fitted);
   const indexers = categories.map(indexer);
@@ -81,7 +85,7 @@ const ordinal: EstimatorReader = (fitted) => {
         const cell = data[i] as Cell;
         const category = indexers[column]?.(cell);
         if (category === undefined) {
-          return policy === 'error' ? unknown(fitted, column, cell) : stranger;
+          return policy === 'error' ? refuseCategory(fitted, column, cell) : unknownValue;
         }
         const found = categories[column]?.[category];
         return found === null || Number.isNaN(found) ? missing : category;
@@ -91,7 +95,7 @@ const ordinal: EstimatorReader = (fitted) => {
   };
 };
 
-/** Columns that were all missing when fitted are left out, unless they were to be kept. */
+/** Reads a SimpleImputer. Columns that had no value when it was fitted are left out, unless they are to be kept. */
 const simpleImputer: EstimatorReader = (fitted) => {
   if (fitted.has('indicator_')) fitted.refuse('add_indicator=true');
   const statistics = fitted.list('statistics_') as readonly Cell[];
@@ -107,7 +111,7 @@ const simpleImputer: EstimatorReader = (fitted) => {
     textColumns: textColumnsOf(statistics.map((value) => [value])),
     transform: (table) => {
       const columns = keepsAll ? [...statistics.keys()] : kept;
-      const { data, ...rest } = pick(table, columns);
+      const { data, ...rest } = pickColumns(table, columns);
       const fill = (cell: Cell, i: number): Cell => {
         if (!isMissing(cell)) return cell;
         return statistics[columns[i % columns.length] as number] as Cell;
@@ -121,6 +125,7 @@ const simpleImputer: EstimatorReader = (fitted) => {
   };
 };
 
+/** Readers by class. */
 export const ENCODING: Readonly<Record<string, EstimatorReader>> = {
   OneHotEncoder: oneHot,
   OrdinalEncoder: ordinal,

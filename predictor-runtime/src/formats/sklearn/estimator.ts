@@ -1,35 +1,41 @@
-/** What a fitted scikit-learn object can do, whichever class it is of. */
+/** The estimator that every reader of this folder makes of a fitted object, and functions that several readers use. */
 import type { NdArray } from '../files/numpy.ts';
 import type { Table } from '../table.ts';
 import type { Fitted } from './fitted.ts';
 
-/** Values row by row, `width` of them each. */
+/** Values of rows, in row-major order. */
 export interface Values {
+  /** Number of values of a row. */
   readonly width: number;
   readonly data: Float64Array;
-  /** A list a row, even if of one. */
+  /** True when a row's values are a list, even if there is only one. */
   readonly isList?: boolean;
 }
 
+/** A fitted object of scikit-learn, by what it can compute. */
 export interface Estimator {
   readonly transform?: (table: Table) => Table;
-  /** Of a regressor, its values; of a classifier, the index of the class; of a clusterer, the cluster. */
+  /** Predicts a regressor's values, the index of a classifier's class, or the number of a clusterer's cluster. */
   readonly predict?: (table: Table) => Values;
   readonly predictProba?: (table: Table) => Values;
   readonly decisionFunction?: (table: Table) => Values;
-  /** A classifier's labels. */
+  /** Labels of a classifier. */
   readonly classes?: NdArray;
   readonly isClusterer?: boolean;
-  /** Values that a regressor predicts for a row; undefined where it is a single one, in no list. */
+  /** Number of values that a regressor predicts for a row; undefined where there is one, which is not in a list. */
   readonly targets?: number;
-  /** Columns that it reads as text. */
+  /** Columns that are read as text. */
   readonly textColumns?: readonly number[];
 }
 
-/** Reads the object of a class. `read` does so for the objects within it. @throws Error when it cannot be answered for. */
+/**
+ * Reads a fitted object of one class.
+ * @param read reads an object within it
+ * @throws Error that names what is not evaluated here.
+ */
 export type EstimatorReader = (fitted: Fitted, read: (value: unknown) => Estimator) => Estimator;
 
-/** A classifier whose classes are told apart by the highest of several scores. */
+/** Returns the index of the largest value of each row, the first one of equals. */
 export function argmaxRows({ width, data }: Values): Values {
   const best = new Float64Array(data.length / width);
   for (let row = 0; row < best.length; row++) {
@@ -42,7 +48,7 @@ export function argmaxRows({ width, data }: Values): Values {
   return { width: 1, data: best };
 }
 
-/** Each row exponentiated and divided by its sum, in place; the row's maximum is taken off first. */
+/** Applies softmax to each row, in place. The row's largest value is subtracted first, as in scikit-learn. */
 export function softmaxRows({ width, data }: Values): Values {
   for (let start = 0; start < data.length; start += width) {
     const row = data.subarray(start, start + width);
@@ -57,11 +63,12 @@ export function softmaxRows({ width, data }: Values): Values {
   return { width, data };
 }
 
+/** Returns 1 / (1 + e^-value). */
 export function sigmoid(value: number): number {
   return 1 / (1 + Math.exp(-value));
 }
 
-/** Of a class's probability, that of both. */
+/** Returns the probabilities of both classes of each row, from those of the positive class. */
 export function bothOf(positive: Float64Array): Values {
   const data = new Float64Array(positive.length * 2);
   positive.forEach((probability, row) => {
@@ -71,7 +78,16 @@ export function bothOf(positive: Float64Array): Values {
   return { width: 2, data };
 }
 
-/** One score a row: the second class where it is above zero. */
+/** Returns the class of each row, of which there is one score: 1 where the score is above zero. */
 export function isPositive({ data }: Values): Values {
   return { width: 1, data: data.map((score) => (score > 0 ? 1 : 0)) };
+}
+
+/** Makes a function that gives every row the same values. */
+export function constantRows(values: readonly number[]): (table: Table) => Values {
+  return ({ rows }) => {
+    const data = new Float64Array(rows * values.length);
+    for (let row = 0; row < rows; row++) data.set(values, row * values.length);
+    return { width: values.length, data };
+  };
 }

@@ -1,18 +1,23 @@
-/** The attributes of a pickled scikit-learn object, with clear errors for what is missing or of another kind. */
-
+/**
+ * Reads the attributes of a pickled object of scikit-learn, with clear errors when one is missing or of another kind.
+ */
 import { isNdArray, type NdArray } from '../files/numpy.ts';
 import { PickleDict, PickleGlobal, PickleObject } from '../files/pickle.ts';
 import { UnsupportedModelError } from '../unsupported.ts';
 import { WeightStore } from '../weight-store.ts';
 
+/**
+ * A fitted object of scikit-learn. Its methods read an attribute, and throw an Error that names it when it is missing
+ * or of another kind; where there is a fallback, it stands in for a missing attribute.
+ */
 export class Fitted {
-  /** `sklearn.linear_model._ridge.Ridge` */
+  /** Class with its module, for example `sklearn.linear_model._ridge.Ridge`. */
   readonly type: string;
-  /** Where its large arrays go. */
+  /** Store for the object's large arrays. */
   readonly store: WeightStore;
   readonly #state: ReadonlyMap<unknown, unknown>;
 
-  /** @throws Error when the value is no object of a class. */
+  /** Takes a value of a pickle. @throws Error when it is no object of a class. */
   constructor(value: unknown, store = WeightStore.unshared()) {
     if (!(value instanceof PickleObject))
       throw new Error(`expected an estimator, found ${show(value)}`);
@@ -21,7 +26,7 @@ export class Fitted {
     this.#state = value.state instanceof PickleDict ? value.state : new PickleDict();
   }
 
-  /** `Ridge` */
+  /** Class without its module, for example `Ridge`. */
   get name(): string {
     return this.type.slice(this.type.lastIndexOf('.') + 1);
   }
@@ -31,15 +36,17 @@ export class Fitted {
     return new Fitted(value, this.store);
   }
 
+  /** True when the attribute is there, and is not None. */
   has(name: string): boolean {
     return this.#state.has(name) && this.#state.get(name) !== null;
   }
 
+  /** Returns an attribute of any kind; undefined when it is missing or None. */
   get(name: string): unknown {
     return this.#state.get(name) ?? undefined;
   }
 
-  /** True when the version of scikit-learn that fitted it was this one or a later one. */
+  /** True when the object was fitted by that version of scikit-learn, or a later one. */
   isSince(major: number, minor: number): boolean {
     const [ownMajor = 0, ownMinor = 0] = this.string('_sklearn_version').split('.').map(Number);
     return ownMajor > major || (ownMajor === major && ownMinor >= minor);
@@ -69,6 +76,7 @@ export class Fitted {
     return isNdArray(value) ? value : this.#wrong(name, 'an array', value);
   }
 
+  /** Reads an array of numbers, or a single number as an array of one. */
   numbers(name: string): Float64Array {
     const value = this.get(name);
     if (typeof value === 'number') return Float64Array.of(value);
@@ -78,20 +86,21 @@ export class Fitted {
       : this.#wrong(name, 'numbers', value);
   }
 
+  /** Reads a list, a tuple or an array. */
   list(name: string): readonly unknown[] {
     const value = this.get(name);
     if (isNdArray(value)) return [...value.data];
     return Array.isArray(value) ? value : this.#wrong(name, 'a list', value);
   }
 
-  /** A parameter that may have one of these values only. @throws Error that names them. */
+  /** Reads a parameter of which some values are read here. @throws UnsupportedModelError that names them for others. */
   oneOf<T extends string | undefined>(name: string, known: readonly T[], fallback?: T): T {
     const value = (this.get(name) ?? fallback) as T;
     if (known.includes(value)) return value;
     return this.refuse(`${name}=${show(value)} (read: ${known.map(show).join(', ')})`);
   }
 
-  /** @throws Error always: the object is read but for this. */
+  /** Refuses an object because of something that is not evaluated here. @throws UnsupportedModelError always. */
   refuse(what: string): never {
     throw new UnsupportedModelError('sklearn', `${this.name} with ${what} is not evaluated here`);
   }
@@ -105,6 +114,7 @@ export class Fitted {
   }
 }
 
+/** Returns a short text of a value, for messages. */
 export function show(value: unknown): string {
   if (value instanceof PickleObject) return value.type;
   if (value instanceof PickleGlobal) return value.name;

@@ -1,5 +1,6 @@
-/** Linear models: `X @ coef_.T + intercept_` and what each makes of it (sklearn.linear_model, LinearSVC, LDA). */
-
+/**
+ * Reads linear models: `X @ coef_.T + intercept_`, and what each makes of it (sklearn.linear_model, LinearSVC, LDA).
+ */
 import type { NdArray } from '../files/numpy.ts';
 import { type Matrix, numbersOf } from '../table.ts';
 import {
@@ -14,9 +15,10 @@ import {
 } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 
+/** Computes the scores of rows. */
 type Scores = (matrix: Matrix) => Values;
 
-/** One column for each row of `coef_`; one when it has a single dimension. */
+/** Reads the scores of a linear model: one for each row of `coef_`, or a single one when it has one dimension. */
 export function linearScores(fitted: Fitted): Scores {
   const { shape } = fitted.array('coef_');
   const weights = fitted.numbers('coef_');
@@ -28,7 +30,7 @@ export function linearScores(fitted: Fitted): Scores {
   return (matrix) => product(matrix, { weights, intercepts, width });
 }
 
-/** `X @ weights.T + intercepts`, weights row by row. */
+/** Computes `X @ weights.T + intercepts`. The weights are in row-major order, a row for each of `width` results. */
 export function product(
   { rows, width: features, data }: Matrix,
   layer: { weights: Float64Array; intercepts: Float64Array; width: number },
@@ -48,6 +50,7 @@ export function product(
   return { width, data: scores };
 }
 
+/** Makes the reader of a regressor whose values are its scores, through the inverse of its link. */
 const regressor =
   (inverseLink?: (value: number) => number): EstimatorReader =>
   (fitted) => {
@@ -64,22 +67,23 @@ const regressor =
     };
   };
 
-/** The log link, unless the distribution is normal (TweedieRegressor, link='auto'). */
+/** Reads a TweedieRegressor. Its link is the logarithm with `link='auto'`, unless the distribution is normal. */
 const tweedie: EstimatorReader = (fitted, read) => {
   const link = fitted.oneOf('link', ['auto', 'identity', 'log'], 'auto');
   const isLog = link === 'log' || (link === 'auto' && fitted.number('power') > 0);
   return regressor(isLog ? Math.exp : undefined)(fitted, read);
 };
 
-/** Ridge classifiers have them in the binarizer that they fitted with. */
+/** Reads a classifier's labels. Ridge classifiers have them in the binarizer that they were fitted with. */
 function readClasses(fitted: Fitted): NdArray {
   if (fitted.has('classes_') || !fitted.has('_label_binarizer')) return fitted.array('classes_');
   return fitted.within(fitted.get('_label_binarizer')).array('classes_');
 }
 
-/** How scores become probabilities; `none` where scikit-learn offers none. */
+/** How scores become probabilities; `none` where scikit-learn has none. */
 type Probability = 'none' | 'one-vs-rest' | 'multinomial' | 'modified-huber';
 
+/** Makes a classifier of a linear model's scores. */
 function classifier(fitted: Fitted, probability: Probability): Estimator {
   const scores = linearScores(fitted);
   const classes = readClasses(fitted);
@@ -106,19 +110,21 @@ function classifier(fitted: Fitted, probability: Probability): Estimator {
 function probabilities(scores: Values, probability: Exclude<Probability, 'none'>): Values {
   const isBinary = scores.width === 1;
   if (probability === 'multinomial') {
-    // Of two classes, softmax over the score and its negative.
+    // With two classes it is the softmax of the score and its negative.
     return isBinary ? bothOf(scores.data.map((score) => sigmoid(2 * score))) : softmaxRows(scores);
   }
-  const of = probability === 'modified-huber' ? modifiedHuber : sigmoid;
-  return isBinary ? bothOf(scores.data.map(of)) : shares({ ...scores, data: scores.data.map(of) });
+  const share = probability === 'modified-huber' ? modifiedHuber : sigmoid;
+  return isBinary
+    ? bothOf(scores.data.map(share))
+    : normalizedRows({ ...scores, data: scores.data.map(share) });
 }
 
 function modifiedHuber(score: number): number {
   return (Math.min(Math.max(score, -1), 1) + 1) / 2;
 }
 
-/** Each row divided by its sum; all alike where that is zero (as scikit-learn has it since 1.8). */
-function shares({ width, data }: Values): Values {
+/** Divides each row by its sum, in place. Where that is zero, all values become alike, as in scikit-learn since 1.8. */
+function normalizedRows({ width, data }: Values): Values {
   for (let start = 0; start < data.length; start += width) {
     const row = data.subarray(start, start + width);
     const sum = row.reduce((total, value) => total + value, 0);
@@ -128,7 +134,8 @@ function shares({ width, data }: Values): Values {
 }
 
 /**
- * Before 1.8 `multi_class` chose; since then it is multinomial for three classes and more, but with liblinear.
+ * Reads a logistic regression. Before 1.8 `multi_class` said how classes are told apart. Since then three classes and
+ * more are multinomial, except with liblinear.
  */
 const logistic: EstimatorReader = (fitted) => {
   const known = ['auto', 'deprecated', 'ovr', 'warn', 'multinomial'] as const;
@@ -141,13 +148,14 @@ const logistic: EstimatorReader = (fitted) => {
   return classifier(fitted, isOneVsRest ? 'one-vs-rest' : 'multinomial');
 };
 
+/** Reads an SGDClassifier, whose loss says whether there are probabilities. */
 const stochastic: EstimatorReader = (fitted) => {
   const loss = fitted.string('loss');
   if (loss === 'log_loss' || loss === 'log') return classifier(fitted, 'one-vs-rest');
   return classifier(fitted, loss === 'modified_huber' ? 'modified-huber' : 'none');
 };
 
-/** Binary: one score and its sigmoid; otherwise softmax. */
+/** Reads a LinearDiscriminantAnalysis. The probabilities of two classes are a sigmoid, and those of more a softmax. */
 const discriminant: EstimatorReader = (fitted) => {
   const isBinary = (fitted.array('classes_').shape[0] as number) === 2;
   return classifier(fitted, isBinary ? 'one-vs-rest' : 'multinomial');
@@ -155,6 +163,7 @@ const discriminant: EstimatorReader = (fitted) => {
 
 const scoresOnly: EstimatorReader = (fitted) => classifier(fitted, 'none');
 
+/** Readers by class. */
 export const LINEAR: Readonly<Record<string, EstimatorReader>> = {
   ARDRegression: regressor(),
   BayesianRidge: regressor(),

@@ -1,11 +1,13 @@
-/** Naive Bayes: the joint log likelihood of each class (sklearn.naive_bayes). */
+/** Reads naive Bayes classifiers: the joint log likelihood of each class (sklearn.naive_bayes). */
 import { type Matrix, numbersOf, type Table } from '../table.ts';
 import { argmaxRows, type EstimatorReader, softmaxRows, type Values } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 import { product } from './linear.ts';
 
+/** Computes the joint log likelihood of each class, for each row. */
 type Likelihood = (matrix: Matrix) => Values;
 
+/** Makes the reader of a classifier. */
 const classifier =
   (readLikelihood: (fitted: Fitted, classes: number) => Likelihood): EstimatorReader =>
   (fitted) => {
@@ -20,7 +22,7 @@ const classifier =
 
 const gaussian = (fitted: Fitted, width: number): Likelihood => {
   const means = fitted.numbers('theta_');
-  // `sigma_` until 1.0.
+  // Until 1.0 the variances were `sigma_`.
   const variances = fitted.numbers(fitted.has('var_') ? 'var_' : 'sigma_');
   const priors = fitted.numbers('class_prior_').map(Math.log);
   const features = means.length / width;
@@ -51,7 +53,7 @@ const multinomial = (fitted: Fitted, width: number): Likelihood => {
   return (matrix) => product(matrix, { weights, intercepts, width });
 };
 
-/** The priors count only where there is a single class. */
+/** Reads a ComplementNB. The priors count only where there is a single class. */
 const complement = (fitted: Fitted, width: number): Likelihood => {
   const weights = fitted.numbers('feature_log_prob_');
   const intercepts = width === 1 ? fitted.numbers('class_log_prior_') : new Float64Array(width);
@@ -77,6 +79,7 @@ const bernoulli = (fitted: Fitted, width: number): Likelihood => {
   };
 };
 
+/** Readers by class. */
 export const NAIVE_BAYES: Readonly<Record<string, EstimatorReader>> = {
   BernoulliNB: classifier(bernoulli),
   ComplementNB: classifier(complement),

@@ -1,14 +1,15 @@
-/** k nearest neighbours, by looking at all of them (sklearn.neighbors). */
+/** Reads k nearest neighbours, which are found by looking at all samples (sklearn.neighbors). */
 import { type Matrix, numbersOf, type Table } from '../table.ts';
 import { argmaxRows, type EstimatorReader, type Values } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 
-/** The nearest to a row, nearest first, and how much each counts. */
+/** Samples that are nearest to a row, the nearest first, and their weights. */
 interface Neighbors {
   readonly indices: readonly number[];
   readonly weights: readonly number[];
 }
 
+/** Returns the distance between a row of `a` and one of `b`, which begin at those indices. */
 type Distance = (a: Float64Array, aStart: number, b: Float64Array, bStart: number) => number;
 
 function readDistance(fitted: Fitted, width: number): Distance {
@@ -23,6 +24,7 @@ function readDistance(fitted: Fitted, width: number): Distance {
   };
 }
 
+/** A distance: what a sum begins with, how a column's difference is added, and what becomes of the sum. */
 type Metric = readonly [
   start: number,
   add: (sum: number, difference: number) => number,
@@ -46,11 +48,11 @@ function readNeighbors(fitted: Fitted): (matrix: Matrix, row: number) => Neighbo
     for (let i = 0; i < count; i++) distances[i] = distance(data, row * width, samples, i * width);
     const indices = nearest(distances, k);
     const own = indices.map((i) => distances[i] as number);
-    return { indices, weights: byDistance ? inverse(own) : own.map(() => 1) };
+    return { indices, weights: byDistance ? inverseWeights(own) : own.map(() => 1) };
   };
 }
 
-/** The k smallest, of equal ones the earlier. */
+/** Returns the indices of the k smallest distances, the smallest first; of equal ones, the earlier first. */
 function nearest(distances: Float64Array, k: number): number[] {
   const best: number[] = [];
   for (let i = 0; i < distances.length; i++) {
@@ -64,8 +66,8 @@ function nearest(distances: Float64Array, k: number): number[] {
   return best;
 }
 
-/** Where one is in the very place, only those that are count. */
-function inverse(distances: readonly number[]): number[] {
+/** Returns the inverse of distances as weights. Where one is zero, only samples at distance zero count. */
+function inverseWeights(distances: readonly number[]): number[] {
   return distances.includes(0)
     ? distances.map((distance) => (distance === 0 ? 1 : 0))
     : distances.map((distance) => 1 / distance);
@@ -121,6 +123,7 @@ const regressor: EstimatorReader = (fitted) => {
   };
 };
 
+/** Readers by class. */
 export const NEIGHBORS: Readonly<Record<string, EstimatorReader>> = {
   KNeighborsClassifier: classifier,
   KNeighborsRegressor: regressor,

@@ -1,4 +1,4 @@
-/** Multi-layer perceptrons (sklearn.neural_network). */
+/** Reads multi-layer perceptrons (sklearn.neural_network). */
 import { isNdArray } from '../files/numpy.ts';
 import { numbersOf, type Table } from '../table.ts';
 import {
@@ -19,6 +19,7 @@ const ACTIVATIONS: Readonly<Record<string, (value: number) => number>> = {
   relu: (value) => Math.max(value, 0),
 };
 
+/** A layer. The weights are in row-major order, a row for each of `width` outputs. */
 interface Layer {
   readonly weights: Float64Array;
   readonly intercepts: Float64Array;
@@ -48,7 +49,7 @@ function transposed(data: Float64Array, rows: number, columns: number): Float64A
   return result;
 }
 
-/** What the last layer gives, before its own activation. */
+/** Reads the layers, as a function that computes what the last one gives before its own activation. */
 function readForward(fitted: Fitted): (table: Table) => Values {
   const layers = readLayers(fitted);
   const activation = ACTIVATIONS[fitted.oneOf('activation', Object.keys(ACTIVATIONS))];
@@ -93,6 +94,7 @@ const classifier: EstimatorReader = (fitted) => {
   };
 };
 
+/** Readers by class. */
 export const NEURAL: Readonly<Record<string, EstimatorReader>> = {
   MLPClassifier: classifier,
   MLPRegressor: regressor,

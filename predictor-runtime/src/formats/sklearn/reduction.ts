@@ -1,10 +1,10 @@
-/** Clusters and projections (sklearn.cluster, sklearn.decomposition). */
+/** Reads clusters and projections (sklearn.cluster, sklearn.decomposition). */
 import { numbersOf, type Table } from '../table.ts';
 import type { EstimatorReader, Values } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 import { product } from './linear.ts';
 
-/** Of each row, its distance to each centre. */
+/** Reads the centres of clusters, as a function that computes the distance of each row to each centre. */
 function readDistances(fitted: Fitted): (table: Table) => Values {
   const [width = 0, features = 0] = fitted.array('cluster_centers_').shape;
   const centers = fitted.numbers('cluster_centers_');
@@ -45,7 +45,7 @@ function tableOf({ rows }: Table, { width, data }: Values): Table {
   return { rows, width, data };
 }
 
-/** `(X - mean_) @ components_.T`, each direction to unit variance where whitened. */
+/** Reads a projection: `(X - mean_) @ components_.T`, with unit variance in each direction where it whitens. */
 const projection: EstimatorReader = (fitted) => {
   const [width = 0, features = 0] = fitted.array('components_').shape;
   const weights = fitted.numbers('components_');
@@ -65,10 +65,12 @@ const projection: EstimatorReader = (fitted) => {
   };
 };
 
+/** Makes a layer without intercepts. */
 function unbiased(weights: Float64Array, width: number) {
   return { weights, width, intercepts: new Float64Array(width) };
 }
 
+/** Readers by class. */
 export const REDUCTION: Readonly<Record<string, EstimatorReader>> = {
   IncrementalPCA: projection,
   KMeans: kMeans,

@@ -1,10 +1,12 @@
-/** Scalers, element by element, and products of features (sklearn.preprocessing). */
+/** Reads scalers, which change element by element, and products of features (sklearn.preprocessing). */
 import { numbersOf, type Table } from '../table.ts';
 import type { Estimator, EstimatorReader } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 
+/** Changes a value of a column. */
 type Step = (value: number, column: number) => number;
 
+/** Makes a transformer of steps that each value takes. */
 function steps(...all: readonly (Step | undefined)[]): Estimator {
   const own = all.filter((step) => step !== undefined);
   return {
@@ -36,12 +38,17 @@ const add =
   (value, column) =>
     value + (by[column] as number);
 
-/** The attribute, where the parameter asks for it and fitting found it. */
-function given(fitted: Fitted, parameter: string, attribute: string): Float64Array | undefined {
+/** Returns an attribute, where the parameter asks for it and fitting found it. */
+function wantedNumbers(
+  fitted: Fitted,
+  parameter: string,
+  attribute: string,
+): Float64Array | undefined {
   const isWanted = fitted.flag(parameter, true) && fitted.has(attribute);
   return isWanted ? fitted.numbers(attribute) : undefined;
 }
 
+/** Makes the reader of a scaler that subtracts a centre and divides by a scale, each of which may be switched off. */
 const centred =
   ({
     center,
@@ -53,8 +60,8 @@ const centred =
     scaleFlag: string;
   }): EstimatorReader =>
   (fitted) => {
-    const by = given(fitted, centerFlag, center);
-    const scale = given(fitted, scaleFlag, 'scale_');
+    const by = wantedNumbers(fitted, centerFlag, center);
+    const scale = wantedNumbers(fitted, scaleFlag, 'scale_');
     return steps(by && subtract(by), scale && divide(scale));
   };
 
@@ -76,12 +83,13 @@ const binarizer: EstimatorReader = (fitted) => {
   return steps((value) => (value > threshold ? 1 : 0));
 };
 
-/** Rows of zeros stay. */
+/** Reads a Normalizer, which leaves rows of zeros as they are. */
 const normalizer: EstimatorReader = (fitted) => {
   const norm = fitted.oneOf('norm', ['l1', 'l2', 'max']);
   return { transform: (table) => normalized(table, norm) };
 };
 
+/** A norm of a row. */
 export type Norm = 'l1' | 'l2' | 'max';
 
 const NORMS: Readonly<Record<Norm, (row: Float64Array) => number>> = {
@@ -90,6 +98,7 @@ const NORMS: Readonly<Record<Norm, (row: Float64Array) => number>> = {
   max: (row) => row.reduce((most, value) => Math.max(most, Math.abs(value)), 0),
 };
 
+/** Divides each row by its norm. Rows of zeros stay as they are. */
 export function normalized(table: Table, norm: Norm): Table {
   const { rows, width, data } = numbersOf(table);
   const result = data.slice();
@@ -98,14 +107,10 @@ export function normalized(table: Table, norm: Norm): Table {
     const length = NORMS[norm](row) || 1;
     for (let i = 0; i < width; i++) row[i] = (row[i] as number) / length;
   }
-  return {
-    rows,
-    width,
-    data: result,
-  };
+  return { rows, width, data: result };
 }
 
-/** Products of the features, degree by degree, each in the order of its columns. */
+/** Reads PolynomialFeatures: products of features, degree by degree, and within one in the order of the columns. */
 const polynomial: EstimatorReader = (fitted) => {
   const range = fitted.get('degree');
   const [least, most] = Array.isArray(range)
@@ -133,6 +138,7 @@ const polynomial: EstimatorReader = (fitted) => {
   };
 };
 
+/** Returns the columns of each product of a degree. @param isOnce true when a product has a column at most once */
 function combinations(features: number, degree: number, isOnce: boolean): number[][] {
   if (degree === 0) return [[]];
   return combinations(features, degree - 1, isOnce).flatMap((start) => {
@@ -142,6 +148,7 @@ function combinations(features: number, degree: number, isOnce: boolean): number
   });
 }
 
+/** Readers by class. */
 export const SCALING: Readonly<Record<string, EstimatorReader>> = {
   Binarizer: binarizer,
   MaxAbsScaler: maxAbs,

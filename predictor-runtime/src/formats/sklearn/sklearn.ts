@@ -1,8 +1,7 @@
 /**
- * scikit-learn models from joblib or pickle files. Nothing in the file runs: the attributes that fitting left are read,
- * and what scikit-learn would compute from them is computed here, for the classes that a test holds against it.
+ * Opens scikit-learn models from joblib or pickle files. Nothing in the file runs: the attributes that fitting left are
+ * read, and what scikit-learn would compute from them is computed here, for the classes that a test holds against it.
  */
-
 import { allocate, type Datatype, type NumericData } from '../../protocol/v2/datatypes.ts';
 import { readJoblib } from '../files/joblib.ts';
 import type { NdArray } from '../files/numpy.ts';
@@ -11,10 +10,12 @@ import type { Table } from '../table.ts';
 import type { TabularModel, TabularOutput } from '../tabular-model.ts';
 import { UnsupportedModelError } from '../unsupported.ts';
 import { WeightStore } from '../weight-store.ts';
+import { BOOSTING } from './boosting.ts';
 import { COMPOSITION } from './composition.ts';
 import { ENCODING } from './encoding.ts';
 import type { Estimator, EstimatorReader, Values } from './estimator.ts';
 import { Fitted, show } from './fitted.ts';
+import { HISTOGRAM_BOOSTING } from './histogram-boosting.ts';
 import { LINEAR } from './linear.ts';
 import { NAIVE_BAYES } from './naive-bayes.ts';
 import { NEIGHBORS } from './neighbors.ts';
@@ -25,11 +26,13 @@ import { SVM } from './svm.ts';
 import { TEXT } from './text.ts';
 import { TREES } from './trees.ts';
 
-/** Class of scikit-learn → its reader. */
+/** Readers by class, without its module. */
 const ESTIMATORS: ReadonlyMap<string, EstimatorReader> = new Map(
   [
+    BOOSTING,
     COMPOSITION,
     ENCODING,
+    HISTOGRAM_BOOSTING,
     LINEAR,
     NAIVE_BAYES,
     NEIGHBORS,
@@ -42,7 +45,10 @@ const ESTIMATORS: ReadonlyMap<string, EstimatorReader> = new Map(
   ].flatMap((readers) => Object.entries(readers)),
 );
 
-/** @throws Error that names the class, or the setting, that is not read here; docs/formats.md has the ways out. */
+/**
+ * Opens a model from its file.
+ * @throws Error that names the class, or the setting, that is not read here. docs/formats.md has the ways out.
+ */
 export function openSklearn(bytes: Buffer, store = WeightStore.unshared()): TabularModel {
   const value = readJoblib(bytes);
   const estimator = readEstimator(value, store);
@@ -72,7 +78,7 @@ function readEstimator(value: unknown, store: WeightStore): Estimator {
   return reader(fitted, (inner) => readEstimator(inner, store));
 }
 
-/** Of the outermost, or the first in it that says so. */
+/** Returns the number and names of the features, from the outermost object, or from a pipeline's first step. */
 function featuresOf(value: unknown): [number, string[] | undefined] {
   const fitted = new Fitted(value);
   if (fitted.has('n_features_in_')) {
@@ -116,26 +122,28 @@ function outputsOf(estimator: Estimator): TabularOutput[] {
   return outputs;
 }
 
+/** Returns a table as values. @throws Error when it has text. */
 function valuesOf({ width, data }: Table): Values {
   if (data instanceof Float64Array) return { width, data, isList: true };
   throw new Error('its transform gives text, which is no output');
 }
 
+/** Makes an output that computes numbers. */
 function numeric(
   about: Pick<TabularOutput, 'name' | 'datatype' | 'shape'>,
-  of: (table: Table) => Values,
+  values: (table: Table) => Values,
 ): TabularOutput {
   return {
     ...about,
     compute: (table) => {
-      const { width, data, isList = width > 1 } = of(table);
-      const values = about.datatype === 'INT32' ? Int32Array.from(data) : data;
-      return { width: isList ? width : undefined, data: values };
+      const { width, data, isList = width > 1 } = values(table);
+      const numbers = about.datatype === 'INT32' ? Int32Array.from(data) : data;
+      return { width: isList ? width : undefined, data: numbers };
     },
   };
 }
 
-/** NumPy's kind of labels → the datatype that KServe's server gives them. */
+/** Datatype that KServe's server gives labels of each of NumPy's kinds. */
 const LABELS: Readonly<Record<string, Datatype>> = {
   i: 'INT64',
   u: 'UINT64',
@@ -143,11 +151,12 @@ const LABELS: Readonly<Record<string, Datatype>> = {
   f: 'FP64',
 };
 
+/** Makes the output of a classifier's labels. */
 function labelled({ dtype, data }: NdArray, predict: (table: Table) => Values): TabularOutput {
   const isText = !(data instanceof Float64Array);
   const datatype = isText ? 'BYTES' : (LABELS[dtype.charAt(0)] ?? 'FP64');
   const pick = isText
-    ? texts(Array.from(data, (label) => Buffer.from(String(label))))
+    ? textLabels(Array.from(data, (label) => Buffer.from(String(label))))
     : numberLabels(datatype, data);
   return {
     name: 'predict',
@@ -161,13 +170,17 @@ function labelled({ dtype, data }: NdArray, predict: (table: Table) => Values): 
   };
 }
 
+/** Returns the labels of classes, by their indices. */
 type LabelPicker = (indices: Float64Array) => NumericData | Buffer[];
 
-function texts(labels: readonly Buffer[]): LabelPicker {
+function textLabels(labels: readonly Buffer[]): LabelPicker {
   return (indices) => Array.from(indices, (index) => labels[index] as Buffer);
 }
 
-/** Integers of 64 bits are copied as two halves: a bigint for each would take longer than the model. */
+/**
+ * Picks labels that are numbers. 64-bit integers are copied as two halves: a bigint for each would take longer than the
+ * model.
+ */
 function numberLabels(datatype: Datatype, labels: Float64Array): LabelPicker {
   if (datatype !== 'INT64' && datatype !== 'UINT64') {
     return (indices) => {

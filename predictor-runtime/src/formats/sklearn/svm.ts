@@ -1,8 +1,9 @@
-/** Support vector machines as libsvm decides (sklearn.svm: SVC, NuSVC, SVR, NuSVR). */
+/** Reads support vector machines, which decide as libsvm does (sklearn.svm: SVC, NuSVC, SVR, NuSVR). */
 import { type Matrix, numbersOf, type Table } from '../table.ts';
 import type { EstimatorReader, Values } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 
+/** Returns how similar two rows are. */
 type Kernel = (a: Float64Array, b: Float64Array) => number;
 
 function dot(a: Float64Array, b: Float64Array): number {
@@ -33,12 +34,15 @@ function readKernel(fitted: Fitted): Kernel {
   }[kernel];
 }
 
+/** A fitted support vector machine. */
 interface Machine {
-  /** Of each row, the kernel's value with every support vector. */
+  /** Returns the kernel's value of a row with each support vector. */
   readonly similarities: (matrix: Matrix, row: number) => Float64Array;
+  /** Number of support vectors. */
   readonly vectors: number;
-  /** `[classes - 1, vectors]` */
+  /** Coefficients of the vectors, in the shape `[classes - 1, vectors]`. */
   readonly coefficients: Float64Array;
+  /** Intercepts, one for each pair of classes. */
   readonly intercepts: Float64Array;
 }
 
@@ -76,7 +80,10 @@ const regressor: EstimatorReader = (fitted) => {
   };
 };
 
-/** One decision for each pair of classes, and the class with most votes; the first of those with as many. */
+/**
+ * Reads a classifier. It decides between each pair of classes, and takes the class with most votes, the first one of
+ * equals.
+ */
 const classifier: EstimatorReader = (fitted) => {
   if (fitted.flag('break_ties', false)) fitted.refuse('break_ties=true');
   const machine = readMachine(fitted);
@@ -90,11 +97,13 @@ const classifier: EstimatorReader = (fitted) => {
     const width = (count * (count - 1)) / 2;
     const data = new Float64Array(matrix.rows * width);
     for (let row = 0; row < matrix.rows; row++) {
-      pairs(machine, { similarities: machine.similarities(matrix, row), starts, count }).forEach(
-        (decision, pair) => {
-          data[row * width + pair] = decision;
-        },
-      );
+      pairDecisions(machine, {
+        similarities: machine.similarities(matrix, row),
+        starts,
+        count,
+      }).forEach((decision, pair) => {
+        data[row * width + pair] = decision;
+      });
     }
     return { width, data };
   }
@@ -104,22 +113,25 @@ const classifier: EstimatorReader = (fitted) => {
     predict: (table) => vote(decisions(table), count),
     decisionFunction: (table) => {
       const values = decisions(table);
-      // libsvm's first class is positive, scikit-learn's is negative.
+      // Positive decisions mean the first class in libsvm, and the second in scikit-learn.
       if (count === 2) return { width: 1, data: values.data.map((decision) => -decision) };
       return isOneVsRest ? oneVsRest(values, count) : values;
     },
   };
 };
 
-/** Where the support vectors of each class begin; one more for the end. */
+/** Returns the index of each class's first support vector, and at last the number of all. */
 function classStarts(counts: Float64Array): number[] {
   const starts = [0];
   for (const count of counts) starts.push((starts[starts.length - 1] as number) + count);
   return starts;
 }
 
-/** The vectors of each of two classes, by their weights against the other. */
-function pairs(
+/**
+ * Returns the decision between each pair of classes, which sums each one's support vectors by their weights against the
+ * other.
+ */
+function pairDecisions(
   { coefficients, intercepts, vectors }: Machine,
   {
     similarities,
@@ -145,6 +157,7 @@ function pairs(
   return decisions;
 }
 
+/** Returns the class with most votes of each row. */
 function vote({ width, data }: Values, count: number): Values {
   const winners = Float64Array.from({ length: data.length / width }, (_, row) => {
     const votes = new Array<number>(count).fill(0);
@@ -160,7 +173,10 @@ function vote({ width, data }: Values, count: number): Values {
   return { width: 1, data: winners };
 }
 
-/** Votes, and the sum of decisions within (-1/3, 1/3) to tell equal ones apart (_ovr_decision_function). */
+/**
+ * Makes a score for each class: its votes, and its decisions' sum within (-1/3, 1/3), which parts equals
+ * (_ovr_decision_function).
+ */
 function oneVsRest({ width, data }: Values, count: number): Values {
   const rows = data.length / width;
   const scores = new Float64Array(rows * count);
@@ -187,6 +203,7 @@ function oneVsRest({ width, data }: Values, count: number): Values {
   return { width: count, data: scores };
 }
 
+/** Readers by class. */
 export const SVM: Readonly<Record<string, EstimatorReader>> = {
   NuSVC: classifier,
   NuSVR: regressor,

@@ -1,4 +1,4 @@
-/** Text into counts of words (sklearn.feature_extraction.text). */
+/** Reads estimators that make counts of words of texts (sklearn.feature_extraction.text). */
 import type { NdArray } from '../files/numpy.ts';
 import { PickleDict } from '../files/pickle.ts';
 import { numbersOf, type Table } from '../table.ts';
@@ -6,10 +6,12 @@ import type { EstimatorReader } from './estimator.ts';
 import { type Fitted, show } from './fitted.ts';
 import { type Norm, normalized } from './scaling.ts';
 
+/** Returns the terms of a text that are counted. */
 type Analyzer = (text: string) => string[];
 
-/** Python's `\w` is a letter, a digit or an underscore of any script. */
+/** Matches Python's `\w`: a letter, a digit or an underscore of any script. */
 const WORD = '[\\p{L}\\p{N}_]';
+/** Expressions of `token_pattern` that are known, and JavaScript's for the same. */
 const TOKEN_PATTERNS: Readonly<Record<string, RegExp>> = {
   '(?u)\\b\\w\\w+\\b': new RegExp(`${WORD}{2,}`, 'gu'),
   '(?u)\\b\\w+\\b': new RegExp(`${WORD}+`, 'gu'),
@@ -28,12 +30,13 @@ function readAnalyzer(fitted: Fitted): Analyzer {
   const [least, most] = fitted.list('ngram_range') as [number, number];
   const prepare = readPreparation(fitted);
   const range = { least, most };
-  if (kind === 'char') return (text) => characters(spaced(prepare(text)), range);
-  if (kind === 'char_wb') return (text) => charactersOfWords(spaced(prepare(text)), range);
+  if (kind === 'char') return (text) => characterRuns(singleSpaced(prepare(text)), range);
+  if (kind === 'char_wb') return (text) => characterRunsInWords(singleSpaced(prepare(text)), range);
   const tokenize = readTokenizer(fitted, most > 1);
-  return (text) => joined(tokenize(prepare(text)), range);
+  return (text) => wordRuns(tokenize(prepare(text)), range);
 }
 
+/** Smallest and largest number of words, or of characters, in a term. */
 interface Range {
   readonly least: number;
   readonly most: number;
@@ -59,7 +62,10 @@ function readTokenizer(fitted: Fitted, isPhrases: boolean): (text: string) => st
   return (text) => (text.match(pattern) ?? []).filter((word) => !stopWords.has(word));
 }
 
-/** scikit-learn's own list is not here. Single words need none: a stop word is not in the vocabulary. */
+/**
+ * Reads the stop words. scikit-learn's own list is not here. Single words do not need it, as a stop word is not in the
+ * vocabulary.
+ */
 function readStopWords(fitted: Fitted, isPhrases: boolean): ReadonlySet<unknown> {
   const words = fitted.get('stop_words');
   if (words === undefined) return new Set();
@@ -70,8 +76,8 @@ function readStopWords(fitted: Fitted, isPhrases: boolean): ReadonlySet<unknown>
   return new Set();
 }
 
-/** Runs of `least` to `most` words. */
-function joined(words: readonly string[], { least, most }: Range): string[] {
+/** Returns all runs of `least` to `most` words. */
+function wordRuns(words: readonly string[], { least, most }: Range): string[] {
   if (most === 1) return [...words];
   const phrases: string[] = [];
   for (let size = least; size <= most; size++) {
@@ -80,11 +86,13 @@ function joined(words: readonly string[], { least, most }: Range): string[] {
   return phrases;
 }
 
-function spaced(text: string): string {
+/** Makes one space of several. */
+function singleSpaced(text: string): string {
   return text.replaceAll(/\s\s+/gu, ' ');
 }
 
-function characters(text: string, { least, most }: Range): string[] {
+/** Returns all runs of `least` to `most` characters. */
+function characterRuns(text: string, { least, most }: Range): string[] {
   const all = Array.from(text);
   const runs: string[] = [];
   for (let size = least; size <= Math.min(most, all.length); size++) {
@@ -93,8 +101,11 @@ function characters(text: string, { least, most }: Range): string[] {
   return runs;
 }
 
-/** Within words, each between spaces; a word shorter than the run counts once. */
-function charactersOfWords(text: string, { least, most }: Range): string[] {
+/**
+ * Returns all runs of characters within words that have a space at either side. A word that is shorter than a run
+ * counts once.
+ */
+function characterRunsInWords(text: string, { least, most }: Range): string[] {
   const runs: string[] = [];
   for (const word of text.split(/\s+/u).filter((part) => part !== '')) {
     const all = Array.from(` ${word} `);
@@ -135,6 +146,7 @@ const counter: EstimatorReader = (fitted) => {
   };
 };
 
+/** Returns a cell that is text. @throws Error when it is none. */
 function textOf(cell: unknown, row: number): string {
   if (typeof cell === 'string') return cell;
   throw new Error(`row ${row}: expected text, got ${show(cell)}`);
@@ -157,7 +169,7 @@ const tfidf: EstimatorReader = (fitted) => {
   };
 };
 
-/** `idf_`; before 1.6 the diagonal of a sparse matrix. */
+/** Reads `idf_`, which was the diagonal of a sparse matrix before 1.6. */
 function inverseFrequencies(fitted: Fitted): Float64Array {
   if (fitted.has('idf_')) return fitted.numbers('idf_');
   const diagonal = fitted.within(fitted.get('_idf_diag')).get('data') as NdArray;
@@ -173,6 +185,7 @@ const tfidfVectorizer: EstimatorReader = (fitted, read) => {
   };
 };
 
+/** Readers by class. */
 export const TEXT: Readonly<Record<string, EstimatorReader>> = {
   CountVectorizer: counter,
   TfidfTransformer: tfidf,

@@ -1,35 +1,39 @@
 /**
- * XGBoost's model files, JSON and UBJSON, as values: versions 1.3 to 3.x, as the project's schema (doc/model.schema)
- * and its saved models show them.
+ * Reads XGBoost's model files, JSON and UBJSON, of versions 1.3 to 3.x, as the project's schema (doc/model.schema) and
+ * its saved models show them.
  */
 import { parseUbjson } from '../files/ubjson.ts';
 
-/** An array of numbers, whichever of the two formats it came from. */
+/** An array of numbers, as JSON or UBJSON has it. */
 export type Numbers = ArrayLike<number | bigint>;
 
+/** A model as its file has it. */
 export interface XgboostFile {
   readonly version: readonly number[];
   readonly featureNames: readonly string[];
+  /** Number of features. */
   readonly features: number;
-  /** Outputs of a row, as margins: classes or targets. */
+  /** Number of margins of a row: one for each class or target. */
   readonly groups: number;
-  /** In the objective's output space: one for all groups, or one for each. */
+  /** Score that rows begin with, one for all groups or one for each, in the objective's output space. */
   readonly baseScore: readonly number[];
   readonly objective: string;
   readonly booster: XgboostBooster;
 }
 
+/** The part of a model that makes margins of features. */
 export type XgboostBooster =
   | { readonly name: 'gblinear'; readonly weights: Numbers }
   | {
       readonly name: 'gbtree' | 'dart';
       readonly trees: readonly XgboostTree[];
-      /** The group that each tree adds to. */
+      /** Group that each tree adds to. */
       readonly treeInfo: Numbers;
-      /** What each tree counts; absent where all count 1. */
+      /** Weight of each tree; undefined when all weigh 1. */
       readonly treeWeights?: Numbers;
     };
 
+/** A tree: arrays by node, under the names of the file. */
 export interface XgboostTree {
   readonly left_children: Numbers;
   readonly right_children: Numbers;
@@ -37,7 +41,7 @@ export interface XgboostTree {
   readonly split_conditions: Numbers;
   readonly default_left: Numbers;
   readonly base_weights: Numbers;
-  /** Of leaves with several values (3.1 and later): the leaf's number is in `right_children`. */
+  /** Values of leaves that have several (3.1 and later), by the leaf's number, which is in `right_children`. */
   readonly leaf_weights?: Numbers;
   readonly split_type?: Numbers;
   readonly categories?: Numbers;
@@ -47,7 +51,7 @@ export interface XgboostTree {
   readonly tree_param: { readonly size_leaf_vector?: string };
 }
 
-/** @throws Error when the bytes are no such file. */
+/** Parses a model. @throws Error when the bytes are no model of XGBoost. */
 export function parseXgboostFile(bytes: Buffer): XgboostFile {
   if (bytes.subarray(0, 4).toString('latin1') === 'binf') {
     throw new Error(
@@ -56,30 +60,30 @@ export function parseXgboostFile(bytes: Buffer): XgboostFile {
   }
   const root =
     bytes[1] === 0x22 || /\s/.test(String.fromCharCode(bytes[1] ?? 0))
-      ? json(bytes)
-      : ubjson(bytes);
-  const learner = member(root, 'learner');
-  const parameters = member(learner, 'learner_model_param');
-  const objective = member(learner, 'objective');
+      ? parseJson(bytes)
+      : parseUbjsonFields(bytes);
+  const learner = objectField(root, 'learner');
+  const parameters = objectField(learner, 'learner_model_param');
+  const objective = objectField(learner, 'objective');
   const groups = Math.max(
-    integer(parameters, 'num_class', 0),
-    integer(parameters, 'num_target', 1),
+    integerField(parameters, 'num_class', 0),
+    integerField(parameters, 'num_target', 1),
     1,
   );
   return {
     version: Array.from((root.version as Numbers | undefined) ?? [], Number),
     featureNames: (learner.feature_names as readonly string[] | undefined) ?? [],
-    features: integer(parameters, 'num_feature'),
+    features: integerField(parameters, 'num_feature'),
     groups,
-    baseScore: baseScore(String(parameters.base_score)),
+    baseScore: parseBaseScore(String(parameters.base_score)),
     objective: String(objective.name),
-    booster: booster(member(learner, 'gradient_booster')),
+    booster: readBooster(objectField(learner, 'gradient_booster')),
   };
 }
 
 type Fields = { readonly [key: string]: unknown };
 
-function ubjson(bytes: Buffer): Fields {
+function parseUbjsonFields(bytes: Buffer): Fields {
   try {
     return parseUbjson(bytes) as Fields;
   } catch (error) {
@@ -87,26 +91,26 @@ function ubjson(bytes: Buffer): Fields {
   }
 }
 
-function json(bytes: Buffer): Fields {
+function parseJson(bytes: Buffer): Fields {
   const text = bytes.toString('utf8');
   try {
     return JSON.parse(text);
   } catch (error) {
-    // XGBoost 2 writes NaN, which JSON has no word for; as text it becomes NaN again.
+    // XGBoost 2 writes NaN, which JSON has not. In quotes it is text, of which Number() makes NaN again.
     const mended = text.replaceAll(/(?<=[[,:]\s*)-?(NaN|Infinity)(?=\s*[,\]}])/g, '"$&"');
     if (mended === text) throw error;
     return JSON.parse(mended);
   }
 }
 
-function booster(fields: Fields): XgboostBooster {
+function readBooster(fields: Fields): XgboostBooster {
   const name = String(fields.name);
   if (name === 'gblinear') {
-    return { name, weights: member(fields, 'model').weights as Numbers };
+    return { name, weights: objectField(fields, 'model').weights as Numbers };
   }
   if (name !== 'gbtree' && name !== 'dart') throw new Error(`its booster '${name}' is unknown`);
-  const inner = name === 'dart' ? member(fields, 'gbtree') : fields;
-  const model = member(inner, 'model');
+  const inner = name === 'dart' ? objectField(fields, 'gbtree') : fields;
+  const model = objectField(inner, 'model');
   return {
     name,
     trees: model.trees as readonly XgboostTree[],
@@ -115,8 +119,8 @@ function booster(fields: Fields): XgboostBooster {
   };
 }
 
-/** "5E-1", or "[5E-1,2E-1]" since 3.1. */
-function baseScore(text: string): number[] {
+/** Parses a base score: `5E-1`, or `[5E-1,2E-1]` since 3.1. */
+function parseBaseScore(text: string): number[] {
   const scores = text.replaceAll(/[[\]]/g, '').split(',').map(Number);
   if (scores.some((score) => !Number.isFinite(score))) {
     throw new Error(`its base_score is '${text}'`);
@@ -124,7 +128,8 @@ function baseScore(text: string): number[] {
   return scores.map(Math.fround);
 }
 
-function member(fields: Fields, name: string): Fields {
+/** Returns a field that is an object. @throws Error when there is none. */
+function objectField(fields: Fields, name: string): Fields {
   const value = fields?.[name];
   if (typeof value !== 'object' || value === null) {
     throw new Error(`it is no model of XGBoost: it has no '${name}'`);
@@ -132,7 +137,8 @@ function member(fields: Fields, name: string): Fields {
   return value as Fields;
 }
 
-function integer(fields: Fields, name: string, fallback?: number): number {
+/** Returns a field that is a whole number, as a number or as text. @throws Error when it is none. */
+function integerField(fields: Fields, name: string, fallback?: number): number {
   const value = Number(fields[name] ?? fallback);
   if (!Number.isSafeInteger(value) || value < 0) {
     throw new Error(`its ${name} is '${fields[name]}'`);

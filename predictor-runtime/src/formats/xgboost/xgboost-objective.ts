@@ -1,17 +1,17 @@
 /**
- * XGBoost's objectives at prediction: from `base_score` to the margin that a row begins with, and from a row's margins to
- * what `predict` gives. All in single precision, step by step as XGBoost does it
- * (src/common/math.h, src/objective).
+ * XGBoost's objectives at prediction. They make the margin that a row begins with of `base_score`, and what `predict`
+ * gives of a row's margins, in single precision, step by step as XGBoost does (src/common/math.h, src/objective).
  */
 import { expf, logf } from '../libm.ts';
 import { UnsupportedModelError } from '../unsupported.ts';
 
 const { fround } = Math;
 
+/** An objective at prediction. */
 export interface XgboostObjective {
-  /** ProbToMargin. */
+  /** Makes the margin that a row begins with of the base score (ProbToMargin). */
   readonly toMargin: (baseScore: number) => number;
-  /** PredTransform, in place: the margins of one row. */
+  /** Transforms the margins of one row in place (PredTransform). */
   readonly transform: (margins: Float32Array) => void;
   /** True when a row's answer is the number of its class, as a float. */
   readonly isClass?: boolean;
@@ -19,6 +19,7 @@ export interface XgboostObjective {
 
 const identity = (value: number) => value;
 const keep = () => undefined;
+/** Makes a transform of a function of one margin. */
 const each = (of: (margin: number) => number) => (margins: Float32Array) => {
   for (let i = 0; i < margins.length; i++) margins[i] = of(margins[i] as number);
 };
@@ -70,7 +71,7 @@ const OBJECTIVES: Readonly<Record<string, XgboostObjective>> = {
   'rank:map': plain,
 };
 
-/** @throws Error that names the known ones. */
+/** Returns an objective by its name. @throws UnsupportedModelError that names the objectives that are known. */
 export function xgboostObjective(name: string): XgboostObjective {
   const objective = OBJECTIVES[name];
   if (objective === undefined || !Object.hasOwn(OBJECTIVES, name)) {

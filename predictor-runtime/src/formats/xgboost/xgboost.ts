@@ -1,8 +1,7 @@
 /**
- * XGBoost models, bit-equal to XGBoost: margins start from the base score and take the trees in order, each addition
- * rounded to single precision (src/predictor/cpu_predictor.cc, src/gbm/gblinear.cc).
+ * Evaluates XGBoost models with the same bits as XGBoost: margins begin with the base score and add the trees in order,
+ * and each sum is rounded to single precision (src/predictor/cpu_predictor.cc, src/gbm/gblinear.cc).
  */
-
 import { addLeaves, Forest, type LeafValues } from '../forest/forest.ts';
 import { Split, type SplitKind, type Tree, type TreeNode } from '../forest/forest-memory.ts';
 import type { Matrix } from '../table.ts';
@@ -21,37 +20,41 @@ const { fround } = Math;
 
 type Trees = Extract<XgboostBooster, { readonly trees: unknown }>;
 
-/** The margins of all rows, `groups` each, from those they begin with. */
+/** Adds to the margins of all rows, in place, what their features make. Each row has a margin for each group. */
 type Booster = (matrix: Matrix, margins: Float32Array) => void;
 
 interface BoosterOptions {
+  /** Number of features. */
   readonly features: number;
-  /** The number of outputs of a row. */
+  /** Number of margins of a row. */
   readonly groups: number;
   readonly store: WeightStore;
 }
 
-/** @throws Error when the bytes are no model of XGBoost that can be answered for. */
+/**
+ * Opens a model from its file.
+ * @throws Error when the bytes are no model of XGBoost, or one that is not evaluated here.
+ */
 export function openXgboost(bytes: Buffer, store = WeightStore.unshared()): TabularModel {
   const file = parseXgboostFile(bytes);
   const { groups, features, featureNames } = file;
   const objective = xgboostObjective(file.objective);
   const boost =
     file.booster.name === 'gblinear'
-      ? linear(file.booster.weights, { features, groups, store })
-      : gbtree(file.booster, { features, groups, store });
+      ? linearBooster(file.booster.weights, { features, groups, store })
+      : treeBooster(file.booster, { features, groups, store });
   const base = startMargins(file, objective);
 
   function margins(matrix: Matrix): Float32Array {
     const values = new Float32Array(matrix.rows * groups);
     for (let i = 0; i < values.length; i++) values[i] = base[i % groups] as number;
-    boost({ ...matrix, data: rounded(matrix.data) }, values);
+    boost({ ...matrix, data: singlePrecision(matrix.data) }, values);
     return values;
   }
 
   function predict(matrix: Matrix): Float32Array {
     const values = margins(matrix);
-    if (objective.isClass) return classes(values, groups);
+    if (objective.isClass) return bestGroups(values, groups);
     for (let i = 0; i < values.length; i += groups) {
       objective.transform(values.subarray(i, i + groups));
     }
@@ -72,7 +75,10 @@ export function openXgboost(bytes: Buffer, store = WeightStore.unshared()): Tabu
   };
 }
 
-/** gblinear starts every output from the first one's score (XGBoost 3.x, src/gbm/gblinear.cc). */
+/**
+ * Returns the margins that rows begin with. gblinear starts every margin from the first score (XGBoost 3.x,
+ * src/gbm/gblinear.cc).
+ */
 function startMargins(file: XgboostFile, objective: XgboostObjective): number[] {
   const { baseScore, groups, booster } = file;
   if (baseScore.length !== 1 && baseScore.length !== groups) {
@@ -83,13 +89,15 @@ function startMargins(file: XgboostFile, objective: XgboostObjective): number[] 
   return isShared ? new Array(groups).fill(starts[0]) : starts;
 }
 
-function rounded(data: Float64Array): Float64Array {
+/** Returns features rounded to single precision. */
+function singlePrecision(data: Float64Array): Float64Array {
   const single = new Float64Array(data.length);
   for (let i = 0; i < data.length; i++) single[i] = fround(data[i] as number);
   return single;
 }
 
-function classes(margins: Float32Array, groups: number): Float32Array {
+/** Returns the number of the group with the largest margin of each row. */
+function bestGroups(margins: Float32Array, groups: number): Float32Array {
   const best = new Float32Array(margins.length / groups);
   for (let row = 0; row < best.length; row++) {
     const own = margins.subarray(row * groups, (row + 1) * groups);
@@ -98,8 +106,8 @@ function classes(margins: Float32Array, groups: number): Float32Array {
   return best;
 }
 
-/** The bias first, then the features that are there, in order. */
-function linear(weights: Numbers, { features, groups, store }: BoosterOptions): Booster {
+/** Makes a booster of weights. It adds the bias first, then the features that are there, in order. */
+function linearBooster(weights: Numbers, { features, groups, store }: BoosterOptions): Booster {
   if (weights.length !== (features + 1) * groups) {
     throw new Error(`it has ${weights.length} weights for ${features} features`);
   }
@@ -120,7 +128,8 @@ function linear(weights: Numbers, { features, groups, store }: BoosterOptions): 
   };
 }
 
-function gbtree(
+/** Makes a booster of trees. */
+function treeBooster(
   { trees, treeInfo, treeWeights }: Trees,
   { features, groups, store }: BoosterOptions,
 ): Booster {
@@ -145,11 +154,12 @@ function gbtree(
   };
 }
 
+/** Returns the number of values of a tree's leaves. */
 function leafSize({ tree_param }: XgboostTree): number {
   return Math.max(Number(tree_param.size_leaf_vector ?? 1), 1);
 }
 
-/** Values of leaves by their number; DART's weights are folded in, rounded as XGBoost rounds the product. */
+/** Returns the values of leaves by their number, times DART's weights, rounded as XGBoost rounds the product. */
 function leafValues(tree: XgboostTree, weight: number): Float32Array {
   const values =
     leafSize(tree) === 1 ? tree.split_conditions : (tree.leaf_weights ?? tree.base_weights);
@@ -184,7 +194,7 @@ function readTree(tree: XgboostTree): Tree {
   return nodes;
 }
 
-/** Node → the categories that go right. */
+/** Returns the categories that go right, by the index of their node. */
 function categorySets(tree: XgboostTree): Map<number, number[]> {
   const { categories = [], categories_nodes = [], categories_segments, categories_sizes } = tree;
   const sets = new Map<number, number[]>();
