@@ -1,8 +1,8 @@
 /** A router without a network: does with discovery responses what Envoy 1.40 was seen to do. */
 
 import { RESOURCE_TYPES, type ResourceType } from '../src/router/configuration.ts';
+import type { DiscoveryRequest, DiscoveryResponse } from '../src/router/discovery-messages.ts';
 import type { EnvoyProtos } from '../src/router/protos.ts';
-import type { DiscoveryRequest, DiscoveryResponse } from '../src/router/subscription.ts';
 
 interface VirtualHost {
   readonly version: string;

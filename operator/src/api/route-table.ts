@@ -2,7 +2,7 @@
  * What the routers are told about each InferenceService and what they tell about its traffic. Envoy's
  * resources and the local proxy both follow from the same values.
  */
-import { formatRevision, type RevisionRef } from './revision.ts';
+import { formatRevision, type RevisionRef, sameRevision } from './revision.ts';
 
 /** Everything the routers need to serve one InferenceService. */
 export interface ServiceRoutes {
@@ -87,4 +87,11 @@ export interface ClusterLoad {
 /** The name of the cluster of a revision's port: unique among all clusters, and never taken apart. */
 export function clusterName(ref: RevisionRef, port: RouteCluster['port'] = 'http'): string {
   return port === 'http' ? formatRevision(ref) : `${formatRevision(ref)}/${port}`;
+}
+
+/** Says whether two lists give the same revisions the same percents, in the same order. */
+export function sameShares(a: readonly Share[], b: readonly Share[]): boolean {
+  const same = (x: Share, y: Share | undefined) =>
+    y !== undefined && x.percent === y.percent && sameRevision(x.ref, y.ref);
+  return a.length === b.length && a.every((share, i) => same(share, b[i]));
 }

@@ -1,11 +1,12 @@
 /** What every router is to have: each service's resources, encoded and hashed when the service changes. */
 import { hash } from 'node:crypto';
-import { type RevisionRef, sameRevision } from '../api/revision.ts';
+import type { RevisionRef } from '../api/revision.ts';
 import {
   clusterName,
   type RouteChange,
   type ServiceRoutes,
   type Share,
+  sameShares,
 } from '../api/route-table.ts';
 import type { EnvoyProtos, Message } from './protos.ts';
 import { routedClusters, routedHosts, serviceMessages } from './service-resources.ts';
@@ -177,13 +178,6 @@ function sameEntry(a: Entry, b: Entry): boolean {
     sameShares(a.shares, b.shares) &&
     TYPES.every((type) => sameResources(a.resources[type], b.resources[type]))
   );
-}
-
-/** Says whether two lists give the same revisions the same percents, in the same order. */
-export function sameShares(a: readonly Share[], b: readonly Share[]): boolean {
-  const same = (x: Share, y: Share | undefined) =>
-    y !== undefined && x.percent === y.percent && sameRevision(x.ref, y.ref);
-  return a.length === b.length && a.every((share, i) => same(share, b[i]));
 }
 
 function sameResources(

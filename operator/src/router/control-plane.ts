@@ -118,7 +118,7 @@ export class ControlPlane {
       const { stream, name, subscription, told } = router;
       return [
         { kind: 'connected', stream, router: name },
-        ...[...subscription.services].map((key) => routesFact(router, key)),
+        ...subscription.services().map((key) => routesFact(router, key)),
         ...(told ? [{ kind: 'told', stream } as const] : []),
       ];
     });

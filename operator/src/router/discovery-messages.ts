@@ -1,7 +1,28 @@
 /** Envoy's incremental discovery messages ↔ what a Subscription takes and gives. */
-import { RESOURCE_TYPES, type ResourceType } from './configuration.ts';
+import { RESOURCE_TYPES, type Resource, type ResourceType } from './configuration.ts';
 import type { Message } from './protos.ts';
-import type { DiscoveryRequest, DiscoveryResponse } from './subscription.ts';
+
+/** A router's message: a subscription, an acknowledgement (ACK) or a refusal (NACK). */
+export interface DiscoveryRequest {
+  readonly type: ResourceType;
+  /** Names that it wants from now on; only of endpoints, as of the other kinds it wants all. */
+  readonly subscribe?: readonly string[];
+  readonly unsubscribe?: readonly string[];
+  /** Version by name of what it has from an earlier connection; only in the first message of a kind. */
+  readonly initialVersions?: Readonly<Record<string, string>>;
+  /** Nonce of the response that it answers; '' for none. */
+  readonly nonce: string;
+  /** Why it refused that response; undefined for an ACK. */
+  readonly error?: string;
+}
+
+/** One response: the resources that are new or changed, and the names of those that go. */
+export interface DiscoveryResponse {
+  readonly type: ResourceType;
+  readonly nonce: string;
+  readonly resources: ReadonlyMap<string, Resource>;
+  readonly removed: readonly string[];
+}
 
 const TYPE_URL = 'type.googleapis.com/';
 

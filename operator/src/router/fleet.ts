@@ -3,9 +3,8 @@
  * every router agrees. Pure, and each answer costs as much as there are routers, however many services.
  */
 import { formatRevision, type RevisionRef, serviceKey } from '../api/revision.ts';
-import type { LoadReport, Share } from '../api/route-table.ts';
+import { type LoadReport, type Share, sameShares } from '../api/route-table.ts';
 import type { RouterFact, RouterRoutes } from '../api/router-fact.ts';
-import { sameShares } from './configuration.ts';
 
 interface RouterState {
   readonly router: string;

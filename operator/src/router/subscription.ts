@@ -6,45 +6,11 @@
  * halving the response that held it, and stays out, alone, until its service changes.
  */
 import type { Refusal, RouterRoutes } from '../api/router-fact.ts';
-import {
-  byType,
-  type Configuration,
-  type Entry,
-  type Resource,
-  type ResourceType,
-  SHARED,
-} from './configuration.ts';
-import {
-  type Change,
-  type Known,
-  KnownResources,
-  ORPHANS,
-  type Pending,
-} from './known-resources.ts';
-import { RouterHosts } from './router-hosts.ts';
-import { HEALTH_LISTENER } from './shared-resources.ts';
-
-/** A router's message: a subscription, an acknowledgement (ACK) or a refusal (NACK). */
-export interface DiscoveryRequest {
-  readonly type: ResourceType;
-  /** Names that it wants from now on; only of endpoints, as of the other kinds it wants all. */
-  readonly subscribe?: readonly string[];
-  readonly unsubscribe?: readonly string[];
-  /** Version by name of what it has from an earlier connection; only in the first message of a kind. */
-  readonly initialVersions?: Readonly<Record<string, string>>;
-  /** Nonce of the response that it answers; '' for none. */
-  readonly nonce: string;
-  /** Why it refused that response; undefined for an ACK. */
-  readonly error?: string;
-}
-
-/** One response: the resources that are new or changed, and the names of those that go. */
-export interface DiscoveryResponse {
-  readonly type: ResourceType;
-  readonly nonce: string;
-  readonly resources: ReadonlyMap<string, Resource>;
-  readonly removed: readonly string[];
-}
+import { type Configuration, type Resource, type ResourceType, SHARED } from './configuration.ts';
+import type { DiscoveryRequest, DiscoveryResponse } from './discovery-messages.ts';
+import { type Change, ORPHANS, type Pending } from './known-resources.ts';
+import { RouterState } from './router-state.ts';
+import type { Released } from './routes-in-router.ts';
 
 /** What became known since it was asked last. */
 export interface SubscriptionNews {
@@ -64,58 +30,41 @@ const ORDER: readonly ResourceType[] = [
 /** Services of one response: bounds the time that encoding it takes. */
 const SERVICES_PER_RESPONSE = 500;
 
-interface Applied {
-  /** The entry whose virtual host the router has confirmed. */
-  applied?: Entry;
-  /** The entry whose virtual host was sent and is not answered. */
-  pending?: Entry;
-}
-
 export class Subscription {
-  readonly #configuration: Configuration;
-  readonly #types = byType(() => new KnownResources());
-  /** Names of endpoints that the router wants: those of its clusters. */
-  readonly #wantedEndpoints = new Set<string>();
-  readonly #routes = new Map<string, Applied>();
-  /** Services whose virtual host is from an earlier connection and not the one that the entry has. */
-  readonly #unknown = new Set<string>();
-  readonly #hosts = new RouterHosts();
+  readonly #state: RouterState;
   /** Services of which the router has refused something. */
   readonly #held = new Set<string>();
   #nonce = 0;
-  #complete = false;
   #touched = new Set<string>();
   #refusals: Refusal[] = [];
 
   /** @param configuration what the router is to have; tell its changes by `changed` */
   constructor(configuration: Configuration) {
-    this.#configuration = configuration;
+    this.#state = new RouterState(configuration);
   }
 
   /** True once the router has said which virtual hosts it has. */
   get told(): boolean {
-    return this.#types.virtualHosts.subscribed;
+    return this.#state.types.virtualHosts.subscribed;
   }
 
-  /** The services of which the router has, or may have, routes. */
-  get services(): ReadonlySet<string> {
-    return new Set([...this.#routes.keys(), ...this.#unknown, ...this.#held]);
+  /** The services of which the router has, may have, or has refused routes. */
+  services(): string[] {
+    const keys = new Set([...this.#state.routes.keys(), ...this.#held]);
+    return [...keys].filter(isService);
   }
 
   /** What the router does with the routes of one service; undefined when it has none. */
   routes(key: string): RouterRoutes | undefined {
-    const { applied, pending } = this.#routes.get(key) ?? {};
+    const { applied, pending, isUnknown } = this.#state.routes.get(key);
     const refused = this.#refusedReason(key);
-    const unknown = this.#unknown.has(key);
-    if (applied === undefined && pending === undefined && refused === undefined && !unknown) {
-      return undefined;
-    }
-    return {
+    const routes: RouterRoutes = {
       ...(applied && { applied: applied.shares }),
       ...(pending && { pending: pending.shares }),
-      ...(unknown && { unknown }),
+      ...(isUnknown && { unknown: true }),
       ...(refused !== undefined && { refused }),
     };
+    return Object.keys(routes).length === 0 ? undefined : routes;
   }
 
   /** Returns what became known since the last call. */
@@ -128,14 +77,15 @@ export class Subscription {
 
   /** Takes in that the entries of these services are different now. */
   changed(keys: readonly string[]): void {
+    const { types, routes, configuration } = this.#state;
     for (const key of keys) {
-      for (const type of ORDER) this.#types[type].dirty.add(key);
+      for (const type of ORDER) types[type].dirty.add(key);
       this.#review(key);
-      const routes = this.#routes.get(key);
-      const entry = this.#configuration.entry(key);
+      const entry = configuration.entry(key);
+      const isApplied = entry !== undefined && routes.get(key).applied !== undefined;
       // Other percents with the same weights: what the router has is what the entry says.
-      if (entry !== undefined && routes?.applied !== undefined && this.#has(entry)) {
-        routes.applied = entry;
+      if (isApplied && this.#state.hasVirtualHost(entry)) {
+        routes.replaceApplied(key, entry);
         this.#touch(key);
       }
     }
@@ -143,20 +93,13 @@ export class Subscription {
 
   /** Takes a message of the router in. */
   receive(request: DiscoveryRequest): void {
-    const { type, subscribe = [], unsubscribe = [], initialVersions = {}, nonce, error } = request;
-    const known = this.#types[type];
-    const first = !known.subscribed;
-    if (first) this.#resume(type, initialVersions);
-    if (type === 'endpoints') {
-      for (const name of unsubscribe) this.#unwant(name);
-      for (const name of subscribe) this.#want(name, first);
-    }
-    if (type === 'routes' && !first && subscribe.length > 0) {
-      for (const name of subscribe) known.forget(name);
-      known.dirty.add(SHARED);
-    }
-    if (known.pending === undefined || known.pending.nonce !== nonce) return;
+    const { type, initialVersions = {}, nonce, error } = request;
+    const known = this.#state.types[type];
+    const isFirst = !known.subscribed;
+    if (isFirst) this.#resume(type, initialVersions);
+    this.#subscribe(request, isFirst);
     const { pending } = known;
+    if (pending === undefined || pending.nonce !== nonce) return;
     known.pending = undefined;
     if (error === undefined) this.#acknowledged(type, [...pending.changes.values()]);
     else this.#refused(type, pending, error);
@@ -169,73 +112,44 @@ export class Subscription {
 
   /** A kind's first message: what the router still has from an earlier connection. */
   #resume(type: ResourceType, versions: Readonly<Record<string, string>>): void {
-    const known = this.#types[type];
+    const { types, configuration } = this.#state;
+    const known = types[type];
     known.subscribed = true;
     known.isAnswered = Object.keys(versions).length > 0;
     for (const [name, version] of Object.entries(versions)) {
-      const key = this.#configuration.owner(type, name) ?? ORPHANS;
+      const key = configuration.owner(type, name) ?? ORPHANS;
       known.note(name, key).acked = version;
-      if (type === 'virtualHosts' && key !== SHARED) this.#resumeRoutes(key);
+      // Orphans stand first: what they claim has to go before others can have it.
       if (key === ORPHANS) known.dirty.add(key);
+      if (type !== 'virtualHosts' || key === SHARED) continue;
+      this.#state.resumeRoutes(key);
+      this.#touch(key);
     }
-    // Orphans stand first: what they claim has to go before others can have it.
-    for (const key of this.#configuration.keys()) known.dirty.add(key);
+    for (const key of configuration.keys()) known.dirty.add(key);
   }
 
-  #resumeRoutes(key: string): void {
-    const entry = this.#configuration.entry(key);
-    if (entry !== undefined && this.#has(entry)) {
-      this.#routes.set(key, { applied: entry });
-      this.#hosts.replace(key, entry.hosts);
-    } else {
-      this.#unknown.add(key);
+  /** A router that asks again for what it had has lost it, unless it has just said what it has. */
+  #subscribe({ type, subscribe = [], unsubscribe = [] }: DiscoveryRequest, isFirst: boolean): void {
+    const { types, configuration, wantedEndpoints } = this.#state;
+    if (type === 'endpoints') {
+      for (const name of unsubscribe) {
+        wantedEndpoints.delete(name);
+        this.#state.resendEndpoints(name);
+      }
+      for (const name of subscribe) {
+        wantedEndpoints.add(name);
+        if (!isFirst) this.#state.resendEndpoints(name);
+        const key = configuration.owner('clusters', name) ?? types.clusters.keyOf(name);
+        if (key !== undefined) types.endpoints.dirty.add(key);
+      }
+    } else if (type === 'routes' && !isFirst && subscribe.length > 0) {
+      for (const name of subscribe) types.routes.forget(name);
+      types.routes.dirty.add(SHARED);
     }
-    this.#touch(key);
-  }
-
-  /** Notes that there is something new to say about a service's routes. */
-  #touch(key: string): void {
-    if (key !== ORPHANS && key !== SHARED) this.#touched.add(key);
-  }
-
-  /** True when the router has confirmed the virtual host that `entry` has. */
-  #has(entry: Entry): boolean {
-    const { virtualHosts } = this.#types;
-    return (
-      entry.resources.virtualHosts.size > 0 &&
-      [...entry.resources.virtualHosts].every(
-        ([name, { version }]) => virtualHosts.get(name)?.acked === version,
-      )
-    );
-  }
-
-  #want(name: string, first: boolean): void {
-    const { endpoints } = this.#types;
-    this.#wantedEndpoints.add(name);
-    // A router that asks again has lost what it had, unless it has just said what it has.
-    if (!first) this.#resend(name);
-    const key = this.#clusterKey(name);
-    if (key !== undefined) endpoints.dirty.add(key);
-  }
-
-  #unwant(name: string): void {
-    this.#wantedEndpoints.delete(name);
-    this.#resend(name);
-  }
-
-  /** Forgets that the router has endpoints, also those that are on their way. */
-  #resend(name: string): void {
-    const { endpoints } = this.#types;
-    endpoints.forget(name);
-    endpoints.pending?.changes.delete(name);
-  }
-
-  #clusterKey(name: string): string | undefined {
-    return this.#configuration.owner('clusters', name) ?? this.#types.clusters.keyOf(name);
   }
 
   #response(type: ResourceType): DiscoveryResponse | undefined {
-    const known = this.#types[type];
+    const known = this.#state.types[type];
     if (!known.subscribed || known.pending !== undefined) return undefined;
     if (type === 'listeners') this.#completeWhenIdle();
     for (;;) {
@@ -243,10 +157,10 @@ export class Subscription {
       const keys = group
         ? [...new Set(group.map(({ key }) => key))]
         : known.takeDirty(SERVICES_PER_RESPONSE);
-      const changes = this.#changes(type, keys);
+      const lacking = this.#state.lacking(type, keys);
       const apart = group && new Set(group.map(({ name }) => name));
-      const sent = apart ? changes.filter(({ name }) => apart.has(name)) : changes;
-      if (sent.length > 0) return this.#send(type, sent);
+      const changes = apart ? lacking.filter(({ name }) => apart.has(name)) : lacking;
+      if (changes.length > 0) return this.#send(type, changes);
       if (group !== undefined || known.dirty.size > 0) continue;
       // A router that starts waits for clusters, be there none.
       return type === 'clusters' && !known.isAnswered ? this.#send(type, []) : undefined;
@@ -255,15 +169,16 @@ export class Subscription {
 
   /** The health listener makes the router ready: it goes when there was nothing else to send, once. */
   #completeWhenIdle(): void {
-    const { clusters, endpoints, virtualHosts, listeners } = this.#types;
-    if (this.#complete || !virtualHosts.subscribed) return;
+    const { clusters, endpoints, virtualHosts, listeners } = this.#state.types;
+    if (this.#state.isComplete || !virtualHosts.subscribed) return;
     if (![clusters, endpoints, virtualHosts].every(({ idle }) => idle)) return;
-    this.#complete = true;
+    this.#state.isComplete = true;
     listeners.dirty.add(SHARED);
   }
 
   #send(type: ResourceType, changes: readonly Change[]): DiscoveryResponse {
-    const known = this.#types[type];
+    const { types, routes } = this.#state;
+    const known = types[type];
     const nonce = String(++this.#nonce);
     known.isAnswered = true;
     known.pending = {
@@ -274,172 +189,67 @@ export class Subscription {
     const resources = new Map<string, Resource>();
     const removed: string[] = [];
     for (const { key, name, resource, entry } of changes) {
-      const noted = known.note(name, key);
-      noted.removing = resource === undefined;
+      known.note(name, key).removing = resource === undefined;
       if (resource === undefined) removed.push(name);
       else resources.set(name, resource);
       if (type === 'virtualHosts' && entry !== undefined && key !== SHARED) {
-        this.#routes.set(key, { ...this.#routes.get(key), pending: entry });
+        routes.sent(key, entry);
         this.#touch(key);
       }
       if (type === 'clusters' && resource !== undefined) {
         // The router holds a cluster back until its endpoints come, be they the ones that it had.
-        this.#resend(name);
-        this.#types.endpoints.dirty.add(key);
+        this.#state.resendEndpoints(name);
+        types.endpoints.dirty.add(key);
       }
     }
     return { type, nonce, resources, removed };
   }
 
-  /** What the router lacks of these services, as far as it may have it now. */
-  #changes(type: ResourceType, keys: readonly string[]): Change[] {
-    if (type === 'endpoints') return keys.flatMap((key) => this.#lackingEndpoints(key));
-    if (type !== 'virtualHosts') return keys.flatMap((key) => this.#lacking(type, key));
-    const changes = new Map<string, Change>();
-    for (const key of keys) this.#addVirtualHost(key, changes, new Set());
-    return [...changes.values()];
-  }
-
-  #lacking(type: ResourceType, key: string): Change[] {
-    const known = this.#types[type];
-    const entry = this.#configuration.entry(key);
-    const wanted = entry?.resources[type];
-    const changes: Change[] = [];
-    for (const [name, resource] of wanted ?? []) {
-      if (name === HEALTH_LISTENER && !this.#complete) continue;
-      if (known.keyOf(name) === ORPHANS) this.#adopt(type, name, key);
-      if (lacks(known.get(name), resource)) changes.push({ key, name, resource, entry });
-    }
-    for (const name of known.names(key)) {
-      // An orphan that a service wants again is about to be adopted.
-      const isWanted = this.#configuration.owner(type, name) !== undefined;
-      const stays = isWanted || isRefused(known.get(name), undefined);
-      if (stays || (type === 'clusters' && this.#mayBeRouted(key, name))) continue;
-      changes.push({ key, name });
-    }
-    return changes;
-  }
-
-  /** A service has come back for a resource of an earlier connection. */
-  #adopt(type: ResourceType, name: string, key: string): void {
-    this.#types[type].note(name, key);
-    if (type !== 'virtualHosts') return;
-    this.#resumeRoutes(key);
-    this.#resolveUnknown(ORPHANS);
-  }
-
-  /** True when a virtual host that the router may have sends to the cluster `name` of the service `key`. */
-  #mayBeRouted(key: string, name: string): boolean {
-    // Nobody remembers which clusters the virtual hosts of an earlier connection name.
-    if (key === ORPHANS) return this.#unknown.size > 0;
-    if (this.#unknown.has(key)) return true;
-    const { applied, pending } = this.#routes.get(key) ?? {};
-    return [applied, pending].some((entry) => entry?.routedClusters.includes(name));
-  }
-
-  #lackingEndpoints(key: string): Change[] {
-    const { clusters, endpoints } = this.#types;
-    const entry = this.#configuration.entry(key);
-    return clusters.names(key).flatMap((name): Change[] => {
-      if (!this.#wantedEndpoints.has(name)) return [];
-      const current = entry?.resources.endpoints.get(name);
-      // Nothing is known any more, but a router that has nothing would wait, and with it all clusters.
-      if (current === undefined && endpoints.get(name)?.acked !== undefined) return [];
-      const resource = current ?? this.#configuration.noEndpoints(name);
-      return lacks(endpoints.get(name), resource) ? [{ key, name, resource, entry }] : [];
-    });
-  }
-
-  /**
-   * Adds a service's virtual host, when the router has what it names. A host that another service gives up
-   * has to be free first: that service goes into the same response, or this one waits for it.
-   * @returns false when the service's hosts stay as they are in the router
-   */
-  #addVirtualHost(key: string, changes: Map<string, Change>, path: Set<string>): boolean {
-    if (path.has(key)) return true;
-    path.add(key);
-    const own = this.#lacking('virtualHosts', key);
-    if (own.some(({ name }) => changes.has(name))) return true;
-    const entry = this.#configuration.entry(key);
-    if (own.length === 0 || !this.#hasEndpoints(entry?.routedClusters ?? [])) return false;
-    for (const holder of this.#hosts.holders(key, entry?.hosts ?? [])) {
-      const keeps = this.#configuration.entry(holder.key)?.hosts.includes(holder.host);
-      // Two services claim one host: Envoy says so better.
-      if (keeps || this.#addVirtualHost(holder.key, changes, path)) continue;
-      this.#hosts.noteAwaiting(key);
-      return false;
-    }
-    for (const change of own) changes.set(change.name, change);
-    return true;
-  }
-
-  #hasEndpoints(names: readonly string[]): boolean {
-    const { clusters, endpoints } = this.#types;
-    return names.every((name) => {
-      const cluster = clusters.get(name);
-      const isHeld = cluster?.acked !== undefined && cluster.removing !== true;
-      return isHeld && endpoints.get(name)?.acked !== undefined;
-    });
-  }
-
   #acknowledged(type: ResourceType, changes: readonly Change[]): void {
-    const known = this.#types[type];
+    const { types, configuration, routes } = this.#state;
+    const known = types[type];
     for (const { name, resource, entry, ...change } of changes) {
       const key = known.keyOf(name) ?? change.key;
       if (resource === undefined) {
         known.forget(name);
-        known.dirty.add(this.#configuration.owner(type, name) ?? key);
+        known.dirty.add(configuration.owner(type, name) ?? key);
       } else {
         const noted = known.note(name, key);
         noted.acked = resource.version;
         noted.refused = undefined;
       }
       this.#review(key);
-      if (type === 'clusters') this.#types.endpoints.dirty.add(key);
-      if (type === 'clusters' || type === 'endpoints') this.#types.virtualHosts.dirty.add(key);
-      if (type === 'virtualHosts' && key !== SHARED) this.#routed(key, entry);
+      if (type === 'clusters') types.endpoints.dirty.add(key);
+      if (type === 'clusters' || type === 'endpoints') types.virtualHosts.dirty.add(key);
+      if (type !== 'virtualHosts' || key === SHARED) continue;
+      types.clusters.dirty.add(key);
+      this.#retryVirtualHosts(routes.confirmed(key, entry));
+      this.#touch(key);
     }
-    if (type === 'virtualHosts') this.#types.listeners.dirty.add(SHARED);
+    if (type !== 'virtualHosts') return;
+    this.#state.reviewOrphans();
+    types.listeners.dirty.add(SHARED);
   }
 
-  /** The router has confirmed a service's virtual host, or that it has none any more. */
-  #routed(key: string, entry: Entry | undefined): void {
-    if (entry === undefined) this.#routes.delete(key);
-    else this.#routes.set(key, { applied: entry });
-    this.#touch(key);
-    this.#types.clusters.dirty.add(key);
-    const wasUnknown = this.#unknown.has(key);
-    this.#resolveUnknown(key);
-    const released = this.#hosts.replace(key, entry?.hosts ?? []);
-    if (released.length > 0 || wasUnknown) this.#retryVirtualHosts(released, wasUnknown);
-  }
-
-  /** Once nothing is unknown, nothing names the clusters of an earlier connection. */
-  #resolveUnknown(key: string): void {
-    const { clusters, virtualHosts } = this.#types;
-    if (key === ORPHANS && virtualHosts.names(ORPHANS).length > 0) return;
-    this.#unknown.delete(key);
-    if (this.#unknown.size === 0) clusters.dirty.add(ORPHANS);
-  }
-
-  /** Hosts are free: who waits for one, or was refused because of one, may have it now. */
-  #retryVirtualHosts(released: readonly string[], any: boolean): void {
-    const { virtualHosts } = this.#types;
-    for (const key of this.#hosts.takeAwaiting()) virtualHosts.dirty.add(key);
+  /** Who waits for a host that is free now, or was refused because of it, may have it. */
+  #retryVirtualHosts({ hosts, isUnknown }: Released): void {
+    if (hosts.length === 0 && !isUnknown) return;
+    const { types, routes, configuration } = this.#state;
+    for (const key of routes.takeAwaiting()) types.virtualHosts.dirty.add(key);
     for (const key of this.#held) {
-      const entry = this.#configuration.entry(key);
-      if (!any && !entry?.hosts.some((host) => released.includes(host))) continue;
+      const entry = configuration.entry(key);
+      if (!isUnknown && !entry?.hosts.some((host) => hosts.includes(host))) continue;
       for (const name of entry?.resources.virtualHosts.keys() ?? []) {
-        const known = virtualHosts.get(name);
+        const known = types.virtualHosts.get(name);
         if (known !== undefined) known.refused = undefined;
       }
-      virtualHosts.dirty.add(key);
+      types.virtualHosts.dirty.add(key);
     }
   }
 
   /** Halves what was refused until one is alone: that one is to blame. */
   #refused(type: ResourceType, pending: Pending, reason: string): void {
-    const known = this.#types[type];
+    const known = this.#state.types[type];
     const changes = [...pending.changes.values()];
     for (const { key, name } of changes) {
       const noted = known.note(name, known.keyOf(name) ?? key);
@@ -447,7 +257,7 @@ export class Subscription {
       // Envoy may have taken a part, except of virtual hosts, which it takes together or not at all.
       if (type !== 'virtualHosts' && !pending.isSingle) noted.acked = undefined;
       if (type !== 'virtualHosts' || key === SHARED) continue;
-      this.#routes.set(key, { ...this.#routes.get(key), pending: undefined });
+      this.#state.routes.refused(key);
       this.#touch(key);
     }
     if (pending.isSingle) {
@@ -460,10 +270,9 @@ export class Subscription {
   }
 
   #blame(type: ResourceType, { key, name, resource }: Change, reason: string): void {
-    this.#types[type].note(name, key).refused = { version: resource?.version, reason };
-    const isService = key !== SHARED && key !== ORPHANS;
-    this.#refusals.push({ type, name, reason, ...(isService && { key }) });
-    if (!isService) return;
+    this.#state.types[type].note(name, key).refused = { version: resource?.version, reason };
+    this.#refusals.push({ type, name, reason, ...(isService(key) && { key }) });
+    if (!isService(key)) return;
     this.#held.add(key);
     this.#touch(key);
   }
@@ -471,10 +280,11 @@ export class Subscription {
   /** Why the router does not take what a service's entry has now. */
   #refusedReason(key: string): string | undefined {
     if (!this.#held.has(key)) return undefined;
-    const entry = this.#configuration.entry(key);
+    const { types, configuration } = this.#state;
+    const entry = configuration.entry(key);
     for (const type of ORDER) {
       for (const [name, { version }] of entry?.resources[type] ?? []) {
-        const refused = this.#types[type].get(name)?.refused;
+        const refused = types[type].get(name)?.refused;
         if (refused?.version === version) return `${type} ${name}: ${refused.reason}`;
       }
     }
@@ -486,19 +296,18 @@ export class Subscription {
     if (!this.#held.has(key)) return;
     this.#touch(key);
     // What was refused once stays noted: the service may come back to it.
-    const isHeld = ORDER.some((type) => {
-      const known = this.#types[type];
-      return known.names(key).some((name) => known.get(name)?.refused !== undefined);
-    });
+    const isHeld = Object.values(this.#state.types).some((known) =>
+      known.names(key).some((name) => known.get(name)?.refused !== undefined),
+    );
     if (!isHeld) this.#held.delete(key);
+  }
+
+  /** Notes that there is something new to say about a service's routes. */
+  #touch(key: string): void {
+    if (isService(key)) this.#touched.add(key);
   }
 }
 
-/** True when the router neither has this version nor has refused it. */
-function lacks(known: Known | undefined, { version }: Resource): boolean {
-  return known?.acked !== version && !isRefused(known, version);
-}
-
-function isRefused(known: Known | undefined, version: string | undefined): boolean {
-  return known?.refused !== undefined && known.refused.version === version;
+function isService(key: string): boolean {
+  return key !== SHARED && key !== ORPHANS;
 }
