@@ -50,6 +50,7 @@ export async function startEnvoy(binary: string, options: EnvoyOptions): Promise
   };
 }
 
+/** What the chart's router starts with, as far as it matters here. */
 function bootstrap({ xdsPort, tls }: EnvoyOptions): string {
   const services = [{ envoy_grpc: { cluster_name: 'xds' } }];
   const api = (api_type: string) => ({
@@ -60,7 +61,17 @@ function bootstrap({ xdsPort, tls }: EnvoyOptions): string {
   const ads = { ads: {}, resource_api_version: 'V3' };
   const address = { socket_address: { address: '127.0.0.1', port_value: xdsPort } };
   return JSON.stringify({
-    dynamic_resources: { ads_config: api('DELTA_GRPC'), cds_config: ads, lds_config: ads },
+    dynamic_resources: {
+      ads_config: { ...api('DELTA_GRPC'), set_node_on_first_message_only: true },
+      cds_config: ads,
+      lds_config: ads,
+    },
+    stats_flush_on_admin: true,
+    stats_config: {
+      stats_matcher: {
+        exclusion_list: { patterns: [{ safe_regex: { regex: 'cluster\\..*/.*' } }] },
+      },
+    },
     cluster_manager: { load_stats_config: api('GRPC') },
     static_resources: {
       clusters: [
