@@ -109,6 +109,8 @@ function tlsSocket({ cert, key, ca }: ClientTls) {
         tls_certificates: cert === '' ? [] : [pair],
         validation_context: { trusted_ca: { inline_string: ca } },
         alpn_protocols: ['h2'],
+        // As a client Envoy stops at 1.2.
+        tls_params: { tls_maximum_protocol_version: 'TLSv1_3' },
       },
     },
   };

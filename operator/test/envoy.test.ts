@@ -2,14 +2,10 @@
  * The control plane against a real Envoy: routes, weights, drain, switch under load, refusal, reconnect, load
  * reports, TLS. Skipped unless WHERRY_ENVOY names the binary.
  */
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import { type ClientHttp2Session, connect, createServer as createH2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import { type RunningEnvoy, startEnvoy } from '../../e2e/harness/envoy.ts';
@@ -17,6 +13,8 @@ import { eventually, Load } from '../../e2e/harness/load.ts';
 import { type RevisionRef, revisionName } from '../src/api/revision.ts';
 import type { Endpoint, LoadReport, Route, RouteChange, Share } from '../src/api/route-table.ts';
 import type { RouterFact } from '../src/api/router-fact.ts';
+import type { Role } from '../src/certificates/identity.ts';
+import { drawIssuance, issueAuthority, issueLeaf } from '../src/certificates/issue.ts';
 import { RouterFleet } from '../src/router/fleet.ts';
 import { RouterControl } from '../src/router/router-control.ts';
 import { HTTP_PORT } from '../src/router/shared-resources.ts';
@@ -403,8 +401,7 @@ async function call(client: ClientHttp2Session, path: string, headers: Record<st
   });
 
   it('takes only routers with a certificate when it has one itself', async () => {
-    const pems = certificates();
-    const { control: server, router } = pems;
+    const { operator, router } = await certificates();
     await control.close();
     fleet = new RouterFleet();
     control = new RouterControl({
@@ -414,7 +411,7 @@ async function call(client: ClientHttp2Session, path: string, headers: Record<st
       },
     });
     control.update([iris(share(2, 100))]);
-    await control.listen(`127.0.0.1:${XDS_PORT}`, server);
+    await control.listen(`127.0.0.1:${XDS_PORT}`, operator);
     const bare = await startEnvoy(binary as string, {
       xdsPort: XDS_PORT,
       name: 'without-certificate',
@@ -438,32 +435,13 @@ async function call(client: ClientHttp2Session, path: string, headers: Record<st
   });
 });
 
-/** An authority and two certificates of it, for the control plane and for a router. */
-function certificates() {
-  const dir = mkdtempSync(join(tmpdir(), 'wherry-certificates-'));
-  const openssl = (...args: string[]) =>
-    execFileSync('openssl', args, { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] });
-  const pem = (file: string) => readFileSync(join(dir, file), 'utf8');
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
-  openssl(
-    'req',
-    '-x509',
-    ...curve,
-    '-subj',
-    '/CN=authority',
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.pem',
-  );
-  const issue = (name: string) => {
-    const files = ['-keyout', `${name}.key`, '-out', `${name}.pem`];
-    const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key'];
-    const names = ['-addext', 'subjectAltName=IP:127.0.0.1'];
-    openssl('req', '-x509', ...curve, '-subj', `/CN=${name}`, ...by, ...names, ...files);
-    return { cert: pem(`${name}.pem`), key: pem(`${name}.key`), ca: pem('ca.pem') };
+/** Certificates of one authority, for the control plane and for a router. */
+async function certificates() {
+  const now = new Date();
+  const authority = await issueAuthority(drawIssuance(now));
+  const issue = async (role: Role) => {
+    const leaf = await issueLeaf({ ...drawIssuance(now), role, dnsNames: [], authority });
+    return { ...leaf, ca: authority.cert };
   };
-  const pems = { control: issue('control'), router: issue('router') };
-  rmSync(dir, { recursive: true });
-  return pems;
+  return { operator: await issue('operator'), router: await issue('router') };
 }
