@@ -26,8 +26,8 @@ import {
 import { Subscription } from './subscription.ts';
 
 const REPORT_INTERVAL_SECONDS = 1;
-/** Services that are encoded in one turn of the event loop: some 10 ms. */
-const SERVICES_PER_TURN = 50;
+/** Milliseconds after which what is left of many changes waits for the next turn of the event loop. */
+const MS_PER_TURN = 5;
 
 export interface ControlPlaneOptions {
   readonly protos: EnvoyProtos;
@@ -128,14 +128,15 @@ export class ControlPlane {
   /** Encodes some of the changes that wait; in between, routers are heard. */
   #takeIn(): void {
     this.#turn = undefined;
-    const changes: RouteChange[] = [];
+    const end = performance.now() + MS_PER_TURN;
+    const changed: string[] = [];
     for (const [key, entry] of this.#waiting) {
-      if (changes.length === SERVICES_PER_TURN) break;
-      changes.push({ key, entry });
       this.#waiting.delete(key);
+      const result = this.#configuration.update([{ key, entry }]);
+      changed.push(...result.changed);
+      this.#tellUnusable(key, result.unusable.get(key));
+      if (performance.now() >= end) break;
     }
-    const { changed, unusable } = this.#configuration.update(changes);
-    this.#tellUnusable(changes, unusable);
     if (this.#waiting.size > 0) this.#turn = setImmediate(() => this.#takeIn());
     else this.#isConfigured = true;
     if (changed.length === 0) return;
@@ -145,15 +146,11 @@ export class ControlPlane {
     }
   }
 
-  #tellUnusable(changes: readonly RouteChange[], unusable: ReadonlyMap<string, string>): void {
-    const facts = changes.flatMap(({ key }): RouterFact[] => {
-      const reason = unusable.get(key);
-      const before = this.#unusable.get(key);
-      if (reason === undefined) this.#unusable.delete(key);
-      else this.#unusable.set(key, reason);
-      return reason === before ? [] : [{ kind: 'unusable', key, reason }];
-    });
-    this.#tell(facts);
+  #tellUnusable(key: string, reason: string | undefined): void {
+    if (reason === this.#unusable.get(key)) return;
+    if (reason === undefined) this.#unusable.delete(key);
+    else this.#unusable.set(key, reason);
+    this.#tell([{ kind: 'unusable', key, reason }]);
   }
 
   #tell(facts: readonly RouterFact[]): void {

