@@ -89,7 +89,13 @@ export function parseConfig(argv: readonly string[]): Config {
       'after',
       '\nExamples:\n  predictor --model_name iris --model_dir ./models/iris\n  predictor --model_repository ./models --model_control_mode poll',
     );
-  for (const flag of [...modelFlags(), ...serverFlags(), ...accessFlags(), ...engineFlags()])
+  for (const flag of [
+    ...modelFlags(),
+    ...serverFlags(),
+    ...accessFlags(),
+    ...engineFlags(),
+    ...queueFlags(),
+  ])
     command.addOption(flag);
   const flags = command.parse(argv, { from: 'user' }).opts();
   const sources = [flags.model_name, flags.model_repository[0], flags.model_config_file];
@@ -235,6 +241,11 @@ function engineFlags(): Option[] {
       '--optimized_model_dir <dir>',
       'keep ONNX models here as they were optimised, for the next start',
     ),
+  ];
+}
+
+function queueFlags(): Option[] {
+  return [
     option('--max_batch_size <rows>', 'batch requests up to so many rows; 0 is no batching')
       .default(0)
       .argParser(count0),

@@ -27,9 +27,13 @@ export interface EnvelopeOptions {
 
 /** One inference, as its transport hands it over. */
 export interface InferenceCall {
+  /** Question that the call asks, and name of its span. */
   readonly verb: 'infer' | 'explain';
+  /** Name of the model, which may be unknown. */
   readonly model: string;
+  /** Version or label that the caller asks for; with neither field the default version. */
   readonly choice: VersionChoice;
+  /** Client that waits for the answer. */
   readonly caller: Caller;
   /** Time when the transport itself stops waiting, in ms since 1970; undefined when it has no deadline of its own. */
   readonly deadlineAt?: number;

@@ -15,10 +15,16 @@ export interface Caller {
 /** One request, already checked against the model. */
 export interface Job {
   readonly inputs: readonly Tensor[];
+  /** Names of the wanted outputs; none stands for all. */
   readonly outputs: readonly string[];
+  /** Urgency of the request, 1 being the most urgent; 0 and undefined leave it to the queue. */
   readonly priority?: number;
+  /** Time until the request is given up, in ms; 0 and undefined leave it to the queue. */
   readonly timeoutMs?: number;
+  /** Caller that waits for the answer; undefined when the answer is wanted in any case. */
   readonly caller?: Caller;
+  /** Task of the run; `infer` if not given. */
   readonly method?: Method;
+  /** Trace that the stages of the run are told to; undefined when the request is not traced. */
   readonly trace?: RequestTrace;
 }

@@ -2,9 +2,11 @@
 
 /** One call, as the gate and a plugin see it. */
 export interface Call {
+  /** Protocol that carries the call. */
   readonly transport: 'http' | 'grpc';
   /** Method of the call: `POST`, or for gRPC the name of the method. */
   readonly method: string;
+  /** Path of the URL, without its query; for gRPC the full name of the method. */
   readonly path: string;
   /** Headers or metadata; their names are in lower case. */
   readonly headers: Readonly<Record<string, string | undefined>>;

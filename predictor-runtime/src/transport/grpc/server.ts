@@ -18,6 +18,7 @@ import { ERROR_TABLE } from '../../protocol/errors.ts';
 import { logSettings, setLogSettings } from '../../protocol/v2/logging.ts';
 import { SERVER_METADATA } from '../../protocol/v2/server-metadata.ts';
 import { parseVersionChoice } from '../../protocol/versions.ts';
+import type { Immediate } from '../../serving/immediate.ts';
 import type { Caller } from '../../serving/scheduling/job.ts';
 import { refusalOf } from '../call.ts';
 import type { TransportOptions } from '../options.ts';
@@ -219,7 +220,7 @@ export class GrpcServer {
   }
 
   #unary<Request>(
-    method: (request: Request, call: ServerUnaryCall<Request, object>) => object | Promise<object>,
+    method: (request: Request, call: ServerUnaryCall<Request, object>) => Immediate<object>,
   ): handleUnaryCall<Request, object> {
     return async (call, callback) => {
       try {

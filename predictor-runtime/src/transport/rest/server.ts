@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import { createServer, https } from '../../platform/node-http.ts';
+import type { Immediate } from '../../serving/immediate.ts';
 import type { Caller } from '../../serving/scheduling/job.ts';
 import { answerEncoding, compress } from './body.ts';
 import { BodyPool } from './body-pool.ts';
@@ -92,11 +93,7 @@ class RestCaller implements Caller {
   }
 }
 
-function handle(
-  req: IncomingMessage,
-  caller: Caller,
-  context: ServerContext,
-): Reply | Promise<Reply> {
+function handle(req: IncomingMessage, caller: Caller, context: ServerContext): Immediate<Reply> {
   const url = req.url ?? '/';
   const mark = url.indexOf('?');
   const path = mark < 0 ? url : url.slice(0, mark);
