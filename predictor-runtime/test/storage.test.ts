@@ -475,7 +475,7 @@ t.close()`;
         (error: Error) => error.message,
       );
       expect(failure).to.match(/unpacks to more than 268435456 bytes: it looks like a bomb$/);
-    });
+    }).timeout(20_000);
 
     it('that are broken are told of', async () => {
       for (const name of ['a.tar', 'a.tar.gz', 'a.zip']) {

@@ -3,7 +3,7 @@
  * The core throws `InferenceError`; only transport/ reads the table.
  */
 
-/** What went wrong, in terms of the caller's request and not of a transport. */
+/** A kind of error, in terms of the caller's request and not of a transport. */
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
 /** The HTTP status and the gRPC status of each error code. */

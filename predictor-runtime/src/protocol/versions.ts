@@ -1,7 +1,7 @@
 /** Versions of a model, as folders, paths and messages write them. */
 import { InferenceError } from './errors.ts';
 
-/** Where a caller wants a request to go; with neither field it goes to the model's default version. */
+/** The version that a caller wants a request to go to: a number, a label, or else the model's default version. */
 export interface VersionChoice {
   readonly version?: number;
   readonly label?: string;

@@ -1,6 +1,6 @@
 /**
- * Archives → files, without leaving the folder: only plain files and folders, with plain modes, and no more than an
- * archive of that size can honestly hold.
+ * Unpacks archives, without leaving the folder: only plain files and folders, with plain modes, and no more than an
+ * honest archive of that size can hold.
  */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, realpath, stat } from 'node:fs/promises';
@@ -13,18 +13,20 @@ import { openPromise as openZip } from 'yauzl';
 import { targetPath } from './download.ts';
 import { MAX_FILES, StoreError } from './store.ts';
 
-/** What compresses better than this is a bomb, beyond what may be unpacked of anything. */
+/** Largest ratio of what is unpacked to the archive's size; better compression is a bomb's. */
 const MAX_RATIO = 200;
+/** Size that any archive may unpack to, whatever its own. */
 const ALWAYS_BYTES = 256 << 20;
 
+/** The place that an archive is unpacked to, and the part of it that is unpacked. */
 export interface UnpackOptions {
-  /** Exists; files go below it. */
+  /** Folder that the files go to; it exists. */
   readonly dir: string;
-  /** Only what is below this folder of the archive, and without it. */
+  /** Folder of the archive, without which the files below it are unpacked, and no others. Undefined unpacks all. */
   readonly below?: string;
 }
 
-/** @throws StoreError for an entry that is no file, leads out of the folder, or is too much. */
+/** Unpacks an archive. @throws StoreError for an entry that is no file, leads out of the folder, or is too much. */
 export async function unpack(archive: string, options: UnpackOptions): Promise<void> {
   const { size } = await stat(archive);
   const budget = new Budget(Math.max(size * MAX_RATIO, ALWAYS_BYTES));
@@ -32,6 +34,7 @@ export async function unpack(archive: string, options: UnpackOptions): Promise<v
   else await untar(archive, options, budget);
 }
 
+/** Counts the files and bytes that an archive may still unpack to. */
 class Budget {
   readonly #bytes: number;
   #used = 0;
@@ -41,13 +44,13 @@ class Budget {
     this.#bytes = bytes;
   }
 
-  /** @throws StoreError. */
+  /** Counts a file. @throws StoreError when there are too many. */
   file(): void {
     if (++this.#files > MAX_FILES)
       throw new StoreError(`the archive has more than ${MAX_FILES} files`);
   }
 
-  /** @throws StoreError. */
+  /** Counts bytes. @throws StoreError when there are too many. */
   take(bytes: number): void {
     this.#used += bytes;
     if (this.#used > this.#bytes) {
@@ -66,7 +69,7 @@ async function untar(archive: string, options: UnpackOptions, budget: Budget): P
     onReadEntry: (entry) => {
       const work = tarEntry(entry, options, budget).catch((error: Error) => {
         failure ??= error;
-        // The parser goes on only when somebody reads.
+        // The parser goes on only when the entry is read.
         entry.resume();
       });
       writes.push(work);
@@ -75,7 +78,7 @@ async function untar(archive: string, options: UnpackOptions, budget: Budget): P
   parser.on('error', (error) => {
     failure ??= error;
   });
-  // What follows the end is padding; the parser would wait for ever with it.
+  // Padding follows the archive's end. The parser would wait for ever if it were fed with it.
   let isOver = false;
   parser.on('eof', () => {
     isOver = true;
@@ -100,11 +103,14 @@ async function untar(archive: string, options: UnpackOptions, budget: Budget): P
   }
 }
 
+/** Makes the error of an archive that cannot be read. */
 function broken({ message }: Error): StoreError {
   return new StoreError(`the archive is broken: ${message}`);
 }
 
-/** By the first bytes: names of layers say nothing. */
+/**
+ * Makes the decompressor of a file, by its first bytes, as the names of layers say nothing. Undefined when it is plain.
+ */
 async function decompressor(path: string) {
   const [magic] = (await createReadStream(path, { end: 3 }).take(1).toArray()) as Buffer[];
   if (magic?.readUInt16BE(0) === 0x1f8b) return createGunzip();
@@ -136,7 +142,7 @@ async function unzip(archive: string, options: UnpackOptions, budget: Budget): P
     for await (const entry of zip.eachEntry()) {
       const name = nameBelow(entry.fileName, options.below);
       if (name === undefined || entry.fileName.endsWith('/')) continue;
-      // The upper half of the external attributes is Unix's mode; 0xa000 says a link.
+      // The upper half of the external attributes is Unix's mode, in which 0xa000 means a link.
       if (((entry.externalFileAttributes >>> 16) & 0xf000) === 0xa000) {
         throw new StoreError(
           `the archive's ${entry.fileName} is a link: only files and folders are unpacked`,
@@ -153,12 +159,14 @@ async function unzip(archive: string, options: UnpackOptions, budget: Budget): P
   }
 }
 
+/** Returns an entry's path below a folder of the archive; undefined when it lies elsewhere. */
 function nameBelow(path: string, below: string | undefined): string | undefined {
   const name = path.replace(/^(\.\/)+/, '');
   if (below === undefined) return name;
   return name.startsWith(`${below}/`) ? name.slice(below.length + 1) : undefined;
 }
 
+/** Writes a file. @throws StoreError when its path leads out of the folder. */
 async function write(source: Readable, name: string, { dir }: UnpackOptions): Promise<void> {
   const path = targetPath(dir, name);
   await mkdir(dirname(path), { recursive: true });

@@ -1,9 +1,8 @@
 /**
- * az://CONTAINER/PREFIX and https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX: blobs of Azure Storage.
- * Credentials by KServe's names: a connection string, AZURE_STORAGE_ACCESS_KEY, a service principal (AZ_* or AZURE_*),
- * workload identity; without any, the container must be public.
+ * Reads blobs of Azure Storage: az://CONTAINER/PREFIX and https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX.
+ * Credentials have KServe's names: a connection string, AZURE_STORAGE_ACCESS_KEY, a service principal (AZ_* or
+ * AZURE_*), or workload identity. Without any, the container must be public.
  */
-
 import type { Readable } from 'node:stream';
 import type { ContainerClient, RestError } from '@azure/storage-blob';
 import type { Env } from '../platform/environment.ts';
@@ -15,10 +14,11 @@ import {
   type StoreOpener,
 } from './store.ts';
 
-/** Hosts of blob endpoints, as KServe tells them. */
+/** Matches hosts of blob endpoints, as KServe tells them, and the account in them. */
 export const AZURE_HOST =
   /^([^.]+)\.(blob\.core\.windows\.net|z\d{1,2}\.blob\.storage\.azure\.net)$/;
 
+/** Opens a container of Azure Storage. */
 export const openAzure: StoreOpener = async (uri, env): Promise<Store> => {
   const path = decodeURIComponent(uri.pathname).replace(/^\/+|\/+$/g, '');
   const isHttps = uri.protocol === 'https:';
@@ -61,10 +61,11 @@ export const openAzure: StoreOpener = async (uri, env): Promise<Store> => {
   };
 };
 
+/** Passes on an error of the SDK. @throws StoreError always, with the first line of its message. */
 function rethrow(error: RestError): never {
   const { statusCode: status, message, code } = error;
   const transient = status === undefined || status >= 500 || status === 429;
-  // The first line says what; the others are the server's ids and times.
+  // The first line says what is wrong; the others are the server's ids and times.
   const [text = ''] = message.split('\n');
   throw new StoreError(text || code || 'the store refused', { transient, cause: error });
 }
@@ -101,7 +102,7 @@ async function containerClient(
   return new BlobServiceClient(url, credential).getContainerClient(container);
 }
 
-/** A service principal, or the identity of the workload; undefined for neither. */
+/** Makes the credentials of a service principal, or of the workload's identity; undefined when there is neither. */
 async function identity(env: Env) {
   const tenant = env.AZ_TENANT_ID ?? env.AZURE_TENANT_ID;
   const clientId = env.AZ_CLIENT_ID ?? env.AZURE_CLIENT_ID;

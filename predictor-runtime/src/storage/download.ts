@@ -1,6 +1,6 @@
 /**
- * From a store to a folder: parts in parallel, memory bounded, what was fetched before an interruption kept. A file's
- * name appears when it is whole and its checksum right.
+ * Downloads files from a store to a folder: parts of them in parallel, with little memory. Parts that were fetched
+ * before an interruption are kept. A file gets its name when it is whole and its checksum right.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -20,20 +20,27 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Semaphore } from '../platform/semaphore.ts';
 import { type Range, type Store, type StoredFile, StoreError } from './store.ts';
 
+/** The place that files are downloaded to, and the manner of it. */
 export interface DownloadOptions {
-  /** Exists; files go below it. */
+  /** Folder that the files go to; it exists. */
   readonly dir: string;
-  /** Parts that are fetched at a time. */
+  /** Number of parts that are fetched at a time. */
   readonly parallel: number;
-  /** Told now and then how many bytes have come. */
+  /** Called now and then with the number of bytes that have come since the last call. */
   onProgress?(bytes: number): void;
 }
 
+/** Size of a part. */
 const PART_BYTES = 16 << 20;
+/** Number of times that a part, or a file, is tried. */
 const ATTEMPTS = 5;
+/** Time before the second attempt; it doubles from then on. */
 const FIRST_BACKOFF_MS = 200;
 
-/** Fetches the files. @throws StoreError, Error of the disk; files that are whole stay. */
+/**
+ * Fetches files. Those that are whole stay when another one fails.
+ * @throws StoreError of the store, Error of the disk.
+ */
 export async function download(
   store: Store,
   files: readonly StoredFile[],
@@ -47,7 +54,7 @@ export async function download(
   await allEnded(work, stop);
 }
 
-/** Waits for all, also where one fails: that one stops the others, and is the one to tell. */
+/** Waits for all to end. The first one that fails stops the others, and its error is thrown. */
 async function allEnded(work: readonly Promise<void>[], stop: (error: unknown) => void) {
   let failure: { readonly error: unknown } | undefined;
   const watched = work.map((promise) =>
@@ -88,7 +95,7 @@ async function downloadFile(options: FileOptions): Promise<void> {
     await handle.close();
   }
   await verify(partial, file).catch(async (error) => {
-    // What is wrong as a whole cannot be gone on with.
+    // A file that is wrong as a whole does not tell which part is: the next attempt begins anew.
     await rm(partial, { force: true });
     await record.remove();
     throw error;
@@ -97,7 +104,7 @@ async function downloadFile(options: FileOptions): Promise<void> {
   await record.remove();
 }
 
-/** @throws StoreError for a path that leads out of the folder. */
+/** Returns where a file of a folder lies. @throws StoreError for a path that leads out of the folder. */
 export function targetPath(dir: string, path: string): string {
   const target = join(dir, path);
   const inside = relative(dir, target);
@@ -118,7 +125,7 @@ async function fetchPart({ part, record, file, slots, ...options }: PartOptions)
   const end = Math.min(start + PART_BYTES, file.size ?? 0);
   let position = start;
   await slots.run(() =>
-    retried(options.signal, async () => {
+    retry(options.signal, async () => {
       await copy({ ...options, file, range: { start: position, end } }, (written) => {
         position += written;
       });
@@ -132,9 +139,9 @@ async function fetchPart({ part, record, file, slots, ...options }: PartOptions)
   await record.done(part);
 }
 
-/** From the beginning to the end: of what has no ranges, or no size. */
+/** Fetches a file from its beginning to its end, as it has no ranges, or no size that is known. */
 async function fetchWhole({ file, signal, ...options }: FileOptions & { handle: FileHandle }) {
-  await retried(signal, async () => {
+  await retry(signal, async () => {
     await options.handle.truncate(0);
     let written = 0;
     await copy({ ...options, file, signal, range: undefined }, (bytes) => {
@@ -157,6 +164,7 @@ interface CopyOptions {
   onProgress?(bytes: number): void;
 }
 
+/** Copies a file, or a range of it, from the store to its place on the disk. */
 async function copy(
   { store, file, handle, range, signal, onProgress }: CopyOptions,
   onWritten: (bytes: number) => void,
@@ -180,8 +188,11 @@ async function copy(
   );
 }
 
-/** Again after what may pass, a little later each time. */
-async function retried(signal: AbortSignal, attempt: () => Promise<void>): Promise<void> {
+/**
+ * Tries until it succeeds, waiting longer each time.
+ * @throws what the last attempt throws, or an error that will not pass.
+ */
+async function retry(signal: AbortSignal, attempt: () => Promise<void>): Promise<void> {
   for (let tries = 1; ; tries++) {
     signal.throwIfAborted();
     try {
@@ -199,6 +210,7 @@ function isDiskError(error: unknown): boolean {
   return ['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO', 'EFBIG'].includes(code);
 }
 
+/** Checks the size and the checksum of a file that has been fetched. @throws StoreError when one is wrong. */
 async function verify(path: string, { path: name, size, checksum }: StoredFile): Promise<void> {
   const { size: got } = await stat(path);
   if (size !== undefined && got !== size)
@@ -213,7 +225,7 @@ async function verify(path: string, { path: name, size, checksum }: StoredFile):
   );
 }
 
-/** Which parts of a file are there, on the disk beside them: for the next start after an interruption. */
+/** Remembers which parts of a file have been fetched, on the disk beside it, for the start after an interruption. */
 class PartRecord {
   readonly #path: string;
   readonly #file: StoredFile;
@@ -225,11 +237,12 @@ class PartRecord {
     this.#file = file;
   }
 
+  /** True when no part has been fetched. */
   get isEmpty(): boolean {
     return this.#parts.size === 0;
   }
 
-  /** Parts of another content of the file are none of this one. */
+  /** Reads the record of an earlier start, unless the file has another content now. */
   async read(): Promise<void> {
     const { tag, size, ranges } = this.#file;
     if (tag === undefined || !ranges) return;
@@ -237,10 +250,11 @@ class PartRecord {
       const saved = JSON.parse(await readFile(this.#path, 'utf8'));
       if (saved.tag === tag && saved.size === size) this.#parts = new Set(saved.parts);
     } catch {
-      // None, or cut off in the middle of a write: the parts are fetched again.
+      // There is none, or it was cut off in the middle of a write: the parts are fetched again.
     }
   }
 
+  /** Returns the numbers of the parts that have not been fetched. */
   missing(): number[] {
     const count = Math.ceil((this.#file.size ?? 0) / PART_BYTES);
     return Array.from({ length: count }, (_, part) => part).filter(
@@ -248,6 +262,7 @@ class PartRecord {
     );
   }
 
+  /** Records a part. */
   done(part: number): Promise<void> {
     const { tag, size } = this.#file;
     this.#parts.add(part);
@@ -258,6 +273,7 @@ class PartRecord {
     return this.#writing;
   }
 
+  /** Removes the record from the disk. */
   async remove(): Promise<void> {
     await this.#writing;
     await rm(this.#path, { force: true });

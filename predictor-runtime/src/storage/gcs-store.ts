@@ -1,6 +1,6 @@
 /**
- * gs://BUCKET/PREFIX over Cloud Storage's JSON API. Credentials are Google's own default ones (a key file in
- * GOOGLE_APPLICATION_CREDENTIALS, workload identity); without any, the bucket must be public.
+ * Reads objects of Cloud Storage by its JSON API: gs://BUCKET/PREFIX. Credentials are Google's default ones (a key file
+ * in GOOGLE_APPLICATION_CREDENTIALS, workload identity). Without any, the bucket must be public.
  */
 import { httpGet, httpText } from './http-client.ts';
 import { prefixOf, relativePath, type Store, type StoredFile, type StoreOpener } from './store.ts';
@@ -12,6 +12,7 @@ interface ObjectPage {
   readonly nextPageToken?: string;
 }
 
+/** Opens a bucket of Cloud Storage. */
 export const openGcs: StoreOpener = async (uri, env): Promise<Store> => {
   const emulator = env.STORAGE_EMULATOR_HOST;
   const base = emulator ?? 'https://storage.googleapis.com';
@@ -60,7 +61,7 @@ export const openGcs: StoreOpener = async (uri, env): Promise<Store> => {
   };
 };
 
-/** Tokens of the default credentials; none when there are no credentials. */
+/** Makes a function that returns the authorization of the default credentials; undefined when there are none. */
 async function tokens(): Promise<() => Promise<string | undefined>> {
   const { GoogleAuth } = await import('google-auth-library');
   const auth = new GoogleAuth({ scopes: [SCOPE] });

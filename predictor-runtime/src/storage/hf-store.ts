@@ -1,19 +1,22 @@
 /**
- * hf://OWNER/MODEL[:REVISION][/PATH]: the files of a repository on the Hugging Face hub, or on HF_ENDPOINT, at the
- * commit that the revision names now. HF_TOKEN opens private ones.
+ * Reads the files of a repository on the Hugging Face hub, or on HF_ENDPOINT, at the commit that the revision names
+ * now: hf://OWNER/MODEL[:REVISION][/PATH]. HF_TOKEN opens private repositories.
  */
 import { httpGet, httpText } from './http-client.ts';
 import { type Store, type StoredFile, StoreError, type StoreOpener } from './store.ts';
 
+/** An entry of a repository's tree, as the hub tells it. */
 interface TreeEntry {
   readonly type: string;
   readonly path: string;
   readonly size: number;
-  /** Git's object; `lfs.oid` is the SHA-256 of the content. */
+  /** Id of git's object. */
   readonly oid: string;
+  /** The file in git's large file storage, where it is there; its `oid` is the SHA-256 of the content. */
   readonly lfs?: { readonly oid: string; readonly size: number };
 }
 
+/** Opens a repository of the hub. */
 export const openHuggingFace: StoreOpener = (uri, env): Store => {
   const [, model = '', revision = 'main', below = ''] =
     /^\/([^/:]+)(?::([^/]+))?\/?(.*)$/.exec(uri.pathname) ?? [];
@@ -61,6 +64,7 @@ export const openHuggingFace: StoreOpener = (uri, env): Store => {
     },
   };
 
+  /** Reads all pages of a listing. */
   async function pages(first: URL): Promise<TreeEntry[]> {
     const entries: TreeEntry[] = [];
     for (let url: URL | undefined = first; url !== undefined; ) {

@@ -1,8 +1,7 @@
 /**
- * GET over HTTP for stores: ranges, redirects and refusals. A redirect to a link-local address, where clouds keep the
- * credentials of machines, is not followed unless STORAGE_ALLOW_LINK_LOCAL=1.
+ * Sends the requests of stores that speak HTTP: ranges, redirects and refusals. A redirect to a link-local address,
+ * where clouds keep the credentials of machines, is not followed unless STORAGE_ALLOW_LINK_LOCAL=1.
  */
-
 import { lookup as resolve } from 'node:dns';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
@@ -13,22 +12,27 @@ import { type Range, StoreError } from './store.ts';
 const MAX_REDIRECTS = 5;
 const TIMEOUT_MS = 30_000;
 
+/** Addresses that a redirect may not lead to. */
 const LINK_LOCAL = new BlockList();
 LINK_LOCAL.addSubnet('169.254.0.0', 16, 'ipv4');
 LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6');
-// AWS's metadata service over IPv6.
+// This is AWS's metadata service over IPv6.
 LINK_LOCAL.addAddress('fd00:ec2::254', 'ipv6');
 
+/** A request, without its URL. */
 export interface HttpOptions {
   readonly env: Env;
   readonly headers?: OutgoingHttpHeaders;
   readonly range?: Range;
   readonly method?: 'GET' | 'HEAD';
-  /** Statuses above 299 that are answers all the same. */
+  /** Statuses above 299 with which the response is returned all the same. */
   readonly accept?: readonly number[];
 }
 
-/** The answer, after redirects. @throws StoreError with the status, transient for 408, 429 and 5xx. */
+/**
+ * Returns the response, after redirects.
+ * @throws StoreError with the status, which is transient for 408, 429 and 5xx.
+ */
 export async function httpGet(url: URL, options: HttpOptions): Promise<IncomingMessage> {
   let target = url;
   let headers = { ...options.headers };
@@ -44,20 +48,21 @@ export async function httpGet(url: URL, options: HttpOptions): Promise<IncomingM
     }
     response.resume();
     const next = new URL(answered.location as string, target);
-    // Credentials are for the server they were given for.
+    // Credentials are only for the server that they were given for.
     if (next.host !== target.host) headers = withoutCredentials(headers);
     target = next;
   }
   throw new StoreError(`more than ${MAX_REDIRECTS} redirects`);
 }
 
-/** The whole answer as text. */
+/** Returns the whole response as text. @throws StoreError as `httpGet` does. */
 export async function httpText(url: URL, options: HttpOptions): Promise<string> {
   const parts: Buffer[] = [];
   for await (const part of await httpGet(url, options)) parts.push(part as Buffer);
   return Buffer.concat(parts).toString();
 }
 
+/** Sends one request. @param redirected true when the server, not the user, chose the URL */
 function once(url: URL, options: HttpOptions, redirected: boolean): Promise<IncomingMessage> {
   const { env, headers, range, method = 'GET' } = options;
   const guarded = redirected && env.STORAGE_ALLOW_LINK_LOCAL !== '1';
@@ -97,7 +102,10 @@ function once(url: URL, options: HttpOptions, redirected: boolean): Promise<Inco
   });
 }
 
-/** Checks the address that is connected to, so that a name cannot change its mind in between. */
+/**
+ * Makes a lookup that refuses link-local addresses. What it checks is what is connected to, so that a name cannot
+ * change in between.
+ */
 function guardedLookup(url: URL): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {

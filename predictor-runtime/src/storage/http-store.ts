@@ -1,8 +1,11 @@
-/** http:// and https://: one file, named as in the URL. Extra headers come from `{host}-headers` (KServe). */
+/**
+ * Reads one file over http:// or https://, which is named as in the URL. `{host}-headers` has extra headers (KServe).
+ */
 import { basename } from 'node:path';
 import { httpGet } from './http-client.ts';
 import { type Store, StoreError, type StoreOpener } from './store.ts';
 
+/** Opens the store of one file. */
 export const openHttp: StoreOpener = (uri, env): Store => {
   const extra = env[`${uri.host}-headers`];
   const headers = extra === undefined ? {} : parseHeaders(extra, uri.host);
@@ -27,7 +30,7 @@ export const openHttp: StoreOpener = (uri, env): Store => {
       ];
     },
     async read({ tag }, range) {
-      // A strong tag makes the server refuse a part of another content.
+      // With a strong tag, the server refuses a part of a file whose content has changed.
       const condition = range !== undefined && tag?.startsWith('"') ? { 'if-match': tag } : {};
       const all = { ...headers, ...condition, 'accept-encoding': 'identity' };
       const response = await httpGet(uri, { env, headers: all, range });

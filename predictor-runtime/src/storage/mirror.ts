@@ -1,8 +1,7 @@
 /**
- * A local copy of a model in a store that follows it: new versions come, old ones go, each whole or not at all. What
- * polls for new versions reads this folder; the store is only listed as long as nothing has changed there.
+ * Keeps a local copy of a model in line with its store: new versions come and old ones go, each whole or not at all. As
+ * long as nothing has changed there, the store is listed and no more.
  */
-
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,25 +9,27 @@ import { parseVersion } from '../protocol/versions.ts';
 import { downloadInto, type FetchOptions, listed, localFolder, withStore } from './storage.ts';
 import type { Store, StoredFile } from './store.ts';
 
+/** Folder in which versions lie until they are whole. */
 const STAGING = '.staging';
 
+/** A local copy of a model in a store. */
 export class Mirror {
   readonly #uri: string;
   readonly #options: FetchOptions;
-  /** Version, or '' for the files of a model without versions → of what content it is here. */
+  /** Content of each version that is here. The files that belong to no version have the key ''. */
   readonly #here = new Map<string, string>();
   #folder: string;
   #isWhole = false;
   #flight: Promise<string> | undefined;
 
-  /** @param options its folder is the mirror's own */
+  /** Makes a mirror, which is empty until `sync` is called. @param options its folder is the mirror's own */
   constructor(uri: string, options: FetchOptions) {
     this.#uri = uri;
     this.#options = options;
     this.#folder = options.dir;
   }
 
-  /** The model's folder; undefined before the first `sync` has ended. */
+  /** Folder of the model; undefined before the first `sync` has ended. */
   get folder(): string | undefined {
     return this.#isWhole ? this.#folder : undefined;
   }
@@ -69,7 +70,7 @@ export class Mirror {
       const content = contentOf(files);
       if (this.#here.get(version) === content) continue;
       if (version === '') {
-        // The configuration and what else lies beside the versions.
+        // These are the configuration, and other files beside the versions.
         await downloadInto({ ...this.#options, store, files });
       } else {
         await this.#stage(store, files, join(dir, version));
@@ -83,7 +84,7 @@ export class Mirror {
     }
   }
 
-  /** Files without versions change together: a new content is a new folder. */
+  /** Fetches files without versions. They change together, and each content has a folder of its own. */
   async #syncWhole(store: Store, files: StoredFile[]): Promise<void> {
     const content = contentOf(files);
     if (this.#here.get('') === content) return;
@@ -95,7 +96,7 @@ export class Mirror {
     if (old !== this.#options.dir) await rm(old, { recursive: true, force: true });
   }
 
-  /** Downloads beside the target, and moves it there when it is whole. */
+  /** Downloads files to a folder beside the target, and moves it there when it is whole. */
   async #stage(store: Store, files: readonly StoredFile[], target: string): Promise<void> {
     const staging = join(this.#options.dir, STAGING, contentOf(files).slice(0, 16));
     await mkdir(staging, { recursive: true });
@@ -108,13 +109,13 @@ export class Mirror {
   }
 }
 
-/** The folder of a version that a path begins with; '' for none. */
+/** Returns the version's folder that a path begins with; '' for none. */
 function versionOf(path: string): string {
   const [first = '', ...rest] = path.split('/');
   return rest.length > 0 && parseVersion(first) !== undefined ? first : '';
 }
 
-/** Equal exactly for equal lists of files, as far as the store can tell. */
+/** Returns a hash of files' names, sizes and tags: it is the same as long as the store tells of no change. */
 function contentOf(files: readonly StoredFile[]): string {
   const hash = createHash('sha256');
   const lines = files.map(({ path, size, tag }) => `${path}\t${size}\t${tag}\n`);

@@ -1,9 +1,9 @@
 /**
- * oci://REGISTRY/REPOSITORY[:TAG|@DIGEST]: a model in a container image, below its folder /models (KServe's modelcar),
- * or in an artifact whose layers are files with a title (ORAS). Credentials are those of Docker's config.json in
- * DOCKER_CONFIG. Source: OCI Distribution Specification, "Pull"; Docker Registry Token Authentication.
+ * Reads models of container registries: oci://REGISTRY/REPOSITORY[:TAG|@DIGEST]. The model is in an image, below its
+ * folder /models (KServe's modelcar), or in an artifact whose layers are files with a title (ORAS). Credentials are
+ * those of Docker's config.json in DOCKER_CONFIG. Source: OCI Distribution Specification, "Pull"; Docker Registry Token
+ * Authentication.
  */
-
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import type { Env } from '../platform/environment.ts';
 import { httpGet, httpText } from './http-client.ts';
 import { type Store, type StoredFile, StoreError, type StoreOpener } from './store.ts';
 
+/** A blob or manifest, as a manifest names it. */
 interface Descriptor {
   readonly mediaType: string;
   readonly digest: string;
@@ -19,13 +20,17 @@ interface Descriptor {
   readonly platform?: { readonly os: string; readonly architecture: string };
 }
 
+/** An image, or an index of images. */
 interface Manifest {
-  /** Of an index: one for each platform. */
+  /** Images of an index, one for each platform. */
   readonly manifests?: readonly Descriptor[];
+  /** Layers of an image, the lowest first. */
   readonly layers?: readonly Descriptor[];
 }
 
+/** Annotation of a layer that is a file with a name. */
 const TITLE = 'org.opencontainers.image.title';
+/** Media types of manifests that are read here. */
 const MANIFESTS = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.oci.image.manifest.v1+json',
@@ -33,11 +38,12 @@ const MANIFESTS = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
 
-/** Where the layers of an image are kept until they are unpacked; `layerOrder` of their names is theirs. */
+/** Folder in which an image's layers are kept until they are unpacked. Their names are in the order of the layers. */
 export const LAYERS = '.layers';
-/** The folder of an image that holds the model. */
+/** Folder of an image that holds the model. */
 export const MODEL_FOLDER = 'models';
 
+/** Opens a repository of a registry. */
 export const openOci: StoreOpener = (uri, env): Store => {
   const [, path = '', tag, digest] =
     /^\/([^:@]+)(?::([^@]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(uri.pathname) ?? [];
@@ -87,9 +93,10 @@ export const openOci: StoreOpener = (uri, env): Store => {
   };
 };
 
+/** Name of this machine's architecture in an index. */
 const ARCHITECTURE = process.arch === 'x64' ? 'amd64' : process.arch;
 
-/** Calls of one repository, with the token that its registry hands out. */
+/** Sends requests about one repository, with the token that its registry hands out. */
 class RegistrySession {
   readonly #host: string;
   readonly #repository: string;
@@ -102,6 +109,7 @@ class RegistrySession {
     this.#env = env;
   }
 
+  /** Returns the response to a request. @throws StoreError when the registry refuses it. */
   async get(
     url: URL,
     {
@@ -126,7 +134,7 @@ class RegistrySession {
     throw new StoreError(`registry ${this.#host} refuses the credentials for ${this.#repository}`);
   }
 
-  /** Answers a registry's challenge: Basic, or Bearer with a token of its token server. */
+  /** Gets the authorization that a registry's challenge asks for: Basic, or Bearer with a token of its token server. */
   async #authorize(challenge: string): Promise<void> {
     const basic = dockerAuth(this.#host, this.#env);
     if (/^basic/i.test(challenge)) {
@@ -146,7 +154,7 @@ class RegistrySession {
   }
 }
 
-/** `Basic …` of Docker's configuration for a registry. */
+/** Returns the Basic authorization that Docker's configuration has for a registry; undefined when it has none. */
 function dockerAuth(host: string, { DOCKER_CONFIG: dir }: Env): string | undefined {
   if (dir === undefined) return undefined;
   const { auths = {} } = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8'));

@@ -1,8 +1,7 @@
 /**
- * s3://BUCKET/PREFIX: every object under the prefix, or the one object of that key.
- * Credentials and endpoint by KServe's conventions: AWS_* and S3_* variables, or a storage spec in STORAGE_CONFIG.
+ * Reads objects of S3: all below a prefix, or the one of that key (s3://BUCKET/PREFIX). Credentials and endpoint follow
+ * KServe's conventions: AWS_* and S3_* variables, or a storage spec in STORAGE_CONFIG.
  */
-
 import type { Readable } from 'node:stream';
 import type { S3ClientConfig, S3ServiceException } from '@aws-sdk/client-s3';
 import type { Env } from '../platform/environment.ts';
@@ -15,7 +14,7 @@ import {
   type StoreOpener,
 } from './store.ts';
 
-/** A value of the `storage-config` Secret, KServe's storage spec. */
+/** KServe's storage spec: a value of its Secret `storage-config`. */
 interface StorageConfig {
   readonly access_key_id?: string;
   readonly secret_access_key?: string;
@@ -24,6 +23,7 @@ interface StorageConfig {
   readonly anonymous?: string;
 }
 
+/** Opens a bucket. */
 export const openS3: StoreOpener = async (uri, env): Promise<Store> => {
   const { GetObjectCommand, ListObjectsV2Command, S3Client } = await import('@aws-sdk/client-s3');
   const client = new S3Client(s3Config(env));
@@ -64,14 +64,17 @@ export const openS3: StoreOpener = async (uri, env): Promise<Store> => {
   };
 };
 
-/** The SDK has tried again already; what it gives up on is told by its own words. */
+/** Passes on an error of the SDK, which has tried again already. @throws StoreError always, with the SDK's message. */
 function rethrow(error: S3ServiceException): never {
   const status = error.$metadata?.httpStatusCode;
   const transient = status === undefined || status >= 500 || status === 429;
   throw new StoreError(error.message || error.name, { transient, cause: error });
 }
 
-/** KServe's variables → the SDK's configuration; what is absent is left to the SDK's own chain. */
+/**
+ * Makes the SDK's configuration of KServe's variables. Credentials that they do not have are left to the SDK's own
+ * chain.
+ */
 export function s3Config(env: Env): S3ClientConfig {
   const spec = JSON.parse(env.STORAGE_CONFIG ?? '{}') as StorageConfig;
   const endpoint = spec.endpoint_url ?? endpointOf(env);
@@ -95,7 +98,9 @@ export function s3Config(env: Env): S3ClientConfig {
   };
 }
 
-/** S3_ENDPOINT is host:port with the scheme from S3_USE_HTTPS; AWS_ENDPOINT_URL is a whole URL. */
+/**
+ * Returns the endpoint: AWS_ENDPOINT_URL, or S3_ENDPOINT, which is host:port and takes its scheme from S3_USE_HTTPS.
+ */
 function endpointOf(env: Env): string | undefined {
   if (env.AWS_ENDPOINT_URL) return env.AWS_ENDPOINT_URL;
   if (!env.S3_ENDPOINT) return undefined;

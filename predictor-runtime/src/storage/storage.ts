@@ -1,6 +1,6 @@
 /**
- * Model storage: a URI → a local folder with the model's files. One table of schemes; the local ones are already on
- * this machine, the others are stores that are downloaded from.
+ * Makes the files of a model available in a local folder, wherever its URI says that they are. There is one table of
+ * schemes: models of the local ones are on this machine already, and those of others are downloaded from a store.
  */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join, matchesGlob } from 'node:path';
@@ -25,10 +25,11 @@ export class StorageError extends Error {
   }
 }
 
+/** How a model is fetched. */
 export interface FetchOptions {
-  /** Where downloads go; must exist and be writable for the schemes that download. */
+  /** Folder that downloads go to. It must exist and be writable, unless the scheme is a local one. */
   readonly dir: string;
-  /** Credentials and endpoints by KServe's names (AWS_*, S3_*, STORAGE_CONFIG, AZURE_*, HF_TOKEN, …). */
+  /** Credentials and endpoints under KServe's names: AWS_*, S3_*, STORAGE_CONFIG, AZURE_*, HF_TOKEN and so on. */
   readonly env: Env;
   readonly log: Logger;
 }
@@ -36,11 +37,13 @@ export interface FetchOptions {
 /** Folder of the models that ship with the runtime. */
 const BUILTIN_MODELS = packageFile('models/');
 
+/** Folders of the models on this machine, by scheme. */
 const LOCAL: Record<string, (uri: URL) => string> = {
   builtin: (uri) => join(BUILTIN_MODELS, uri.host + uri.pathname),
   file: (uri) => fileURLToPath(uri),
 };
 
+/** Stores by scheme. */
 const STORES: Record<string, StoreOpener> = {
   http: openHttp,
   https: (uri, env) => (AZURE_HOST.test(uri.host) ? openAzure(uri, env) : openHttp(uri, env)),
@@ -51,12 +54,13 @@ const STORES: Record<string, StoreOpener> = {
   oci: openOci,
 };
 
-/** Parts fetched at a time, unless S3_MAX_FILE_CONCURRENCY (KServe's name) says otherwise. */
+/** Number of parts that are fetched at a time, unless S3_MAX_FILE_CONCURRENCY (KServe's name) says otherwise. */
 const PARALLEL = 4;
+/** Time between two log lines about a download. */
 const PROGRESS_MS = 5000;
 
 /**
- * Makes the model of `uri` available locally and returns its folder.
+ * Makes a model available on this machine, and returns its folder.
  * @throws StorageError with the URI and the reason.
  */
 export async function fetchModel(uri: string, options: FetchOptions): Promise<string> {
@@ -73,14 +77,17 @@ export async function fetchModel(uri: string, options: FetchOptions): Promise<st
   });
 }
 
-/** The folder of a URI that is on this machine; undefined for one that is to be fetched. @throws StorageError. */
+/**
+ * Returns the folder of a model that is on this machine; undefined for one that is to be fetched.
+ * @throws StorageError when the URI's scheme is not known.
+ */
 export function localFolder(uri: string): string | undefined {
   if (isAbsolute(uri)) return uri;
   const { url, scheme } = parsed(uri);
   return LOCAL[scheme]?.(url);
 }
 
-/** Opens the store of a URI for as long as `use` takes. @throws StorageError with the URI and the reason. */
+/** Opens the store of a URI, and closes it when `use` has ended. @throws StorageError with the URI and the reason. */
 export async function withStore<T>(
   uri: string,
   env: Env,
@@ -103,7 +110,10 @@ export async function withStore<T>(
   }
 }
 
-/** The files of a store that STORAGE_ALLOW_PATTERNS and STORAGE_IGNORE_PATTERNS leave. @throws StoreError. */
+/**
+ * Lists the files of a store that STORAGE_ALLOW_PATTERNS and STORAGE_IGNORE_PATTERNS leave.
+ * @throws StoreError of the store, or when there is no file, or there are too many.
+ */
 export async function listed(store: Store, env: Env): Promise<StoredFile[]> {
   const allow = patterns(env.STORAGE_ALLOW_PATTERNS);
   const ignore = patterns(env.STORAGE_IGNORE_PATTERNS);
@@ -121,7 +131,7 @@ export async function listed(store: Store, env: Env): Promise<StoredFile[]> {
   return files;
 }
 
-/** A JSON array, or names with commas between them. */
+/** Reads a list that is a JSON array, or names with commas between them. */
 function patterns(text: string | undefined): string[] {
   if (text === undefined || text.trim() === '') return [];
   return text.trimStart().startsWith('[')
@@ -129,22 +139,26 @@ function patterns(text: string | undefined): string[] {
     : text.split(',').map((glob) => glob.trim());
 }
 
+/** Files of a store, and where they go. */
 export interface DownloadIntoOptions extends FetchOptions {
   readonly store: Store;
   readonly files: readonly StoredFile[];
 }
 
-/** True for a name that says it is an archive that is unpacked. */
+/** True for the name of an archive that is unpacked here. */
 function isArchive(name: string): boolean {
   return /\.(tar|tgz|tar\.gz|tar\.zst|zip)$/i.test(name);
 }
 
-/** Most models come unpacked: what unpacks is loaded where it is needed. */
+/** Loads what unpacks archives. Most models come unpacked, and a start without it is faster. */
 function archives(): Promise<typeof import('./archive.ts')> {
   return import('./archive.ts');
 }
 
-/** Downloads files and unpacks what comes packed: a model that is one archive, and the layers of an image. */
+/**
+ * Downloads files, and unpacks a model that is one archive, or the layers of an image.
+ * @throws StoreError of the store, or of an archive that is refused.
+ */
 export async function downloadInto({
   store,
   files,
@@ -178,7 +192,7 @@ export async function downloadInto({
   await unpackLayers(join(dir, LAYERS), dir);
 }
 
-/** In their order: later layers lie over earlier ones. */
+/** Unpacks the layers of an image in their order, in which later ones lie over earlier ones. */
 async function unpackLayers(layers: string, dir: string): Promise<void> {
   const names = await readdir(layers).catch(() => []);
   const { unpack } = await archives();
@@ -186,7 +200,10 @@ async function unpackLayers(layers: string, dir: string): Promise<void> {
   await rm(layers, { recursive: true, force: true });
 }
 
-/** STORAGE_ALLOWED_URIS: beginnings of the URIs that may be fetched, with commas between them; unset is all. */
+/**
+ * Checks that a URI begins with one of STORAGE_ALLOWED_URIS; unset, it allows all.
+ * @throws StorageError otherwise.
+ */
 function mustBeAllowed(uri: string, { STORAGE_ALLOWED_URIS: allowed }: Env): void {
   if (allowed === undefined) return;
   if (patterns(allowed).some((prefix) => uri.startsWith(prefix))) return;
@@ -195,6 +212,7 @@ function mustBeAllowed(uri: string, { STORAGE_ALLOWED_URIS: allowed }: Env): voi
   );
 }
 
+/** Returns a URI and its scheme. @throws StorageError when the scheme is not known. */
 function parsed(uri: string): { url: URL; scheme: string } {
   const url = URL.parse(uri);
   const scheme = url?.protocol.slice(0, -1) ?? '';
@@ -207,6 +225,7 @@ function parsed(uri: string): { url: URL; scheme: string } {
   return { url, scheme };
 }
 
+/** Checks that a folder is there, and returns it. @throws StorageError otherwise. */
 async function existing(path: string, uri: string): Promise<string> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw new StorageError(`storageUri "${uri}": ${path} cannot be read: ${error.code}`);

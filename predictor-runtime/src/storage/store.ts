@@ -1,48 +1,54 @@
-/** What a place that holds models can do: list files, and read them from any byte on. */
-
+/** The interface of stores, which are places that hold models: it lists files, and reads them from any byte on. */
 import type { Readable } from 'node:stream';
 import type { Env } from '../platform/environment.ts';
 
+/** A file of a model in a store. */
 export interface StoredFile {
-  /** Relative to the model. */
+  /** Path relative to the model. */
   readonly path: string;
-  /** What the store itself calls it, where that is something else. */
+  /** Name of the file in the store, where it is not the path. */
   readonly key?: string;
-  /** In bytes; undefined when the store does not tell. */
+  /** Size in bytes; undefined when the store does not tell it. */
   readonly size?: number;
-  /** Changes with the content; undefined when the store does not tell. */
+  /** Text that changes with the content; undefined when the store does not tell it. */
   readonly tag?: string;
   readonly checksum?: Checksum;
-  /** False when it can only be read from its beginning. */
+  /** False when the file can only be read from its beginning. */
   readonly ranges: boolean;
 }
 
+/** A checksum of a file's content. */
 export interface Checksum {
   readonly algorithm: 'sha256' | 'md5';
-  /** In hexadecimal digits. */
+  /** Checksum in hexadecimal digits. */
   readonly digest: string;
 }
 
-/** From `start` up to and without `end`, in bytes. */
+/** A part of a file, in bytes: it begins at `start` and ends before `end`. */
 export interface Range {
   readonly start: number;
   readonly end: number;
 }
 
+/** A place that holds one model. */
 export interface Store {
-  /** Every file of the model. @throws StoreError. */
+  /** Lists every file of the model. @throws StoreError. */
   list(): Promise<StoredFile[]>;
-  /** The file's bytes, or a part of them; fails when it has changed since it was listed. @throws StoreError. */
+  /**
+   * Reads a file, or a part of it.
+   * @throws StoreError, also when the store tells that the file has changed since it was listed.
+   */
   read(file: StoredFile, range?: Range): Promise<Readable>;
+  /** Frees what the store holds. */
   close?(): void;
 }
 
-/** Opens the store that a URI names; nothing is asked of it yet. @throws Error when the URI or its settings are wrong. */
+/** Opens the store that a URI names, without a request yet. @throws Error when the URI or its settings are wrong. */
 export type StoreOpener = (uri: URL, env: Env) => Store | Promise<Store>;
 
 /** A refusal or failure of a store. */
 export class StoreError extends Error {
-  /** Trying again may help. */
+  /** True when trying again may help. */
   readonly transient: boolean;
 
   constructor(
@@ -56,8 +62,8 @@ export class StoreError extends Error {
 }
 
 /**
- * The path, relative to the model, of an object that belongs to the prefix: it is the object of that name, or lies
- * below it. Undefined for others, and for the markers of folders.
+ * Returns the path, relative to the model, of an object that is the one of that prefix, or lies below it. Undefined for
+ * others, and for the markers of folders.
  */
 export function relativePath(key: string, prefix: string): string | undefined {
   if (key.endsWith('/')) return undefined;
@@ -66,10 +72,10 @@ export function relativePath(key: string, prefix: string): string | undefined {
   return key.startsWith(`${prefix}/`) ? key.slice(prefix.length + 1) : undefined;
 }
 
-/** The prefix of a URI like s3://BUCKET/PREFIX/. */
+/** Returns the prefix in a URI like s3://BUCKET/PREFIX/, without slashes at its ends. */
 export function prefixOf(uri: URL): string {
   return decodeURIComponent(uri.pathname).replace(/^\/+|\/+$/g, '');
 }
 
-/** Files that a model may have at most: no model has more, and a listing without end must end. */
+/** Largest number of files of a model. No model has more, and a listing without end must end. */
 export const MAX_FILES = 100_000;

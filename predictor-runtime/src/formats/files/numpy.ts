@@ -74,7 +74,7 @@ export function readNdArray({ dtype, shape, fortran, content }: RawArray): NdArr
   return { dtype: name, shape, data: rowMajor(data, shape, fortran) };
 }
 
-/** Where the elements of an array, or of a column of records, lie. Sizes are in bytes. */
+/** The places of the elements of an array, or of a column of records. Sizes are in bytes. */
 interface Layout {
   readonly content: Buffer;
   readonly count: number;

@@ -4,6 +4,13 @@
  */
 
 import { UnsupportedModelError } from '../unsupported.ts';
+import {
+  narrowInteger,
+  parseInteger,
+  readLittleEndian,
+  unescapeQuoted,
+  unescapeUnicode,
+} from './pickle-literals.ts';
 import type { PickleStream } from './pickle-stream.ts';
 
 /** A value of a pickle. Lists and tuples are arrays, and `object` is also whatever a reader's `build` makes. */
@@ -305,42 +312,3 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   b: (machine) => machine.build(),
 };
-
-/** Parses an integer of protocol 0, which writes booleans as 00 and 01. */
-function parseInteger(text: string): boolean | number | bigint {
-  return text === '00' || text === '01' ? text === '01' : narrowInteger(BigInt(text));
-}
-
-/** Returns an integer as a number, or as a bigint where a double does not hold it. */
-function narrowInteger(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
-}
-
-/** Reads a signed integer of any length. */
-function readLittleEndian(bytes: Buffer): bigint {
-  let value = 0n;
-  for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i] as number);
-  return BigInt.asIntN(bytes.length * 8, value);
-}
-
-/** Reads a string of protocol 0: Python's text of it, with its quotes and escapes. */
-function unescapeQuoted(text: string): string {
-  return unescapeUnicode(text.slice(1, -1)).replaceAll(
-    /\\(x[0-9a-f]{2}|[\\'"nrt])/g,
-    (_, code: string) =>
-      code.startsWith('x')
-        ? String.fromCharCode(Number.parseInt(code.slice(1), 16))
-        : (ESCAPES[code] ?? code),
-  );
-}
-
-/** Characters that an escape of one letter stands for. */
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' };
-
-/** Reads text in Python's raw-unicode-escape: `\\u` and `\\U` stand for characters by their number. */
-function unescapeUnicode(text: string): string {
-  return text.replaceAll(/\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g, (_, short, long) =>
-    String.fromCodePoint(Number.parseInt(short ?? long, 16)),
-  );
-}

@@ -7,7 +7,8 @@ import { COLUMN_AT, LANES, LEFT_AT, NODE_BYTES } from './forest-layout.ts';
 /**
  * Takes rows down one tree, eight at a time: each starts at the root and goes `depth` steps down, and the first word of
  * the node where it then is goes to `out`. The lanes are written out, because that is what makes their loads overlap.
- * @param depth number of levels of splits, above 0; a leaf is its own left child, so that early leaves stay where they are
+ * @param depth number of levels of splits, above 0; a leaf is its own left child, so that early leaves stay where they
+ *   are
  * @param row address of the first row
  * @param stride distance of one row from the next
  * @param end address that follows the last row; up to seven rows behind it are read as well, and seven words written

@@ -1,8 +1,8 @@
 /**
- * The inner loop of tree evaluation as WebAssembly: rows go down a tree level by level, eight at once and without a branch
- * that depends on a value. A processor guesses such branches wrong half of the time, and waits for one row's loads while
- * those of the others are under way; JavaScript's checks of every index cost as much again.
- * Measured: docs/adr/0008-formats-read-here.md.
+ * The inner loop of tree evaluation as WebAssembly: rows go down a tree level by level, eight at once and without a
+ * branch that depends on a value. A processor guesses such branches wrong half of the time, and waits for one row's
+ * loads while those of the others are under way; JavaScript's checks of every index cost as much again. Measured:
+ * docs/adr/0008-formats-read-here.md.
  */
 import { compile, instantiate } from '../../platform/webassembly/module.ts';
 import { FOREST_KERNEL } from './forest-kernel.gen.ts';

@@ -3,7 +3,9 @@
  * them: both compile this file, so it has plain numbers only.
  */
 
-/** Size of a node: its threshold (f64), its column (i32) and its left child (i32). A leaf's number is in its first word. */
+/**
+ * Size of a node: its threshold (f64), its column (i32) and its left child (i32). A leaf's number is in its first word.
+ */
 export const NODE_BYTES = 16;
 /** Offset in a node of the offset in a row at which the value to compare lies. */
 export const COLUMN_AT = 8;

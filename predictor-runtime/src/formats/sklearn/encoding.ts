@@ -30,7 +30,7 @@ function indexer(categories: readonly Cell[]): (cell: Cell) => number | undefine
   return (cell) => indices.get(cell);
 }
 
-/** @throws Error always, with the cell that has no category. */
+/** Refuses a cell that has no category. @throws Error always. */
 function refuseCategory(fitted: Fitted, column: number, cell: Cell): never {
   throw new Error(`${fitted.name}: column ${column}: unknown category ${show(cell)}`);
 }

@@ -96,7 +96,7 @@ function parseJson(bytes: Buffer): Fields {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // XGBoost 2 writes NaN, which JSON has not. In quotes it is text, of which Number() makes NaN again.
+    // XGBoost 2 writes NaN, which is not JSON. In quotes it is text, of which Number() makes NaN again.
     const mended = text.replaceAll(/(?<=[[,:]\s*)-?(NaN|Infinity)(?=\s*[,\]}])/g, '"$&"');
     if (mended === text) throw error;
     return JSON.parse(mended);

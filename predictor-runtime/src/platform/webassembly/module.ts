@@ -1,5 +1,8 @@
 /// <reference path="./webassembly.d.ts" />
-/** WebAssembly modules that `npm run generate` made of AssemblyScript (docs/adr/0011-webassembly-from-assemblyscript.md). */
+/**
+ * WebAssembly modules that `npm run generate` made of AssemblyScript
+ * (docs/adr/0011-webassembly-from-assemblyscript.md).
+ */
 
 const PAGE_BYTES = 65_536;
 

@@ -1,4 +1,6 @@
-/** The part of WebAssembly's JavaScript interface that is used here; TypeScript has it among the browser's types only. */
+/**
+ * The part of WebAssembly's JavaScript interface that is used here; TypeScript has it among the browser's types only.
+ */
 declare namespace WebAssembly {
   class Memory {
     constructor(size: {

@@ -30,7 +30,7 @@ export class NumberArray {
   }
 }
 
-/** Where in a document an array begins. */
+/** The place in a document where an array begins. */
 export interface Place {
   /** Braces and brackets that are open, the outermost first: `{[{` in an object of an array of the document. */
   readonly opened: string;

@@ -1,6 +1,6 @@
 /**
- * The number kernel in AssemblyScript: it goes over JSON text and makes doubles of the numbers in it. `npm run generate`
- * compiles it to number-kernel.gen.ts, and number-kernel.ts loads that.
+ * The number kernel in AssemblyScript: it goes over JSON text and makes doubles of the numbers in it. `npm run
+ * generate` compiles it to number-kernel.gen.ts, and number-kernel.ts loads that.
  */
 import {
   END_AT,

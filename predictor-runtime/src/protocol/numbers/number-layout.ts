@@ -1,6 +1,6 @@
 /**
- * The memory of the number kernel, in bytes. TypeScript fills it and AssemblyScript reads it: both compile this file, so
- * it has plain numbers only.
+ * The memory of the number kernel, in bytes. TypeScript fills it and AssemblyScript reads it: both compile this file,
+ * so it has plain numbers only.
  */
 
 /** Address of a byte that stays zero. A number that is not read "ends" there: no separator follows it. */

@@ -7,14 +7,14 @@ import { datatype } from '../v2/datatypes.ts';
 import { numbers } from '../v2/elements.ts';
 import { array, object } from '../v2/json.ts';
 import { elementCount, type InferRequest, type ModelMetadata, type Tensor } from '../v2/types.ts';
-import { rowInputs, signed } from './predict.ts';
+import { parseBody, rowInputs } from './predict.ts';
 
 /**
  * Parses a V1 classify or regress request, in which an example's features override those of `context`.
  * @throws InferenceError INVALID_ARGUMENT with the path of the field, or when the model has no scores.
  */
 export function decodeExamples(json: Buffer, model: ModelMetadata): InferRequest {
-  const { examples, context = {} } = signed(json);
+  const { examples, context = {} } = parseBody(json);
   const shared = object(context, 'context');
   const rows = array(examples, 'examples').map((example, i) => ({
     ...shared,

@@ -6,8 +6,9 @@ import { invalid } from '../errors.ts';
 import { MAX_DIMENSIONS } from '../numbers/nesting.ts';
 import { NumberArray, type Place } from '../numbers/number-arrays.ts';
 import { fill, flatten } from '../v2/elements.ts';
-import { array, base64, elementTexts, object, parseTensors } from '../v2/json.ts';
+import { array, base64, object, parseTensors } from '../v2/json.ts';
 import { acceptedInputs } from '../v2/tabular.ts';
+import { elementTexts } from '../v2/tensor-text.ts';
 import type {
   InferRequest,
   InferResponse,
@@ -27,7 +28,7 @@ export interface PredictRequest {
  * @throws InferenceError INVALID_ARGUMENT with the path of the field.
  */
 export function decodePredict(json: Buffer, model: ModelMetadata): PredictRequest {
-  const body = signed(json);
+  const body = parseBody(json);
   if ((body.instances === undefined) === (body.inputs === undefined)) {
     throw invalid("body: expected either 'instances' (rows) or 'inputs' (columns)");
   }
@@ -41,7 +42,7 @@ export function decodePredict(json: Buffer, model: ModelMetadata): PredictReques
  * Parses a V1 body, and checks that it asks for the model's only signature.
  * @throws InferenceError INVALID_ARGUMENT when it is not an object, or asks for another signature.
  */
-export function signed(json: Buffer): Record<string, unknown> {
+export function parseBody(json: Buffer): Record<string, unknown> {
   const body = object(parseTensors(json, isTensor), 'body');
   const { signature_name: signature = 'serving_default' } = body;
   if (signature !== 'serving_default') {
@@ -63,14 +64,14 @@ function isTensor({ opened, keys }: Place): boolean {
  */
 export function rowInputs(instances: unknown, model: ModelMetadata): Tensor[] {
   if (instances instanceof NumberArray) {
-    const [only] = single(model.inputs, 'instances');
-    return [tensor(only, instances, 'instances')];
+    const [only] = onlyInput(model.inputs, 'instances');
+    return [toTensor(only, instances, 'instances')];
   }
   const rows = array(instances, 'instances');
   if (rows.length === 0) throw invalid('instances: expected at least one');
   if (!isNamed(rows[0])) {
-    const [only] = single(model.inputs, 'instances');
-    return [tensor(only, rows, 'instances')];
+    const [only] = onlyInput(model.inputs, 'instances');
+    return [toTensor(only, rows, 'instances')];
   }
   const objects = rows.map((row, i) => object(row, `instances[${i}]`));
   const names = Object.keys(objects[0] ?? {});
@@ -79,18 +80,18 @@ export function rowInputs(instances: unknown, model: ModelMetadata): Tensor[] {
       if (!(name in row)) throw invalid(`instances[${i}]: has no '${name}', as instances[0] has`);
       return row[name];
     });
-    return tensor(inputNamed(model, name, 'instances[0]'), values, `instances[].${name}`);
+    return toTensor(inputNamed(model, name, 'instances[0]'), values, `instances[].${name}`);
   });
 }
 
 /** Reads columns: a map from input name to tensor, or the tensor itself when the model has one input. */
 function columnInputs(value: unknown, model: ModelMetadata): Tensor[] {
   if (!isNamed(value)) {
-    const [only] = single(model.inputs, 'inputs');
-    return [tensor(only, value, 'inputs')];
+    const [only] = onlyInput(model.inputs, 'inputs');
+    return [toTensor(only, value, 'inputs')];
   }
   return Object.entries(value).map(([name, item]) =>
-    tensor(inputNamed(model, name, 'inputs'), item, `inputs.${name}`),
+    toTensor(inputNamed(model, name, 'inputs'), item, `inputs.${name}`),
   );
 }
 
@@ -106,7 +107,7 @@ function isBytes(value: unknown): value is { b64: string } {
 }
 
 /** Returns the model's only input. @throws InferenceError INVALID_ARGUMENT when it has several. */
-function single(inputs: readonly TensorMetadata[], path: string): [TensorMetadata] {
+function onlyInput(inputs: readonly TensorMetadata[], path: string): [TensorMetadata] {
   const [only] = inputs;
   if (only === undefined || inputs.length !== 1) {
     const names = inputs.map(({ name }) => `'${name}'`).join(', ');
@@ -115,6 +116,7 @@ function single(inputs: readonly TensorMetadata[], path: string): [TensorMetadat
   return [only];
 }
 
+/** Returns the model's input of that name. @throws InferenceError INVALID_ARGUMENT when there is none. */
 function inputNamed(model: ModelMetadata, name: string, path: string): TensorMetadata {
   const inputs = acceptedInputs(model);
   const found = inputs.find((input) => input.name === name);
@@ -126,16 +128,18 @@ function inputNamed(model: ModelMetadata, name: string, path: string): TensorMet
 }
 
 /** Makes a tensor of a JSON value: its nesting is the shape, and the datatype is the model's. */
-function tensor({ name, datatype }: TensorMetadata, value: unknown, path: string): Tensor {
+function toTensor({ name, datatype }: TensorMetadata, value: unknown, path: string): Tensor {
   if (value instanceof NumberArray) {
     return { name, datatype, shape: value.shape, data: fill(datatype, value.data, path) };
   }
   const shape = shapeOf(value, path);
   const flat = shape.length === 0 ? [value] : flatten(value as unknown[], shape, path);
-  const values = datatype === 'BYTES' ? flat.map((item, i) => bytes(item, `${path}[${i}]`)) : flat;
+  const values =
+    datatype === 'BYTES' ? flat.map((item, i) => decodeBytes(item, `${path}[${i}]`)) : flat;
   return { name, datatype, shape, data: fill(datatype, values, path) };
 }
 
+/** Returns the shape that the nesting of a value has. @throws InferenceError INVALID_ARGUMENT when it is too deep. */
 function shapeOf(value: unknown, path: string): number[] {
   const shape: number[] = [];
   for (let inner = value; Array.isArray(inner); inner = inner[0]) {
@@ -147,7 +151,8 @@ function shapeOf(value: unknown, path: string): number[] {
   return shape;
 }
 
-function bytes(value: unknown, path: string): unknown {
+/** Decodes `{"b64": …}`; other values are returned as they are. */
+function decodeBytes(value: unknown, path: string): unknown {
   return isBytes(value) ? base64(value.b64, path) : value;
 }
 
@@ -162,9 +167,9 @@ export function encodePredict(
 ): string {
   const { outputs } = response;
   if (form === 'columns') {
-    const columns = outputs.map((output) => `${JSON.stringify(output.name)}:${nested(output)}`);
+    const columns = outputs.map((output) => `${JSON.stringify(output.name)}:${nestedText(output)}`);
     const [only] = outputs;
-    const value = outputs.length === 1 && only ? nested(only) : `{${columns.join(',')}}`;
+    const value = outputs.length === 1 && only ? nestedText(only) : `{${columns.join(',')}}`;
     return `{"outputs":${value}}`;
   }
   const count = outputs[0]?.shape[0] ?? 0;
@@ -173,7 +178,7 @@ export function encodePredict(
       throw invalid(`output '${name}' has no row for each instance: ask with 'inputs' (columns)`);
     }
   }
-  const byOutput = outputs.map(rows);
+  const byOutput = outputs.map(rowTexts);
   const predictions = Array.from({ length: count }, (_, row) => {
     if (byOutput.length === 1) return byOutput[0]?.[row];
     const fields = outputs.map(({ name }, i) => `${JSON.stringify(name)}:${byOutput[i]?.[row]}`);
@@ -183,13 +188,15 @@ export function encodePredict(
 }
 
 /** Returns the JSON text of a tensor, nested as its shape says. */
-function nested(output: Tensor): string {
-  return output.shape.length === 0 ? (texts(output)[0] ?? 'null') : `[${rows(output).join(',')}]`;
+function nestedText(output: Tensor): string {
+  return output.shape.length === 0
+    ? (valueTexts(output)[0] ?? 'null')
+    : `[${rowTexts(output).join(',')}]`;
 }
 
 /** Returns the JSON text of each row of a tensor. */
-function rows(output: Tensor): string[] {
-  let parts = texts(output);
+function rowTexts(output: Tensor): string[] {
+  let parts = valueTexts(output);
   for (let dim = output.shape.length - 1; dim >= 1; dim--) {
     const size = output.shape[dim] ?? 0;
     const count = output.shape.slice(0, dim).reduce((product, n) => product * n, 1);
@@ -205,7 +212,7 @@ function rows(output: Tensor): string[] {
  * Returns the JSON text of each element. BYTES are base64 where the output's name ends in `_bytes` (TensorFlow
  * Serving).
  */
-function texts(output: Tensor): string[] {
+function valueTexts(output: Tensor): string[] {
   if (output.datatype !== 'BYTES' || !output.name.endsWith('_bytes')) return elementTexts(output);
   return (output.data as Buffer[]).map((value) =>
     JSON.stringify({ b64: value.toString('base64') }),

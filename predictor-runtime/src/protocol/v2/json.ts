@@ -2,14 +2,12 @@
  * Reads V2 REST bodies, which are JSON that tensors may follow as bytes (binary.ts), and writes them. Every fault is an
  * INVALID_ARGUMENT whose message starts with the path of the field.
  */
-import { isUtf8 } from 'node:buffer';
 import { isDeepStrictEqual } from 'node:util';
 import { invalid } from '../errors.ts';
 import { extractNumbers, NumberArray, type Place } from '../numbers/number-arrays.ts';
-import { float32sText, shortest } from '../numbers/number-text.ts';
 import { BinaryReader, decodeElements, encodeElements } from './binary.ts';
-import { datatype, type NumericData } from './datatypes.ts';
-import { checkDatatype, decodeShape, fill, flatten, numbers, show } from './elements.ts';
+import { checkDatatype, decodeShape, fill, flatten, show } from './elements.ts';
+import { encodeHead, encodeTensor, quoted } from './tensor-text.ts';
 import {
   elementCount,
   type InferRequest,
@@ -233,93 +231,6 @@ export function base64(value: unknown, path: string): Buffer {
     throw invalid(`${path}: ${show(value)} is not base64`);
   }
   return Buffer.from(value, 'base64');
-}
-
-/**
- * Writes a tensor as JSON. NaN is `null` and the infinities are the strings "Infinity" and "-Infinity". BYTES are text,
- * or base64 where the request asks for it or an element is not text; `parameters.content_type` then says so.
- */
-function encodeTensor(tensor: Tensor, wanted?: 'base64'): string {
-  const { data } = tensor;
-  if (!Array.isArray(data)) return `${encodeHead(tensor)},"data":${encodeNumbers(tensor)}}`;
-  const asBase64 = wanted === 'base64' || !data.every(isUtf8);
-  const parameters = asBase64 ? ',"parameters":{"content_type":"base64"}' : '';
-  const text = data.map((bytes) => bytes.toString(asBase64 ? 'base64' : 'utf8'));
-  return `${encodeHead(tensor)}${parameters},"data":${JSON.stringify(text)}}`;
-}
-
-/** Writes the beginning of a tensor's JSON object: all that stands before its parameters and data. */
-function encodeHead({ name, datatype: type, shape }: Tensor): string {
-  return `{"name":${quoted(name)},"datatype":"${type}","shape":[${shape.join(',')}]`;
-}
-
-/** Names that were written before, with their JSON text; a server's tensors have few names. */
-const QUOTED = new Map<string, string>();
-/** Largest number of names that are kept. */
-const MAX_QUOTED = 1000;
-
-function quoted(name: string): string {
-  const known = QUOTED.get(name);
-  if (known !== undefined) return known;
-  const text = JSON.stringify(name);
-  if (QUOTED.size < MAX_QUOTED) QUOTED.set(name, text);
-  return text;
-}
-
-function encodeNumbers(tensor: Tensor): string {
-  const data = tensor.data as NumericData;
-  if (data instanceof Float32Array) return float32sText(data) ?? texts(tensor);
-  switch (datatype(tensor.datatype).kind) {
-    case 'int':
-      return `[${data.join(',')}]`;
-    case 'bigint':
-      return `[${wideIntegers(data as BigInt64Array).join(',')}]`;
-    case 'bool':
-      return texts(tensor);
-    default: {
-      const values = Array.from(numbers(tensor));
-      return values.every(Number.isFinite) ? JSON.stringify(values) : texts(tensor);
-    }
-  }
-}
-
-/** Returns 64-bit integers, as numbers where they fit 32 bits: their text takes a tenth of the time. */
-function wideIntegers(data: BigInt64Array | BigUint64Array): (number | bigint)[] {
-  const words = new Int32Array(data.buffer, data.byteOffset, data.length * 2);
-  const isSigned = data instanceof BigInt64Array;
-  const values = new Array<number | bigint>(data.length);
-  for (let i = 0; i < data.length; i++) {
-    const low = words[2 * i] as number;
-    const fits = words[2 * i + 1] === low >> 31 && (isSigned || low >= 0);
-    values[i] = fits ? low : (data[i] as bigint);
-  }
-  return values;
-}
-
-function texts(tensor: Tensor): string {
-  return `[${elementTexts(tensor).join(',')}]`;
-}
-
-function floatText(value: number): string {
-  if (Number.isFinite(value)) return JSON.stringify(value);
-  return Number.isNaN(value) ? 'null' : `"${value}"`;
-}
-
-/** Returns the JSON text of each element of a tensor; BYTES are written as text. */
-export function elementTexts(tensor: Tensor): string[] {
-  const { data } = tensor;
-  if (Array.isArray(data)) return data.map((bytes) => JSON.stringify(bytes.toString()));
-  switch (datatype(tensor.datatype).kind) {
-    case 'int':
-    case 'bigint':
-      return Array.from<number | bigint, string>(data as Int32Array, String);
-    case 'bool':
-      return Array.from(data as Uint8Array, (bit) => String(bit !== 0));
-    default: {
-      const isSingle = data instanceof Float32Array;
-      return Array.from(numbers(tensor), (value) => floatText(isSingle ? shortest(value) : value));
-    }
-  }
 }
 
 /** Checks that a JSON value is an object, and returns it. @throws InferenceError INVALID_ARGUMENT otherwise. */

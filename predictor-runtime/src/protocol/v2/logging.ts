@@ -2,7 +2,7 @@
 import type { Logger } from '../../platform/log.ts';
 import { invalid } from '../errors.ts';
 
-/** winston's levels in the order of Triton's switches, the least verbose first. */
+/** Levels of winston in the order of Triton's switches, the least verbose first. */
 const LEVELS = ['error', 'warn', 'info', 'debug'];
 
 /** Returns the log's settings, under Triton's names. Source: Triton, logging extension. */

@@ -1,4 +1,4 @@
-/** What the server says of itself, over every transport. */
+/** The metadata of the server, which is the same over every transport. */
 import { readFileSync } from 'node:fs';
 import { packageFile } from '../../platform/package-files.ts';
 
