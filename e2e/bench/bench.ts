@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { ROOT } from '../harness/cluster.ts';
 import { pythonWith } from '../harness/python.ts';
 import { run } from '../harness/shell.ts';
+import { benchControlPlane } from './control-plane.ts';
 import type { LoopResult } from './loop-result.ts';
 import { XGBOOST } from './peers.ts';
 import { type Measurement, median, type Result, report } from './report.ts';
@@ -24,11 +25,17 @@ import {
 import { type BenchServer, bundleWherry, echo, launch, wherry } from './servers.ts';
 
 const HELP = `npm run bench -- [--seconds N] [--rounds N] [--only KEY] [--write]
+npm run bench -- control-plane --help
 
 Peers are installed from PyPI into the cache, once. Linux only: CPU times come from /proc.
   --only KEY   scenarios whose key begins with KEY
   --write      write docs/benchmarks.md and its plots`;
 
+const [command, ...rest] = process.argv.slice(2);
+if (command === 'control-plane') {
+  await benchControlPlane(rest);
+  process.exit(0);
+}
 const { values: flags } = parseArgs({
   options: {
     seconds: { type: 'string', default: '3' },

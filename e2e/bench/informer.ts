@@ -9,10 +9,9 @@ import { Informer, type InformerOptions } from '../../operator/src/kube/informer
 import { trimPod } from '../../operator/src/kube/trim.ts';
 import { createLogger } from '../../operator/src/log.ts';
 import { type ApiServer, startApiServer } from '../harness/api-server.ts';
+import { runningPodStatus, writeMany } from './cluster-objects.ts';
 
 const COUNT = Number(process.argv[2] ?? 5000);
-/** Requests under way at a time while the pods are made. */
-const WRITERS = 50;
 const ROUNDS = 5;
 const collect = globalThis.gc ?? (() => undefined);
 
@@ -41,16 +40,12 @@ process.exit();
 async function makePods({ request }: ApiServer, namespace: string): Promise<number> {
   const path = `/api/v1/namespaces/${namespace}/pods`;
   const ask = request.bind(server);
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: WRITERS }, async () => {
-      for (let i = next++; i < COUNT; i = next++) {
-        const name = `service-${i}-predictor-00001-5d8c7b9f6d-x7k2p`;
-        await ask('POST', path, pod(name, i));
-        await ask('PATCH', `${path}/${name}/status`, { status: status(i) });
-      }
-    }),
-  );
+  await writeMany(COUNT, async (i) => {
+    const name = `service-${i}-predictor-00001-5d8c7b9f6d-x7k2p`;
+    const podIP = `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;
+    await ask('POST', path, pod(name, i));
+    await ask('PATCH', `${path}/${name}/status`, { status: runningPodStatus(podIP, i) });
+  });
   const { items } = JSON.parse(await ask('GET', `${path}?limit=1`)) as { items: object[] };
   return Buffer.byteLength(JSON.stringify(items[0]));
 }
@@ -154,38 +149,4 @@ function pod(name: string, i: number): KubeObject {
     metadata: { name, labels, ownerReferences },
     spec,
   } as KubeObject;
-}
-
-function status(i: number) {
-  const at = '2026-01-01T00:00:00Z';
-  const podIP = `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;
-  const conditions = [
-    'PodReadyToStartContainers',
-    'Initialized',
-    'Ready',
-    'ContainersReady',
-    'PodScheduled',
-  ];
-  return {
-    phase: 'Running',
-    conditions: conditions.map((type) => ({ type, status: 'True', lastTransitionTime: at })),
-    hostIP: '10.0.0.1',
-    hostIPs: [{ ip: '10.0.0.1' }],
-    podIP,
-    podIPs: [{ ip: podIP }],
-    startTime: at,
-    qosClass: 'Guaranteed',
-    containerStatuses: [
-      {
-        name: 'kserve-container',
-        state: { running: { startedAt: at } },
-        ready: true,
-        started: true,
-        restartCount: 0,
-        image: 'ghcr.io/wherry/predictor-runtime:0.1.0',
-        imageID: `ghcr.io/wherry/predictor-runtime@sha256:${'ab'.repeat(32)}`,
-        containerID: `containerd://${i.toString(16).padStart(64, '0')}`,
-      },
-    ],
-  };
 }

@@ -1,5 +1,6 @@
 /** The bench's results as ratios: the table of targets, a table for each scenario, and its plot. */
 import { cpus, totalmem } from 'node:os';
+import { barPlot } from './bar-plot.ts';
 import type { Scenario } from './scenarios.ts';
 
 export interface Measurement {
@@ -130,7 +131,8 @@ function targets({ results, bare, router }: ReportInput): string[] {
   ];
 }
 
-function ratio(value: number): string {
+/** Writes a ratio with as many digits as mean something. */
+export function ratio(value: number): string {
   return value >= 10 ? value.toFixed(0) : value.toFixed(2);
 }
 
@@ -158,27 +160,12 @@ function section(result: Result): string[] {
   ];
 }
 
-const BAR = { height: 22, gap: 8, width: 420, label: 90 };
-
 /** Requests a second as bars, the longest being the most. */
 function plot(result: Result): string {
-  const bars = [...result.measurements.keys()].map((name) => ({
-    name,
-    value: of(result, name, 'requestsPerSecond'),
-  }));
-  const most = Math.max(...bars.map(({ value }) => value));
   const own = of(result, OWN, 'requestsPerSecond');
-  const rows = bars.map(({ name, value }, i) => {
-    const y = i * (BAR.height + BAR.gap);
-    const width = Math.max(1, (value / most) * BAR.width);
-    const fill = name === OWN ? '#2a6f97' : '#a9b4c2';
-    return [
-      `<text x="0" y="${y + 16}">${name}</text>`,
-      `<rect x="${BAR.label}" y="${y}" width="${width.toFixed(1)}" height="${BAR.height}" fill="${fill}"/>`,
-      `<text x="${(BAR.label + width + 6).toFixed(1)}" y="${y + 16}">${ratio(value / own)}</text>`,
-    ].join('');
+  const bars = [...result.measurements.keys()].map((name) => {
+    const value = of(result, name, 'requestsPerSecond');
+    return { name, value, label: ratio(value / own), isEmphasized: name === OWN };
   });
-  const height = bars.length * (BAR.height + BAR.gap);
-  const size = `width="${BAR.label + BAR.width + 60}" height="${height}"`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="13" fill="#222"><title>Requests a second: ${result.scenario.title}</title>${rows.join('')}</svg>\n`;
+  return barPlot(`Requests a second: ${result.scenario.title}`, bars);
 }

@@ -148,12 +148,14 @@ function statOf(pid: string): string[] | undefined {
   }
 }
 
-function cpuOf(pid: string): number {
+/** Seconds of CPU time that a process has used. */
+export function cpuOf(pid: string): number {
   const fields = statOf(pid);
   return (Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0)) / TICKS_PER_SECOND;
 }
 
-function rssOf(pid: string): number {
+/** Bytes of memory that a process has resident. */
+export function rssOf(pid: string): number {
   return Number(statOf(pid)?.[21] ?? 0) * PAGE_BYTES;
 }
 

@@ -18,6 +18,8 @@ export interface EnvoyOptions {
   /** Node id; `router-1` when left out. */
   readonly name?: string;
   readonly tls?: ClientTls;
+  /** Port of Envoy's admin interface on loopback; without it there is none. */
+  readonly adminPort?: number;
   /** False to return at once. */
   readonly waitUntilReady?: boolean;
 }
@@ -51,7 +53,7 @@ export async function startEnvoy(binary: string, options: EnvoyOptions): Promise
 }
 
 /** What the chart's router starts with, as far as it matters here. */
-function bootstrap({ xdsPort, tls }: EnvoyOptions): string {
+function bootstrap({ xdsPort, tls, adminPort }: EnvoyOptions): string {
   const services = [{ envoy_grpc: { cluster_name: 'xds' } }];
   const api = (api_type: string) => ({
     api_type,
@@ -59,8 +61,11 @@ function bootstrap({ xdsPort, tls }: EnvoyOptions): string {
     grpc_services: services,
   });
   const ads = { ads: {}, resource_api_version: 'V3' };
-  const address = { socket_address: { address: '127.0.0.1', port_value: xdsPort } };
+  const loopback = (port_value: number) => ({
+    address: { socket_address: { address: '127.0.0.1', port_value } },
+  });
   return JSON.stringify({
+    ...(adminPort !== undefined && { admin: loopback(adminPort) }),
     dynamic_resources: {
       ads_config: { ...api('DELTA_GRPC'), set_node_on_first_message_only: true },
       cds_config: ads,
@@ -81,7 +86,7 @@ function bootstrap({ xdsPort, tls }: EnvoyOptions): string {
           connect_timeout: '1s',
           load_assignment: {
             cluster_name: 'xds',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }],
+            endpoints: [{ lb_endpoints: [{ endpoint: loopback(xdsPort) }] }],
           },
           ...(tls && { transport_socket: tlsSocket(tls) }),
           typed_extension_protocol_options: {

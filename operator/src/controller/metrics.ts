@@ -2,6 +2,7 @@
 import type { Server } from 'node:http';
 import express from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { LoopDelay } from '../loop-delay.ts';
 
 export class OperatorMetrics {
   readonly #registry = new Registry();
@@ -24,10 +25,26 @@ export class OperatorMetrics {
     labelNames: ['type'],
     registers: [this.#registry],
   });
+  readonly #loopDelays = new Gauge({
+    name: 'wherry_loop_delay_p99_seconds',
+    help: 'Delay of what is due on an event loop, 99th percentile since the last scrape, by thread',
+    labelNames: ['thread'],
+    registers: [this.#registry],
+    collect: () => this.#collectLoopDelays(),
+  });
+  /** Takes the delay of each thread's event loop since the last call, in seconds. */
+  readonly #takeLoopDelay = new Map<string, () => number | Promise<number>>();
   #isSynced = false;
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
+    const loopDelay = new LoopDelay();
+    this.watchLoopDelay('main', () => loopDelay.takeP99Seconds());
+  }
+
+  /** Tells from now on the delay of a thread's event loop; `take` returns it since its last call, in seconds. */
+  watchLoopDelay(thread: string, take: () => number | Promise<number>): void {
+    this.#takeLoopDelay.set(thread, take);
   }
 
   request(verb: string, kind: string, code: number): void {
@@ -65,6 +82,12 @@ export class OperatorMetrics {
         this.set(controlPlane.connected);
       },
     });
+  }
+
+  async #collectLoopDelays(): Promise<void> {
+    for (const [thread, take] of this.#takeLoopDelay) {
+      this.#loopDelays.set({ thread }, await take());
+    }
   }
 
   /** Serves /healthz, /readyz and /metrics. */

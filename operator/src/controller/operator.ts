@@ -113,6 +113,7 @@ export class Operator {
         throw error;
       },
     });
+    metrics.watchLoopDelay('routers', () => this.#routerControl.takeLoopDelay());
   }
 
   /** Runs until `signal` aborts. @throws Error when the lease is lost. */

@@ -17,6 +17,7 @@ export interface RouterControlOptions {
 
 export class RouterControl {
   readonly #worker: Worker;
+  #loopDelay: PromiseWithResolvers<number> | undefined;
   #listening: PromiseWithResolvers<number> | undefined;
   #isClosed = false;
 
@@ -26,6 +27,7 @@ export class RouterControl {
     this.#worker = new Worker(entry, { workerData: listener, name: 'routers' });
     this.#worker.on('message', (event: ControlEvent) => {
       if (event.kind === 'facts') onFacts(event.facts);
+      else if (event.kind === 'loopDelay') this.#tellLoopDelay(event.seconds);
       else if (event.kind === 'listening') this.#listening?.resolve(event.port);
       else this.#listening?.reject(new Error(event.error));
     });
@@ -60,10 +62,25 @@ export class RouterControl {
     this.#send({ kind: 'facts' });
   }
 
+  /** Returns the delay of the thread's event loop since the last call: its 99th percentile, in seconds. */
+  async takeLoopDelay(): Promise<number> {
+    if (this.#loopDelay === undefined) {
+      this.#loopDelay = Promise.withResolvers();
+      this.#send({ kind: 'loopDelay' });
+    }
+    return this.#loopDelay.promise;
+  }
+
   /** Ends the thread and all streams. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#worker.terminate();
+  }
+
+  /** Answers all that have asked meanwhile. */
+  #tellLoopDelay(seconds: number): void {
+    this.#loopDelay?.resolve(seconds);
+    this.#loopDelay = undefined;
   }
 
   #send(command: ControlCommand): void {

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { RouteChange } from '../api/route-table.ts';
 import type { RouterFact } from '../api/router-fact.ts';
 import type { TlsCredentials } from '../certificates/issue.ts';
+import { LoopDelay } from '../loop-delay.ts';
 import { ControlPlane } from './control-plane.ts';
 import { EnvoyProtos } from './protos.ts';
 import type { ListenerOptions } from './shared-resources.ts';
@@ -12,16 +13,19 @@ export type ControlCommand =
   | { readonly kind: 'update'; readonly changes: readonly RouteChange[] }
   | { readonly kind: 'listen'; readonly address: string; readonly tls?: TlsCredentials }
   | { readonly kind: 'renew'; readonly tls: TlsCredentials }
-  | { readonly kind: 'facts' };
+  | { readonly kind: 'facts' }
+  | { readonly kind: 'loopDelay' };
 
 /** What the thread tells. */
 export type ControlEvent =
   | { readonly kind: 'facts'; readonly facts: readonly RouterFact[] }
   | { readonly kind: 'listening'; readonly port: number }
-  | { readonly kind: 'failed'; readonly error: string };
+  | { readonly kind: 'failed'; readonly error: string }
+  | { readonly kind: 'loopDelay'; readonly seconds: number };
 
 const port = parentPort;
 if (port === null) throw new Error('thread.ts runs in a worker thread');
+const loopDelay = new LoopDelay();
 const tell = (event: ControlEvent) => port.postMessage(event);
 const controlPlane = new ControlPlane({
   protos: new EnvoyProtos(),
@@ -36,6 +40,8 @@ port.on('message', (command: ControlCommand) => {
     controlPlane.renew(command.tls);
   } else if (command.kind === 'facts') {
     tell({ kind: 'facts', facts: controlPlane.facts() });
+  } else if (command.kind === 'loopDelay') {
+    tell({ kind: 'loopDelay', seconds: loopDelay.takeP99Seconds() });
   } else {
     controlPlane.listen(command.address, command.tls).then(
       (listening) => tell({ kind: 'listening', port: listening }),
