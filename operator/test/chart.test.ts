@@ -177,7 +177,7 @@ class SilentControlPlane {
     const secret = new SecretVolume(join(dir, 'tls'));
     const config = join(dir, 'envoy.yaml');
     const ARGUMENTS = ['-c', config, '--service-node', 'router-1', '--service-cluster', 'test'];
-    const ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources';
+    const ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
     let port: number;
     let authorities: Authorities;
     let controlPlane: SilentControlPlane;
