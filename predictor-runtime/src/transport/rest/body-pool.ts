@@ -1,6 +1,6 @@
 /**
- * Memory for large bodies that is used again: as garbage, half a megabyte a request would make V8 collect its whole heap
- * every fifty requests.
+ * Keeps the memory of large bodies for later ones. As garbage, half a megabyte a request would make V8 collect its whole
+ * heap every fifty requests. Remove when large bodies are no slower without it: `npm run bench -- --only tensor-binary`.
  */
 
 /** Size above which bodies come so seldom that their memory is not kept, in bytes. */
