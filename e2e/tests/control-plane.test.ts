@@ -107,6 +107,7 @@ describe('the leading operator is killed', function () {
       rate: 200,
     });
     await new Promise((resolve) => setTimeout(resolve, 2000));
+    await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
     const held = await leader();
     const [pod] = await readyPods('moving');
     await Promise.all([
@@ -126,6 +127,7 @@ describe('the leading operator is killed', function () {
       async () => (await readyPods('moving')).length === 2,
       60,
     );
+    await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
     const held = await leader();
     await kubectl('delete', 'pod', '-n', NAMESPACE, held, '--force', '--grace-period=0');
     const [first, second] = await readyPods('moving');
