@@ -51,8 +51,9 @@ describe(`${COUNT} services`, function () {
     await new Promise((resolve) => setTimeout(resolve, 60_000));
     const during = difference(quiet, await apiRequests());
     console.log(`      in 60 s: ${JSON.stringify(during)}`);
+    // The certificates of the control plane are looked at once a minute, however many services there are.
     const others = Object.keys(during).filter(
-      (key) => key !== 'update Lease' && !key.startsWith('watch '),
+      (key) => !['update Lease', 'get Secret'].includes(key) && !key.startsWith('watch '),
     );
     expect(others).to.deep.equal([]);
   });
