@@ -58,7 +58,13 @@ const PYTHONS = [
   {
     variable: 'WHERRY_PYTHON',
     what: 'real clients in Python',
-    packages: ['tritonclient[http,grpc]==2.73.0', 'kserve==0.21.0', 'schemathesis==4.32.5'],
+    // KServe's SDK hands its objects to a client that from 37 on takes dictionaries only.
+    packages: [
+      'tritonclient[http,grpc]==2.73.0',
+      'kserve==0.21.0',
+      'kubernetes==36.0.3',
+      'schemathesis==4.32.5',
+    ],
   },
   {
     variable: 'WHERRY_FRAMEWORKS',

@@ -1,5 +1,6 @@
 /** The router of the control-plane bench, a real Envoy, and the two servers that its pods' addresses lead to. */
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { Agent, createServer, request, type Server } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -49,14 +50,17 @@ export class BenchRouter {
     });
   }
 
-  stop(): void {
+  /** Resolves when the process has ended and its ports are free. */
+  async stop(): Promise<void> {
+    const pid = this.#envoy?.pid;
     this.#envoy?.stop();
     this.#envoy = undefined;
+    await eventually('Envoy has ended', () => !existsSync(`/proc/${pid}`));
   }
 
   /** Ends the servers as well. */
   async remove(): Promise<void> {
-    this.stop();
+    await this.stop();
     this.#agent.destroy();
     for (const server of this.#servers) {
       server.closeAllConnections();

@@ -104,7 +104,7 @@ async function measure(bench: Bench): Promise<Samples> {
   await operator.quiet();
   const reconnectBytes = (await router.silent()) - before;
   progress(`${count} services: a new router`);
-  router.stop();
+  await router.stop();
   await router.start(await cluster.routerTls());
   await operator.quiet();
   const fullBytes = await router.silent();

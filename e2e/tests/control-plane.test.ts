@@ -35,11 +35,22 @@ async function setVariable(change: string): Promise<void> {
   await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
 }
 
-const leader = () =>
+const holder = () =>
   kubectl(
     ...['get', 'lease', 'wherry-operator', '-n', NAMESPACE],
     ...['-o', 'jsonpath={.spec.holderIdentity}'],
   );
+
+/** Waits until all operators are ready and one of them leads, and names it. */
+async function leader(): Promise<string> {
+  await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
+  return eventually('an operator leads', async () => {
+    const selector = 'app.kubernetes.io/name=wherry-operator';
+    const { items } = await get<PodList>('pods', '-n', NAMESPACE, '-l', selector);
+    const held = await holder();
+    return items.some(({ metadata }) => metadata.name === held) && held;
+  });
+}
 
 describe('a service whose routes the routers refuse', function () {
   this.timeout(240_000);
@@ -107,7 +118,6 @@ describe('the leading operator is killed', function () {
       rate: 200,
     });
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
     const held = await leader();
     const [pod] = await readyPods('moving');
     await Promise.all([
@@ -127,7 +137,6 @@ describe('the leading operator is killed', function () {
       async () => (await readyPods('moving')).length === 2,
       60,
     );
-    await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
     const held = await leader();
     await kubectl('delete', 'pod', '-n', NAMESPACE, held, '--force', '--grace-period=0');
     const [first, second] = await readyPods('moving');
@@ -139,7 +148,7 @@ describe('the leading operator is killed', function () {
       return status === 503 && body.includes('no healthy upstream');
     });
     expect(Date.now() - from, 'milliseconds').to.be.below(1000 + 500);
-    expect([held, ''], 'nobody else leads yet').to.include(await leader());
+    expect([held, ''], 'nobody else leads yet').to.include(await holder());
     await eventually('a new pod is ready', async () => (await readyPods('moving')).length > 0, 60);
     const readyAt = Date.now();
     await eventually('it answers', async () => (await infer('moving')).status === 200);

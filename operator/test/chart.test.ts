@@ -148,6 +148,8 @@ class SilentControlPlane {
     this.#server.on('tlsClientError', () => this.refusals++);
     this.#server.on('session', (session) => this.#sessions.add(session));
     this.#server.on('stream', (stream, headers) => {
+      // The caller goes when it has a new certificate, or when its peer is the wrong one.
+      stream.on('error', () => undefined);
       const { socket } = stream.session as ServerHttp2Session;
       const certificate = (socket as TLSSocket).getPeerCertificate();
       const serialNumber = certificate.serialNumber.toLowerCase();
