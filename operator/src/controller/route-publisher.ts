@@ -1,9 +1,10 @@
 /** Changes of InferenceServices and pods → changes of routes: what one service does costs what it has. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Lister } from '../api/cluster.ts';
 import type { OperatorConfig } from '../api/config.ts';
 import { keyOf } from '../api/kube.ts';
 import { LABELS } from '../api/names.ts';
-import type { RouteChange } from '../api/route-table.ts';
+import type { RouteChange, ServiceRoutes } from '../api/route-table.ts';
 import { HostClaims } from '../plan/host-claims.ts';
 import { serviceRoutes } from '../plan/routes.ts';
 import type { Change } from './controller.ts';
@@ -28,6 +29,8 @@ export class RoutePublisher {
   readonly #options: RoutePublisherOptions;
   readonly #claims: HostClaims;
   readonly #dirty = new Set<string>();
+  /** What was published last, by service. */
+  readonly #published = new Map<string, ServiceRoutes>();
   readonly #gather: Debounce;
 
   constructor(options: RoutePublisherOptions) {
@@ -61,22 +64,35 @@ export class RoutePublisher {
 
   /** Publishes what waits to be; nothing, too, so that routers without any service become ready. */
   flush(): void {
-    this.#publish();
+    this.#options.publish(this.#takeChanges());
   }
 
   #publish(): void {
-    const changes = [...this.#dirty].map((key) => this.#changeOf(key));
-    this.#dirty.clear();
-    this.#options.publish(changes);
+    const changes = this.#takeChanges();
+    if (changes.length > 0) this.#options.publish(changes);
   }
 
-  #changeOf(key: string): RouteChange {
+  /** Most changes of a service or a pod leave its routes as they are: those cost the control plane nothing. */
+  #takeChanges(): RouteChange[] {
+    const changes: RouteChange[] = [];
+    for (const key of this.#dirty) {
+      const entry = this.#entryOf(key);
+      if (isDeepStrictEqual(entry, this.#published.get(key))) continue;
+      if (entry === undefined) this.#published.delete(key);
+      else this.#published.set(key, entry);
+      changes.push({ key, entry });
+    }
+    this.#dirty.clear();
+    return changes;
+  }
+
+  #entryOf(key: string): ServiceRoutes | undefined {
     const { lister, refusedRoute } = this.#options;
     const isvc = lister.get('InferenceService', key);
-    if (isvc === undefined) return { key };
+    if (isvc === undefined) return undefined;
     const pods = lister.listOwned('Pod', key);
     const hosts = this.#claims.hostsOf(key);
     if (key === refusedRoute) hosts.push(REFUSED_HOST);
-    return { key, entry: serviceRoutes({ isvc, pods, hosts }) };
+    return serviceRoutes({ isvc, pods, hosts });
   }
 }

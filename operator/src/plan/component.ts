@@ -5,6 +5,7 @@ import { ANNOTATIONS, AUTOSCALING_PREFIX, LABELS } from '../api/names.ts';
 import type { ComponentName } from '../api/revision.ts';
 import { type ComponentAutoscaling, componentAutoscaling } from './autoscaling-settings.ts';
 import { componentFields, withoutEmpty } from './fields.ts';
+import { memoByObject } from './memo.ts';
 
 /** One component: predictor, transformer and explainer have the same shape. */
 export interface Component {
@@ -54,9 +55,9 @@ const NOT_PROPAGATED =
   /^(kubectl\.kubernetes\.io\/|autoscaling\.knative\.dev\/|internal\.serving\.kserve\.io\/|serving\.kserve\.io\/(autoscalerClass|deploymentMode)$)/;
 
 /** The components of an InferenceService. The CRD admits a predictor only, so far. */
-export function components(isvc: InferenceServiceData): Component[] {
-  return [component(isvc, 'predictor', isvc.spec.predictor)];
-}
+export const components = memoByObject((isvc: InferenceServiceData): readonly Component[] => [
+  component(isvc, 'predictor', isvc.spec.predictor),
+]);
 
 function component(
   isvc: InferenceServiceData,

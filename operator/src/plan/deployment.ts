@@ -3,6 +3,7 @@ import type { InferenceServiceData, ServingRuntimeData } from '../api/inferences
 import type { Deployment, KubeObject, Observed, PodTemplateSpec } from '../api/kube.ts';
 import { ANNOTATIONS, appLabel, LABELS, ownedLabels } from '../api/names.ts';
 import { type Component, hash } from './component.ts';
+import { memoByObject } from './memo.ts';
 import { owner } from './owner.ts';
 import type { Revision } from './revision.ts';
 
@@ -71,6 +72,6 @@ function pinned(runtime: ServingRuntimeData): Record<string, string> {
 }
 
 /** Tells whether a runtime is still the one that a revision pinned. */
-export function runtimeHash(runtime: ServingRuntimeData): string {
-  return hash(runtime.spec);
-}
+export const runtimeHash = memoByObject((runtime: ServingRuntimeData): string =>
+  hash(runtime.spec),
+);

@@ -2,9 +2,10 @@
  * Which service has which host: the older of two that claim one keeps it. An index, so that a change of one
  * service costs what that service claims.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { OperatorConfig } from '../api/config.ts';
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
-import { keyOf } from '../api/kube.ts';
+import { keyOf, type ObjectMeta } from '../api/kube.ts';
 import { hosts } from './hosts.ts';
 
 interface Claim {
@@ -14,6 +15,8 @@ interface Claim {
   /** External hosts first, then those inside the cluster. */
   readonly hosts: readonly string[];
   readonly external: readonly string[];
+  /** The metadata that the hosts were made from. */
+  readonly metadata: ObjectMeta;
 }
 
 export class HostClaims {
@@ -32,6 +35,9 @@ export class HostClaims {
    */
   update(key: string, isvc: InferenceServiceData | undefined): string[] {
     const before = this.#claims.get(key);
+    if (before !== undefined && isvc !== undefined && sameHosts(before.metadata, isvc.metadata)) {
+      return [];
+    }
     const after = isvc === undefined ? undefined : claimOf(isvc, this.#config);
     const touched = new Set([...(before?.hosts ?? []), ...(after?.hosts ?? [])]);
     const owners = [...touched].map((host) => this.#owner(host));
@@ -84,7 +90,17 @@ function claimOf(isvc: InferenceServiceData, config: OperatorConfig): Claim {
     created: isvc.metadata.creationTimestamp ?? '',
     hosts: [...new Set([...outside, ...internal])],
     external: outside,
+    metadata: isvc.metadata,
   };
+}
+
+/** Says whether nothing has changed of what tells the hosts of a service; its status changes often. */
+function sameHosts(a: ObjectMeta, b: ObjectMeta): boolean {
+  return (
+    a.creationTimestamp === b.creationTimestamp &&
+    isDeepStrictEqual(a.labels, b.labels) &&
+    isDeepStrictEqual(a.annotations, b.annotations)
+  );
 }
 
 /** By age, and by key when two are of one age. */
