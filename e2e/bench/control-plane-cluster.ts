@@ -30,7 +30,7 @@ export const POD_ADDRESSES = ['127.0.0.2', '127.0.0.3'] as const;
 const NAMESPACE = 'models';
 const WRITERS = 20;
 /** Within which a service becomes ready, on a slow machine. */
-const SECONDS_PER_SERVICE = 0.06;
+const SECONDS_PER_SERVICE = 0.12;
 /** Nobody connects to it, and an EndpointSlice may hold no loopback address. */
 const ROUTER_ADDRESS = '10.0.0.1';
 const RUNTIMES = '/apis/serving.kserve.io/v1alpha1/clusterservingruntimes';

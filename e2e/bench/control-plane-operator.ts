@@ -16,7 +16,7 @@ const METRICS_PORT = 19_090;
 /** Milliseconds of one look at whether the operator works. */
 const LOOK_MS = 500;
 /** CPU milliseconds within a look up to which it does not: it renews its lease and hears load reports. */
-const IDLE_CPU_MS = 20;
+const IDLE_CPU_MS = 40;
 /** Looks in a row without work after which it is quiet. */
 const QUIET_LOOKS = 3;
 const QUIET_WITHIN_MS = 120_000;
@@ -47,8 +47,10 @@ export class BenchOperator {
   /** Starts the process; resolves when its caches are full. */
   async start(): Promise<void> {
     const log = openSync(join(this.#dir, 'log'), 'a');
-    const profile = this.#profiles ? ['--cpu-prof', `--cpu-prof-dir=${this.#profiles}`] : [];
-    const program = [...profile, join(ROOT, 'operator/dist/main.js'), 'controller'];
+    const profile = this.#profiles
+      ? ['--cpu-prof', '--cpu-prof-interval=4000', `--cpu-prof-dir=${this.#profiles}`]
+      : [];
+    const program = [...profile, ...entrypoint(), 'controller'];
     const ports = [`--xds-port=${XDS_PORT}`, `--metrics-port=${METRICS_PORT}`];
     this.#process = spawn(process.execPath, [...program, `--namespace=${SYSTEM}`, ...ports], {
       env: {
@@ -128,4 +130,12 @@ export class BenchOperator {
     const log = readFileSync(join(this.#dir, 'log'), 'utf8').slice(-3000);
     throw new Error(`the operator ended with ${code}:\n${log}`);
   }
+}
+
+/** Node's options and the program, as the image runs it. */
+function entrypoint(): string[] {
+  const dockerfile = readFileSync(join(ROOT, 'operator/Dockerfile'), 'utf8');
+  const [, command = ''] = /^ENTRYPOINT (.*)$/m.exec(dockerfile) ?? [];
+  const [, ...args] = JSON.parse(command) as string[];
+  return args.map((arg) => arg.replace(/^\/app\//, ROOT));
 }
