@@ -97,7 +97,7 @@ function inputs(folder: URL): string[] {
 
 /** Kubernetes' own schema for each kind that a plan may hold; of a revision that exists it holds the scale. */
 function validate(object: KubeObject): void {
-  if (isKind('Deployment', object) && object.spec?.template === undefined) {
+  if (isKind('Deployment', object) && !('template' in (object.spec ?? {}))) {
     expect(object.spec).to.have.all.keys('replicas');
     return;
   }

@@ -1,7 +1,7 @@
-/** What of a pod goes into the caches. */
+/** What of a pod and of a Deployment goes into the caches. */
 import { expect } from 'chai';
 import type { KubeObject } from '../src/api/kube.ts';
-import { trimPod } from '../src/kube/trim.ts';
+import { trimDeployment, trimPod } from '../src/kube/trim.ts';
 
 describe('trimPod', () => {
   const metadata = {
@@ -51,5 +51,27 @@ describe('trimPod', () => {
   it('invents no status for a pod that has none yet', () => {
     const { status: kept } = trimPod({ apiVersion: 'v1', kind: 'Pod', metadata });
     expect(kept).to.equal(undefined);
+  });
+});
+
+describe('trimDeployment', () => {
+  it('keeps what was noted on it, its scale and its conditions, and nothing else', () => {
+    const metadata = { name: 'iris-predictor-00001', annotations: { 'wherry.dev/spec-hash': '1' } };
+    const conditions = [{ type: 'ReplicaFailure', status: 'True' }];
+    const whole = {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { ...metadata, generation: 1 },
+      spec: { replicas: 2, template: { spec: { containers: [{ name: 'kserve-container' }] } } },
+      status: { replicas: 0, conditions },
+    };
+    const kept = JSON.parse(JSON.stringify(trimDeployment(whole)));
+    expect(kept).to.deep.equal({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata,
+      spec: { replicas: 2 },
+      status: { conditions },
+    });
   });
 });

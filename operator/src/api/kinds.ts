@@ -5,11 +5,11 @@
  */
 import type { InferenceServiceData, ServingRuntimeData } from './inferenceservice.ts';
 import type {
-  Deployment,
   EndpointSlice,
   KubeObject,
   Observed,
   Pod,
+  ScaledDeployment,
   Service,
   ServiceAccount,
 } from './kube.ts';
@@ -20,7 +20,7 @@ export interface Kinds {
   InferenceService: InferenceServiceData;
   ServingRuntime: ServingRuntimeData;
   ClusterServingRuntime: ServingRuntimeData;
-  Deployment: Observed<Deployment>;
+  Deployment: Observed<ScaledDeployment>;
   Service: Observed<Service>;
   EndpointSlice: Observed<EndpointSlice>;
   Pod: Observed<Pod>;

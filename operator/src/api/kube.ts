@@ -1,4 +1,6 @@
 /** Kubernetes' own types, by their short names; type-only, so that plan/ never imports a client. */
+import type { IDeploymentSpec } from 'kubernetes-models/apps/v1/DeploymentSpec';
+import type { IDeploymentStatus } from 'kubernetes-models/apps/v1/DeploymentStatus';
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IPodSpec } from 'kubernetes-models/v1/PodSpec';
 import type { IPodStatus } from 'kubernetes-models/v1/PodStatus';
@@ -35,6 +37,15 @@ export interface Pod {
     | 'containerStatuses'
     | 'initContainerStatuses'
   >;
+}
+
+/**
+ * The part of a Deployment that is kept in the caches (`trimDeployment` in kube/): what its pods are made from
+ * is for Kubernetes to read.
+ */
+export interface ScaledDeployment {
+  spec?: Pick<IDeploymentSpec, 'replicas'>;
+  status?: Pick<IDeploymentStatus, 'conditions'>;
 }
 
 /** Metadata as the API server returns it. */

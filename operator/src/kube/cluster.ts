@@ -8,7 +8,7 @@ import type { KubeClient } from './client.ts';
 import { isConflict, isNotFound, KubeError } from './errors.ts';
 import { Informer } from './informer.ts';
 import { microTime } from './leader.ts';
-import { trimPod } from './trim.ts';
+import { TRIM } from './trim.ts';
 
 /** A resource version that no object has: an apply with it succeeds only where there is no object yet. */
 const NO_OBJECT = '1';
@@ -34,7 +34,7 @@ export class KubeCluster implements Lister, Writer {
           kind,
           labelSelector: KINDS[kind].watch || undefined,
           optional: KINDS[kind].optional,
-          trim: kind === 'Pod' ? trimPod : undefined,
+          trim: TRIM[kind],
           log,
           onChange: (object, deleted) => onChange({ kind, object, deleted } as Change),
         }),

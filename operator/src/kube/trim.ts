@@ -1,6 +1,15 @@
 /** What is kept of the kinds that there are many of; the rest is dropped before an object goes into a cache. */
+
+import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
 import type { IPod } from 'kubernetes-models/v1/Pod';
-import type { KubeObject, Observed, Pod } from '../api/kube.ts';
+import type { Kind } from '../api/kinds.ts';
+import type { KubeObject, ObjectMeta, Observed, Pod, ScaledDeployment } from '../api/kube.ts';
+
+/** How an object of each kind is trimmed; the other kinds are kept whole. */
+export const TRIM: Readonly<Partial<Record<Kind, (object: KubeObject) => KubeObject>>> = {
+  Pod: trimPod,
+  Deployment: trimDeployment,
+};
 
 /** Keeps of a pod what tells whose it is, where it answers and how it fares: half of the heap. */
 export function trimPod(object: KubeObject): Observed<Pod> {
@@ -9,16 +18,7 @@ export function trimPod(object: KubeObject): Observed<Pod> {
   return {
     apiVersion,
     kind,
-    metadata: {
-      name: metadata.name,
-      namespace: metadata.namespace,
-      uid: metadata.uid,
-      resourceVersion: metadata.resourceVersion,
-      labels: metadata.labels,
-      ownerReferences: metadata.ownerReferences,
-      creationTimestamp: metadata.creationTimestamp,
-      deletionTimestamp: metadata.deletionTimestamp,
-    },
+    metadata: identity(metadata),
     spec: spec && {
       nodeName: spec.nodeName,
       containers: spec.containers.map(({ name, ports }) => ({ name, ports })),
@@ -33,5 +33,31 @@ export function trimPod(object: KubeObject): Observed<Pod> {
       containerStatuses: status.containerStatuses,
       initContainerStatuses: status.initContainerStatuses,
     },
+  };
+}
+
+/** Keeps of a Deployment its scale, why it can make no pods, and what the operator noted on it: a fifth of it. */
+export function trimDeployment(object: KubeObject): Observed<ScaledDeployment> {
+  const { apiVersion, kind, metadata } = object;
+  const { spec, status } = object as Observed<IDeployment>;
+  return {
+    apiVersion,
+    kind,
+    metadata: { ...identity(metadata), annotations: metadata.annotations },
+    spec: spec && { replicas: spec.replicas },
+    status: status && { conditions: status.conditions },
+  };
+}
+
+function identity(metadata: ObjectMeta): ObjectMeta {
+  return {
+    name: metadata.name,
+    namespace: metadata.namespace,
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+    labels: metadata.labels,
+    ownerReferences: metadata.ownerReferences,
+    creationTimestamp: metadata.creationTimestamp,
+    deletionTimestamp: metadata.deletionTimestamp,
   };
 }

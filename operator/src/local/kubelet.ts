@@ -41,7 +41,8 @@ export class LocalKubelet {
 
   #sync(object: KubeObject): void {
     const key = keyOf(object);
-    const current = this.#cluster.get('Deployment', key);
+    // This cluster keeps Deployments as they were made, whole.
+    const current = this.#cluster.get('Deployment', key) as Observed<Deployment> | undefined;
     const running = [...this.#pods.values()].filter(
       (pod) => keyOf(pod.deployment) === key && !pod.stopping,
     );

@@ -1,7 +1,7 @@
 /** Revisions as observed: a Deployment each, with the state of its pods. */
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
 import { isKind } from '../api/kinds.ts';
-import type { Deployment, KubeObject, Observed, Pod } from '../api/kube.ts';
+import type { KubeObject, Observed, Pod, ScaledDeployment } from '../api/kube.ts';
 import { ANNOTATIONS, LABELS } from '../api/names.ts';
 import { parseRevision, type RevisionRef } from '../api/revision.ts';
 import { belongsTo } from './owner.ts';
@@ -11,7 +11,7 @@ export interface Revision {
   /** Name of its Deployment, as in the status. */
   readonly name: string;
   readonly specHash: string;
-  readonly deployment: Observed<Deployment>;
+  readonly deployment: Observed<ScaledDeployment>;
   /** Replicas that its Deployment asks for. */
   readonly replicas: number;
   /** Pods that are not being deleted. */
