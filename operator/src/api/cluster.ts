@@ -1,41 +1,65 @@
-/** What the controllers need of a cluster. The real one is kube/, the laptop's is local/. */
+/**
+ * The ports through which controllers see a cluster: kube/ implements them for a real one, local/ for the
+ * laptop's.
+ */
 import type { Kind, Kinds } from './kinds.ts';
 import type { KubeObject, OwnerReference } from './kube.ts';
 
-/** Objects as last seen; reading them costs no request. */
+/**
+ * Reads objects from caches, as they were last seen: no call costs a request, and each may be a little
+ * behind.
+ */
 export interface Lister {
+  /** Returns an object by its key, `namespace/name` or `name`; undefined when none is known. */
   get<K extends Kind>(kind: K, key: string): Kinds[K] | undefined;
   /** Lists all objects of a kind, or those of one namespace. */
   list<K extends Kind>(kind: K, namespace?: string): Kinds[K][];
-  /** Lists what belongs to an InferenceService, by label; `key` is namespace/name. */
+  /** Lists the objects whose labels name the InferenceService `key` (`namespace/name`), whoever owns them. */
   listOwned<K extends Kind>(kind: K, key: string): Kinds[K][];
 }
 
-/** What an event tells about an object. */
+/** The content of a Kubernetes event, without the object that it is about. */
 export interface ObjectEvent {
   readonly type: 'Normal' | 'Warning';
+  /** Machine-readable word in CamelCase, such as `ConfigurationRefused`. */
   readonly reason: string;
+  /** Sentence for a person; the cluster keeps 1024 characters of it. */
   readonly message: string;
 }
 
-/** Every write the operator makes. All throw `Refusal` when the cluster refuses. */
+/**
+ * Makes the operator's writes to a cluster. A write of an InferenceService's child throws `Refusal` when the
+ * cluster will not carry it out; any other failure is an Error, and may pass when it is tried again.
+ */
 export interface Writer {
-  /** Makes an object; returns false when its name is taken. */
+  /** Creates an object. Returns false when its name is taken. @throws Refusal */
   create(object: KubeObject): Promise<boolean>;
   /**
    * Applies an object with the operator's field manager. With `metadata.uid` it changes that very object;
-   * without, it makes the object only if the name is free. Returns false when neither is so.
+   * without, it creates the object only if the name is free. Returns false when that object is gone or the name
+   * is taken. @throws Refusal
    */
   apply(object: KubeObject): Promise<boolean>;
   /** Reads an object from the cluster itself, whatever its labels; undefined when there is none. */
   read(kind: Kind, key: string): Promise<KubeObject | undefined>;
-  /** Makes `owner` the owner of an object that has none. */
+  /**
+   * Makes `owner` the owner of an object that has none. @throws Refusal, and Error when the object has
+   * changed
+   */
   adopt(object: KubeObject, owner: OwnerReference): Promise<void>;
-  /** Returns the resource version that the object has now; undefined when it is gone. */
+  /**
+   * Applies the status of an object. Returns the resource version that it has then; undefined when it is
+   * gone.
+   */
   applyStatus(object: KubeObject & { status: object }): Promise<string | undefined>;
-  /** Writes the scale subresource of a Deployment. */
+  /** Sets the replicas of a Deployment through its scale subresource. @throws Refusal */
   scale(deployment: { namespace: string; name: string }, replicas: number): Promise<void>;
+  /**
+   * Deletes this very object (by uid) with what it owns; one that is gone already is no error. @throws
+   * Refusal
+   */
   delete(object: KubeObject): Promise<void>;
+  /** Writes an event about an object. @throws Error when it could not be written */
   event(about: KubeObject, event: ObjectEvent): Promise<void>;
 }
 

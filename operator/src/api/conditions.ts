@@ -1,12 +1,18 @@
-/** Conditions of an InferenceService: types and reasons are KServe's where it has one. */
+/** Conditions of an InferenceService. Their types and reasons are KServe's where it has one. */
 import type { Condition } from './inferenceservice.ts';
 
+/**
+ * Type of a condition that the operator sets; `NewerRuntimeAvailable` is Wherry's own, the others are
+ * KServe's.
+ */
 export type ConditionType = 'Ready' | 'PredictorReady' | 'IngressReady' | 'NewerRuntimeAvailable';
 
-/** A condition's claim, without the time at which it came to hold. */
+/**
+ * State of a condition: status, reason and message, without its type and the time at which it came to hold.
+ */
 export type ConditionState = Omit<Condition, 'lastTransitionTime' | 'type'>;
 
-/** The named condition of a status, if present. */
+/** Returns the condition of a type; undefined when the list has none. */
 export function condition(
   conditions: readonly Condition[] | undefined,
   type: ConditionType,
@@ -15,8 +21,9 @@ export function condition(
 }
 
 /**
- * The new list of conditions, sorted by type as KServe's; `lastTransitionTime` moves only when a
- * condition's `status` does.
+ * Returns a list of conditions with the states given, sorted by type as KServe's. A condition keeps its
+ * `lastTransitionTime` from `previous` while its status stays; a type without a state is left out.
+ * @param now ISO 8601 time
  */
 export function conditions(
   previous: readonly Condition[] | undefined,
@@ -33,7 +40,10 @@ export function conditions(
   });
 }
 
-/** True when all are True, False when one is False, otherwise Unknown; says why in the first that is not True. */
+/**
+ * Returns True when all states are True, and otherwise the state that decides, with its reason and message: the
+ * first that is False, or else the first that is Unknown.
+ */
 export function allOf(states: readonly ConditionState[]): ConditionState {
   const decisive =
     states.find(({ status }) => status === 'False') ??

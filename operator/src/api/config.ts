@@ -1,23 +1,29 @@
 /** The operator's configuration: one frozen value, read once from the command line. */
 
+/** Settings of the operator that plans depend on. A plan with other settings may differ for every service. */
 export interface OperatorConfig {
-  /** Domain of the services' external hosts. KServe: ingress.ingressDomain. */
+  /**
+   * Domain of the services' external hosts, which the template names `.IngressDomain`. KServe:
+   * ingress.ingressDomain.
+   */
   readonly ingressDomain: string;
   /** Go template of an external host. KServe: ingress.domainTemplate. */
   readonly domainTemplate: string;
+  /** Scheme of the external URLs in a status. KServe: ingress.urlScheme. */
   readonly urlScheme: 'http' | 'https';
   /** Port to print in external URLs; undefined for the scheme's own. */
   readonly urlPort?: number;
-  /** DNS domain of the cluster. */
+  /** DNS domain of the cluster, such as `cluster.local`. */
   readonly clusterDomain: string;
-  /** The router's Service. */
+  /** Service of the routers; its namespace is also that of the operator. */
   readonly router: { readonly name: string; readonly namespace: string };
   /** Image of the `storage-initializer`, for runtimes that do not fetch models themselves. */
   readonly storageInitializerImage: string;
-  /** Revisions without traffic that are kept for a rollback. */
+  /** Number of revisions without traffic that each component keeps for a rollback. */
   readonly revisionHistoryLimit: number;
 }
 
+/** Settings that hold where the command line says nothing else. */
 export const DEFAULT_CONFIG: OperatorConfig = Object.freeze({
   ingressDomain: 'example.com',
   domainTemplate: '{{ .Name }}-{{ .Namespace }}.{{ .IngressDomain }}',

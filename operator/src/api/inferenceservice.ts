@@ -5,26 +5,34 @@ import type { KubeObject, ObjectMeta } from './kube.ts';
 import { ISVC_API_VERSION, RUNTIME_API_VERSION } from './names.ts';
 import type { ServingRuntimeSpec } from './servingruntime.gen.ts';
 
+/** Types generated from the CRDs, which are the API's one definition. */
 export type { InferenceServiceSpec, InferenceServiceStatus, ServingRuntimeSpec };
 
-/** The spec of a predictor, which is that of a transformer or an explainer, too. */
+/** Spec of one component: that of a predictor, which serves for transformers and explainers, too. */
 export type ComponentSpec = InferenceServiceSpec['predictor'];
-/** `spec.predictor.model`, or a legacy framework field read as one. */
+/** Model of a component, from its field `model` or from a framework field such as `sklearn`, read as one. */
 export type ModelSpec = NonNullable<ComponentSpec['model']>;
+/** Condition in the status of an InferenceService. */
 export type Condition = NonNullable<InferenceServiceStatus['conditions']>[number];
+/** Status of one component: its URLs, its revisions and their traffic. */
 export type ComponentStatus = NonNullable<InferenceServiceStatus['components']>[string];
+/** Share of a component's requests that goes to one revision, as the status tells it. */
 export type TrafficTarget = NonNullable<ComponentStatus['traffic']>[number];
+/** State of the model in the status: whether it is loaded, in how many pods, and why not. */
 export type ModelStatus = NonNullable<InferenceServiceStatus['modelStatus']>;
 
+/** An InferenceService as JSON, which is how the cluster and all of the operator's code pass it. */
 export interface InferenceServiceData extends KubeObject {
   spec: InferenceServiceSpec;
   status?: InferenceServiceStatus;
 }
 
+/** A ServingRuntime or ClusterServingRuntime as JSON; `kind` tells which. */
 export interface ServingRuntimeData extends KubeObject {
   spec: ServingRuntimeSpec;
 }
 
+/** An InferenceService as a class of kubernetes-models, whose `is` finds such objects among others. */
 export class InferenceService extends Model<InferenceServiceData> implements InferenceServiceData {
   static readonly apiVersion = ISVC_API_VERSION;
   static readonly kind = 'InferenceService';
@@ -36,6 +44,7 @@ export class InferenceService extends Model<InferenceServiceData> implements Inf
   declare status?: InferenceServiceStatus;
 }
 
+/** A ServingRuntime as a class of kubernetes-models; InferenceServices of its namespace may use it. */
 export class ServingRuntime extends Model<ServingRuntimeData> implements ServingRuntimeData {
   static readonly apiVersion = RUNTIME_API_VERSION;
   static readonly kind: string = 'ServingRuntime';
@@ -46,6 +55,9 @@ export class ServingRuntime extends Model<ServingRuntimeData> implements Serving
   declare spec: ServingRuntimeSpec;
 }
 
+/**
+ * A ClusterServingRuntime as a class of kubernetes-models; InferenceServices of every namespace may use it.
+ */
 export class ClusterServingRuntime extends ServingRuntime {
   static override readonly kind = 'ClusterServingRuntime';
   static override readonly is = createTypeMetaGuard<ServingRuntimeData>(ClusterServingRuntime);

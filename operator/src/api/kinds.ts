@@ -15,7 +15,7 @@ import type {
 } from './kube.ts';
 import { FIELD_MANAGER, ISVC_API_VERSION, LABELS, RUNTIME_API_VERSION } from './names.ts';
 
-/** The type of each kind that is watched. */
+/** Maps the name of each watched kind to the type of its objects, as the caches hold them. */
 export interface Kinds {
   InferenceService: InferenceServiceData;
   ServingRuntime: ServingRuntimeData;
@@ -27,17 +27,21 @@ export interface Kinds {
   ServiceAccount: Observed<ServiceAccount>;
 }
 
+/** Name of a kind that the operator watches. */
 export type Kind = keyof Kinds;
 
-/** Where the API server keeps a kind. */
+/** Place of a kind in the API server's paths. */
 export interface Resource {
+  /** Group and version, such as `apps/v1`; the version alone for the core group. */
   readonly apiVersion: string;
+  /** Name of the kind's collection in paths, such as `deployments`. */
   readonly plural: string;
+  /** True when each object of the kind belongs to a namespace. */
   readonly namespaced: boolean;
 }
 
 /**
- * How a child is written:
+ * Way in which a plan writes a child:
  *   apply   server-side apply whenever it differs; deleted when it is no longer planned
  *   create  made once, afterwards only its scale changes; deleted when it is no longer planned
  *   keep    made once, never changed and never deleted by a plan
@@ -45,17 +49,18 @@ export interface Resource {
 export type ChildWrite = 'apply' | 'create' | 'keep';
 
 interface KindRow extends Resource {
-  /** Label selector of what is watched; '' for all. */
+  /** Label selector of the objects that are watched; '' for all. */
   readonly watch: string;
-  /** Absent for kinds that no InferenceService owns. */
+  /** Way in which a plan writes the kind; undefined for a kind that no InferenceService owns. */
   readonly child?: ChildWrite;
   /** True when a cluster may lack the kind: the operator then works without it. */
   readonly optional?: boolean;
 }
 
-/** Everything of the operator's own carries these labels. */
+/** Label selector of the objects that the operator made for InferenceServices. */
 const OWNED = `${LABELS.managedBy}=${FIELD_MANAGER},${LABELS.inferenceService}`;
 
+/** Each watched kind, with its place in the API, what of it is watched, and how a plan writes it. */
 export const KINDS: Readonly<Record<Kind, KindRow>> = {
   InferenceService: {
     apiVersion: ISVC_API_VERSION,
@@ -96,12 +101,15 @@ export const KINDS: Readonly<Record<Kind, KindRow>> = {
   ServiceAccount: { apiVersion: 'v1', plural: 'serviceaccounts', namespaced: true, watch: '' },
 };
 
-/** The kinds that an InferenceService may own. */
+/** Kinds whose objects an InferenceService may own. */
 export const CHILD_KINDS = (Object.keys(KINDS) as Kind[]).filter(
   (kind) => KINDS[kind].child !== undefined,
 );
 
-/** Says whether `object` is of `kind`, and types it so. */
+/**
+ * Says whether `object` is of `kind`, and narrows its type to that kind's. Only its field `kind` is looked
+ * at.
+ */
 export function isKind<K extends Kind>(kind: K, object: KubeObject): object is Kinds[K] {
   return object.kind === kind;
 }

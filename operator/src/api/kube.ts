@@ -5,24 +5,38 @@ import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IPodSpec } from 'kubernetes-models/v1/PodSpec';
 import type { IPodStatus } from 'kubernetes-models/v1/PodStatus';
 
+/** Deployment of apps/v1, whole, as a plan makes one; the caches keep a `ScaledDeployment` of it. */
 export type { IDeployment as Deployment } from 'kubernetes-models/apps/v1/Deployment';
+/** EndpointSlice of discovery.k8s.io/v1: the addresses and ports behind a Service. */
 export type { IEndpointSlice as EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice';
+/** Affinity of a pod: the nodes and the other pods that it is placed near to or away from. */
 export type { IAffinity as Affinity } from 'kubernetes-models/v1/Affinity';
+/** Container of a pod, as a spec asks for it. */
 export type { IContainer as Container } from 'kubernetes-models/v1/Container';
+/** Status of a container: whether it waits, runs or has ended, and why. */
 export type { IContainerStatus as ContainerStatus } from 'kubernetes-models/v1/ContainerStatus';
+/** Environment variable of a container: its name and a value, or where the value comes from. */
 export type { IEnvVar as EnvVar } from 'kubernetes-models/v1/EnvVar';
+/** Spec of a pod, whole; it is also the part of a Deployment that its pods are made from. */
 export type { IPodSpec as PodSpec } from 'kubernetes-models/v1/PodSpec';
+/** Metadata and spec from which a Deployment makes its pods. */
 export type { IPodTemplateSpec as PodTemplateSpec } from 'kubernetes-models/v1/PodTemplateSpec';
+/** Resources that a container requests, and their limits, as Kubernetes quantities such as `500m`. */
 export type { IResourceRequirements as ResourceRequirements } from 'kubernetes-models/v1/ResourceRequirements';
+/** Secret of v1; the values of its `data` are in base64. */
 export type { ISecret as Secret } from 'kubernetes-models/v1/Secret';
+/** Service of v1: a DNS name and a virtual address of some pods. */
 export type { IService as Service } from 'kubernetes-models/v1/Service';
+/** ServiceAccount of v1: the identity of a pod, which names the Secrets that it may use. */
 export type { IServiceAccount as ServiceAccount } from 'kubernetes-models/v1/ServiceAccount';
+/** Toleration of a pod: a taint of nodes that does not keep it away. */
 export type { IToleration as Toleration } from 'kubernetes-models/v1/Toleration';
+/** Volume of a pod, by name, with the source of its files. */
 export type { IVolume as Volume } from 'kubernetes-models/v1/Volume';
 
 /**
- * The part of a pod that is kept in the caches (`trimPod` in kube/); there are many pods, and nobody reads the
- * rest. The metadata have no annotations.
+ * The part of a pod that the caches keep (`trimPod` in kube/): there are many pods, and nobody reads the rest. Its
+ * metadata have no annotations.
  */
 export interface Pod {
   spec?: Pick<IPodSpec, 'nodeName'> & { containers: Pick<IContainer, 'name' | 'ports'>[] };
@@ -40,15 +54,15 @@ export interface Pod {
 }
 
 /**
- * The part of a Deployment that is kept in the caches (`trimDeployment` in kube/): what its pods are made from
- * is for Kubernetes to read.
+ * The part of a Deployment that the caches keep (`trimDeployment` in kube/). The template of its pods is left out:
+ * only Kubernetes reads it.
  */
 export interface ScaledDeployment {
   spec?: Pick<IDeploymentSpec, 'replicas'>;
   status?: Pick<IDeploymentStatus, 'conditions'>;
 }
 
-/** Metadata as the API server returns it. */
+/** Metadata of an object, as the API server returns them; times are in ISO 8601. */
 export interface ObjectMeta {
   name: string;
   namespace?: string;
@@ -63,6 +77,9 @@ export interface ObjectMeta {
   managedFields?: unknown;
 }
 
+/**
+ * Reference from an object to its owner: Kubernetes deletes the object when the owner of that uid is gone.
+ */
 export interface OwnerReference {
   apiVersion: string;
   kind: string;
@@ -79,10 +96,15 @@ export interface KubeObject {
   metadata: ObjectMeta;
 }
 
-/** A kind's spec and status with the metadata of an object that exists. */
+/**
+ * An object of the type `T` that exists in the cluster, so that it has a kind, a name and all its metadata.
+ */
 export type Observed<T> = Omit<T, 'metadata' | 'apiVersion' | 'kind'> & KubeObject;
 
-/** `namespace/name`, or `name` for an object of the cluster: the key of a reconcile request. */
+/**
+ * Returns the key of an object, by which caches and work queues know it: `namespace/name`, or `name` without
+ * one.
+ */
 export function keyOf({ metadata }: { metadata: ObjectMeta }): string {
   return metadata.namespace === undefined
     ? metadata.name

@@ -1,67 +1,98 @@
-/** Every object name, label, annotation, port and container name; KServe's where KServe has one. */
+/**
+ * Names that other programs see: of labels, annotations, containers, volumes and headers. They are KServe's
+ * where it has one.
+ */
 import { createHash } from 'node:crypto';
 import type { ComponentName } from './revision.ts';
 
+/** API group of InferenceServices and runtimes, and prefix of KServe's labels and annotations. */
 export const GROUP = 'serving.kserve.io';
+/** API version of InferenceServices. */
 export const ISVC_API_VERSION = `${GROUP}/v1beta1`;
+/** API version of ServingRuntimes and ClusterServingRuntimes. */
 export const RUNTIME_API_VERSION = `${GROUP}/v1alpha1`;
 
-/** The field manager of everything the operator applies. */
+/** Field manager of the operator's writes, and the value of the label `app.kubernetes.io/managed-by`. */
 export const FIELD_MANAGER = 'wherry';
 
+/** Keys of the labels that the operator writes or reads. */
 export const LABELS = {
+  /** Name of the InferenceService that an object belongs to. */
   inferenceService: `${GROUP}/inferenceservice`,
+  /** Component that an object belongs to, such as `predictor`. */
   component: 'component',
+  /** Label by which a Deployment and KServe's users select the pods of a revision; see `appLabel`. */
   app: 'app',
-  /** On pods and Deployments: the revision they belong to. */
+  /** Name of the revision that a pod or a Deployment belongs to. */
   revision: 'serving.wherry.dev/revision',
+  /** Program that manages an object: `wherry` for the operator's own. */
   managedBy: 'app.kubernetes.io/managed-by',
+  /** Service that an EndpointSlice belongs to. */
   serviceName: 'kubernetes.io/service-name',
+  /** Writer of an EndpointSlice; Kubernetes' own controller leaves one with another writer alone. */
   sliceManagedBy: 'endpointslice.kubernetes.io/managed-by',
+  /** Label of an InferenceService; `cluster-local` keeps it from having external hosts and a path. */
   visibility: 'networking.kserve.io/visibility',
 } as const;
 
+/** Keys of the annotations that the operator writes or reads. */
 export const ANNOTATIONS = {
+  /** Autoscaler of an InferenceService; `none` and `external` turn Wherry's off. */
   autoscalerClass: `${GROUP}/autoscalerClass`,
+  /** GPU model of the nodes to run on, as GKE labels them. */
   gkeAccelerator: `${GROUP}/gke-accelerator`,
+  /** Name of the Secret with the credentials of the model's storage. */
   storageSecretName: `${GROUP}/storageSecretName`,
+  /** Annotation of an InferenceService; `false` lets its pods write to the model's volume. */
   storageReadonly: 'storage.kserve.io/readonly',
-  /** On revisions: hash of what the user asked to run. */
+  /** Hash, on a revision's Deployment, of what the user asked to run: another hash makes another revision. */
   specHash: 'serving.wherry.dev/spec-hash',
-  /** On revisions: the runtime that is pinned, and the hash of its spec at that time. */
+  /** Runtime that a revision is pinned to, as `kind/name`, on its Deployment. */
   runtime: 'serving.wherry.dev/runtime',
+  /** Hash of the pinned runtime's spec when the revision was made, on its Deployment. */
   runtimeHash: 'serving.wherry.dev/runtime-hash',
-  /** On what is applied: hash of it as it was applied last. */
+  /** Hash of an applied object as the operator sent it last. */
   appliedHash: 'serving.wherry.dev/applied-hash',
-  /** On runtimes: "true" when the server takes --storage_uri and fetches the model itself. */
+  /** Annotation of a runtime; `true` when its server takes `--storage_uri` and fetches the model itself. */
   fetchesModel: 'serving.wherry.dev/fetches-model',
-  /** On runtimes: prefix of the image for a vendor's GPUs, such as image.wherry.dev/nvidia. */
+  /**
+   * Prefix of a runtime's annotations that name the image for a vendor's GPUs, such as
+   * `image.wherry.dev/nvidia`.
+   */
   gpuImagePrefix: 'image.wherry.dev/',
 } as const;
 
-/** Knative's autoscaling annotations, read from the InferenceService or the component. */
+/**
+ * Prefix of Knative's autoscaling annotations, which are read from the InferenceService and from the
+ * component.
+ */
 export const AUTOSCALING_PREFIX = 'autoscaling.knative.dev/';
 
+/** Name of the container that serves the model. */
 export const KSERVE_CONTAINER = 'kserve-container';
+/** Name of the init container that downloads the model. */
 export const STORAGE_INITIALIZER = 'storage-initializer';
+/** Directory of the model in the containers. */
 export const MODEL_DIR = '/mnt/models';
+/** Name of the volume that the model is downloaded to. */
 export const MODEL_VOLUME = 'kserve-provision-location';
+/** Name of the volume of a persistent volume claim that holds the model. */
 export const PVC_VOLUME = 'kserve-pvc-source';
-/** Port of a container that declares none. */
+/** HTTP port of a serving container that declares none. */
 export const DEFAULT_PORT = 8080;
-/** Characters that a label's value may have. */
+/** Number of characters that a label's value may have. */
 const MAX_LABEL = 63;
 /** Response header in which the router names the revision that answered. */
 export const REVISION_HEADER = 'x-wherry-revision';
 
-/** Name of an InferenceService's predictor Service. */
+/** Returns the name of the predictor's Service from that of its InferenceService. */
 export function predictorName(isvc: string): string {
   return `${isvc}-predictor`;
 }
 
 /**
- * The label `app` of a revision's pods, KServe's `isvc.<name>`: shortened, with a digest of the whole, where
- * it would be longer than the 63 characters that a label value may have.
+ * Returns the label `app` of a revision's pods, KServe's `isvc.<name>`. It is shortened, with a digest of the
+ * whole, where it would be longer than the 63 characters that a label's value may have.
  */
 export function appLabel(revision: string): string {
   const label = `isvc.${revision}`;
@@ -70,7 +101,7 @@ export function appLabel(revision: string): string {
   return `${label.slice(0, MAX_LABEL - digest.length - 1)}-${digest}`;
 }
 
-/** Labels by which everything of an InferenceService is found. */
+/** Returns the labels by which the objects of one component of an InferenceService are found. */
 export function ownedLabels(
   isvc: string,
   component: ComponentName = 'predictor',

@@ -1,4 +1,4 @@
-/** The addresses of the operator's own pod, which tell the IP families of the cluster. */
+/** IP addresses: those of the operator's own pod tell the IP families of the cluster. */
 import { isIPv6 } from 'node:net';
 
 /** Reads a pod's addresses as the downward API writes `status.podIPs`: separated by commas, the primary one first. */
@@ -19,7 +19,7 @@ export function hostPort(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Returns the IP families of addresses, IPv4 alone when there is none. */
+/** Returns the IP families of addresses, each once; IPv4 alone when there is no address. */
 export function addressFamilies(addresses: readonly string[]): ('IPv4' | 'IPv6')[] {
   const families = new Set(addresses.map((address) => (isIPv6(address) ? 'IPv6' : 'IPv4')));
   return families.size === 0 ? ['IPv4'] : [...families].sort();

@@ -1,11 +1,12 @@
-/** The identity of a revision as a value: formatted and parsed here and nowhere else. */
+/** Identity of a revision as a value, which is formatted and parsed here and nowhere else. */
 
 /** The parts that an InferenceService may have, in the order in which a request passes them. */
 export const COMPONENTS = ['transformer', 'predictor', 'explainer'] as const;
 
+/** Name of a component, as in the spec of an InferenceService. */
 export type ComponentName = (typeof COMPONENTS)[number];
 
-/** One immutable version of one component of one InferenceService. */
+/** Reference to a revision: one immutable version of one component of one InferenceService. */
 export interface RevisionRef {
   readonly namespace: string;
   /** Name of the InferenceService. */
@@ -18,30 +19,30 @@ export interface RevisionRef {
 const NAME = new RegExp(`^(.+)-(${COMPONENTS.join('|')})-(\\d{5,})$`);
 
 /**
- * The name of a revision's Deployment, such as `iris-predictor-00001` (Knative's form): the reference
- * without its namespace.
+ * Returns the name of a revision and of its Deployment, such as `iris-predictor-00001` (Knative's form). It is
+ * unique in a namespace.
  */
 export function revisionName({ service, component, revision }: RevisionRef): string {
   return `${service}-${component}-${String(revision).padStart(5, '0')}`;
 }
 
-/** The reference as text, `namespace/name`: unique in the cluster, and the key of maps. */
+/** Returns a revision's reference as text, `namespace/name`: unique in the cluster, and the key of maps. */
 export function formatRevision(ref: RevisionRef): string {
   return `${ref.namespace}/${revisionName(ref)}`;
 }
 
-/** The key (namespace/name) of the InferenceService that a revision belongs to. */
+/** Returns the key, `namespace/name`, of the InferenceService that a revision belongs to. */
 export function serviceKey({ namespace, service }: RevisionRef): string {
   return `${namespace}/${service}`;
 }
 
-/** Reads what `revisionName` wrote; undefined when `name` is not a revision's. */
+/** Parses the name of a revision, as `revisionName` writes it; returns undefined for any other name. */
 export function parseRevision(namespace: string, name: string): RevisionRef | undefined {
   const [, service, component, digits] = NAME.exec(name) ?? [];
   const revision = Number(digits);
   if (service === undefined || !Number.isSafeInteger(revision) || revision < 1) return undefined;
   const ref = { namespace, service, component: component as ComponentName, revision };
-  // Other ways to write the number are other names.
+  // A number with more zeros in front is another name.
   return revisionName(ref) === name ? ref : undefined;
 }
 

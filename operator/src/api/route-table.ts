@@ -1,6 +1,6 @@
 /**
- * What the routers are told about each InferenceService and what they tell about its traffic. Envoy's
- * resources and the local proxy both follow from the same values.
+ * Values that pass between the operator and the routers: the routes of each InferenceService, and the load that
+ * comes back. Envoy's resources and the local proxy are both made from them.
  */
 import { formatRevision, type RevisionRef, sameRevision } from './revision.ts';
 
@@ -18,7 +18,7 @@ export interface RouteChange {
   readonly entry?: ServiceRoutes;
 }
 
-/** How requests find one InferenceService and how they are shared out. */
+/** Route of one InferenceService: the requests that it takes, and the revisions that share them. */
 export interface Route {
   /** The service's key, `namespace/name`. */
   readonly key: string;
@@ -31,18 +31,20 @@ export interface Route {
   readonly pathPrefix?: string;
   /** Seconds until the last byte of the response; 0 for no limit. */
   readonly timeoutSeconds: number;
+  /** Revisions that share the requests. */
   readonly targets: readonly RouteTarget[];
 }
 
-/** A revision's share of a service's requests. */
+/** Share of a service's requests that one revision gets. */
 export interface Share {
   readonly ref: RevisionRef;
+  /** Share in percent, from 0 to 100. */
   readonly percent: number;
 }
 
 /** A revision that requests of a route go to; `percent` is the share that the status claims. */
 export interface RouteTarget extends Share {
-  /** Share that is applied: a revision without endpoints gives its share to the others. */
+  /** Share in percent that the routers apply: a revision without endpoints gives its share to the others. */
   readonly weight: number;
   /** True when gRPC requests go to a port, and so a cluster, of their own. */
   readonly grpc: boolean;
@@ -51,7 +53,7 @@ export interface RouteTarget extends Share {
 /** The endpoints of one port of one revision. */
 export interface RouteCluster {
   readonly ref: RevisionRef;
-  /** Tells the cluster of a separate gRPC port from that of the port for everything else. */
+  /** Port of the revision: `grpc` for a separate gRPC port, `http` for the port of everything else. */
   readonly port: 'http' | 'grpc';
   readonly protocol: 'http1' | 'h2c';
   readonly endpoints: readonly Endpoint[];
@@ -61,30 +63,32 @@ export interface RouteCluster {
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
-  /** A draining endpoint finishes what it has and gets nothing new. */
+  /** State of the endpoint; a draining one finishes the requests it has and gets no new ones. */
   readonly state: 'healthy' | 'draining';
 }
 
-/** What one router measured since its last report. */
+/** Measurements of one router since its last report. */
 export interface LoadReport {
   /** Name of the router, which is that of its pod. */
   readonly router: string;
-  /** A cluster without traffic may be absent; a revision with two ports has up to two items. */
+  /**
+   * Loads of the clusters; one without traffic may be left out, and a revision with two ports has up to two.
+   */
   readonly clusters: readonly ClusterLoad[];
 }
 
 /** The load of one port of one revision. */
 export interface ClusterLoad {
   readonly ref: RevisionRef;
-  /** Seconds in which `requests` were counted: each cluster has its own period. */
+  /** Length in seconds of the period in which `requests` were counted; each cluster has its own. */
   readonly seconds: number;
-  /** Requests under way at the end of the period. */
+  /** Number of requests under way at the end of the period. */
   readonly inFlight: number;
-  /** Requests sent to endpoints in the period. */
+  /** Number of requests that were sent to endpoints in the period. */
   readonly requests: number;
 }
 
-/** The name of the cluster of a revision's port: unique among all clusters, and never taken apart. */
+/** Returns the name of the cluster of a revision's port: unique among all clusters, and never parsed. */
 export function clusterName(ref: RevisionRef, port: RouteCluster['port'] = 'http'): string {
   return port === 'http' ? formatRevision(ref) : `${formatRevision(ref)}/${port}`;
 }

@@ -1,30 +1,34 @@
 /**
- * What a control plane knows about the routers that are connected to it, as plain data: it crosses threads
- * and streams, and facts of several control planes add up.
+ * Facts that a control plane knows about the routers connected to it. They are plain data, which cross threads and
+ * streams, and the facts of several control planes add up.
  */
 import type { LoadReport, Share } from './route-table.ts';
 
-/** What one router does with the routes of one service. */
+/** State of one service's routes at one router. */
 export interface RouterRoutes {
   /** The shares that the router has confirmed; undefined when it has no routes of the service. */
   readonly applied?: readonly Share[];
-  /** The shares that were sent and not answered yet. */
+  /** The shares that were sent and that the router has not answered yet. */
   readonly pending?: readonly Share[];
   /** True while the router has routes from before this connection whose shares nobody remembers. */
   readonly unknown?: true;
-  /** Why the router does not take what it should have, in Envoy's words. */
+  /**
+   * Reason, in Envoy's words, why the router does not take the routes it should have; undefined when it does.
+   */
   readonly refused?: string;
 }
 
 /**
- * One thing that is known about a router. `stream` identifies one connection of one router among all
- * control planes; `router` is the router's name, which is that of its pod.
+ * A single fact about a router. `stream` identifies one connection of one router among all control planes;
+ * `router` is the router's name, which is that of its pod.
  */
 export type RouterFact =
   | { readonly kind: 'connected'; readonly stream: string; readonly router: string }
-  /** The router has said which routes it has: what no `routes` fact names, it does not have. */
+  /** The router has said which routes it has: it has none of a service that no `routes` fact names. */
   | { readonly kind: 'told'; readonly stream: string }
-  /** Replaces what was known about the service `key`; without `routes` the router has none. */
+  /**
+   * This fact replaces what was known about the service `key`; without `routes` the router has none of it.
+   */
   | {
       readonly kind: 'routes';
       readonly stream: string;
@@ -33,19 +37,25 @@ export type RouterFact =
     }
   | { readonly kind: 'gone'; readonly stream: string }
   | { readonly kind: 'refused'; readonly router: string; readonly refusal: Refusal }
-  /** Routes that cannot be written as Envoy's resources: no router gets them. Without a reason they can again. */
+  /**
+   * The service's routes cannot be written as Envoy's resources, so that no router gets them; without a
+   * reason they can again.
+   */
   | { readonly kind: 'unusable'; readonly key: string; readonly reason?: string }
-  /** Without a report the router reports no more: its requests in flight are not known. */
+  /**
+   * The router has reported its load; without a report it reports no more, and its requests in flight are not
+   * known.
+   */
   | { readonly kind: 'load'; readonly router: string; readonly report?: LoadReport };
 
-/** A resource that a router refused just now; it keeps the one it has. */
+/** Refusal of a resource by a router, which keeps the version that it has. */
 export interface Refusal {
-  /** The service that the resource belongs to; undefined for what all services share. */
+  /** Key of the service that the resource belongs to; undefined for a resource that all services share. */
   readonly key?: string;
   /** Kind of resource, such as `clusters`. */
   readonly type: string;
   /** Name of the resource. */
   readonly name: string;
-  /** Envoy's own words. */
+  /** Envoy's own words for what is wrong. */
   readonly reason: string;
 }
