@@ -1,4 +1,4 @@
-/** The only writer of a reconcile: carries out a plan, with no request for what is so already. */
+/** Writes of a reconcile: a plan is carried out here, with no request for what is so already. */
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Refusal, type Writer } from '../api/cluster.ts';
@@ -11,19 +11,22 @@ import type { Plan, PlanInput } from '../plan/input.ts';
 import { belongsTo, owner } from '../plan/owner.ts';
 import { type ChildRefusal, nameTaken, withRefusals } from '../plan/refusal.ts';
 
+/** Result of carrying out a plan. */
 export interface Applied {
-  /** The status was changed, so that the observed parent is out of date. */
+  /** True when the status was changed, so that the observed parent is out of date. */
   readonly statusChanged: boolean;
-  /** What the cluster refused; it is told in the status, and to be tried again later. */
+  /** Refusals of the cluster; the status tells of them, and the plan is to be tried again later. */
   readonly refusals: readonly ChildRefusal[];
-  /** The caches were behind; what they lack comes as an event, or is to be looked at again. */
+  /** True when the caches were behind the cluster: the service is to be looked at again. */
   readonly isStale: boolean;
 }
 
 /**
- * Carries out `plan` in the order objects, growth, status (and with it traffic), shrinkage, deletion, events.
- * Every child is tried and the status is written, whatever becomes of the others.
- * @throws AggregateError with what failed for another reason than a refusal, after all the rest is done
+ * Carries out `plan`: it first makes, changes and grows children, then writes the status, then shrinks and deletes
+ * children, and last writes the events. Every child is tried and the status is written, whatever becomes of others.
+ * @param input the observation that the plan was made from
+ * @throws AggregateError of the children's failures that are no refusals, after all the rest is done
+ * @throws Error at once when the status or an event cannot be written
  */
 export async function applyPlan(
   plan: Plan,
@@ -75,14 +78,14 @@ class Children {
     });
   }
 
-  /** Takes the pods of a Deployment that is to have none. */
+  /** Scales a Deployment that is to have no pods down to 0. */
   async shrink(child: KubeObject): Promise<void> {
     const current = this.#current(child);
     if (current === undefined || replicasOf(child) !== 0) return;
     await this.#attempt(child, () => this.#scale(current, child));
   }
 
-  /** Deletes what the InferenceService owns and the plan does not name. */
+  /** Deletes the children that the InferenceService owns and the plan does not name. */
   async prune(planned: readonly KubeObject[]): Promise<void> {
     for (const object of this.#input.children) {
       const isPlanned = planned.some((child) => isSame(child, object));
@@ -112,7 +115,7 @@ class Children {
     }
     const kind = child.kind as Kind;
     const existing = await this.#writer.read(kind, keyOf(child));
-    // Ours, and only not in the caches yet, or about to go.
+    // The object is the service's own and not in the caches yet, or it is about to go.
     if (existing === undefined || belongsTo(existing, this.#input.parent) !== 'another') {
       this.isStale = true;
       return;
@@ -126,7 +129,7 @@ class Children {
       return;
     }
     const wanted = withAppliedHash(child);
-    // The hash tells what a later plan leaves out, the comparison what somebody else has changed.
+    // The hash shows a field that the plan no longer has, the other fields what somebody else has changed.
     if (covers(current, wanted)) return;
     const { uid } = current.metadata;
     const isApplied = await this.#writer.apply({
@@ -197,8 +200,8 @@ async function applyStatus(
 }
 
 /**
- * Says whether every field of `wanted` has its value in `current`: applying it would change nothing. Fields
- * that others own or the API server adds do not matter. Lists must agree item by item.
+ * Says whether every field of `wanted` has its value in `current`, so that applying it would change nothing. Fields
+ * that only `current` has do not matter; lists must have the same length and agree item by item.
  */
 export function covers(current: unknown, wanted: unknown): boolean {
   if (wanted === undefined) return true;

@@ -1,6 +1,6 @@
 /**
- * Load reports → desired replicas per revision, every two seconds; decisions are plan/autoscale.ts's. Only
- * services that have load, or whose scale is still settling, cost anything in a tick.
+ * The autoscaler turns load reports into desired replicas of each revision, every two seconds; plan/autoscale.ts
+ * decides. Only services that have load, or whose scale is still settling, cost anything in a tick.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Lister } from '../api/cluster.ts';
@@ -13,39 +13,49 @@ import type { DesiredReplicas } from '../plan/input.ts';
 import { revisions } from '../plan/revision.ts';
 import { Window } from '../plan/window.ts';
 
-/** Knative's tick. */
+/** Milliseconds between two decisions about scale. Knative's tick-interval. */
 export const TICK_MILLISECONDS = 2000;
 
+/** Everything that the autoscaler remembers about one revision. */
 interface Scaler {
   readonly ref: RevisionRef;
   readonly autoscaling: ComponentAutoscaling;
   readonly stable: Window;
   readonly panic: Window;
-  /** Milliseconds up to which the windows are written; from then on it was quiet. */
+  /** Time in milliseconds up to which the windows are written; the revision had no load since. */
   recordedAt: number;
+  /** Number of pods that are ready. */
   ready: number;
   /** True while the revision has traffic. */
   isReachable: boolean;
   state: AutoscalerState;
+  /** Number of pods that were decided last; undefined before the first decision. */
   desired?: number;
 }
 
+/**
+ * Decides how many pods each revision with pods is to have, from the load that routers report. Times are in
+ * milliseconds.
+ */
 export class Autoscaler {
   readonly #lister: Lister;
   /** Scalers of the revisions that have pods, by service key and then by revision. */
   readonly #services = new Map<string, Map<string, Scaler>>();
-  /** Scalers by revision. */
+  /** All scalers, by the formatted revision. */
   readonly #scalers = new Map<string, Scaler>();
-  /** Services to decide about at the next tick. */
+  /** Keys of the services to decide about at the next tick. */
   readonly #awake = new Set<string>();
-  /** Milliseconds of the last report of any router. */
+  /** Time in milliseconds of the last report of any router. */
   #reportedAt: number | undefined;
 
   constructor(lister: Lister) {
     this.#lister = lister;
   }
 
-  /** Takes up what is new of a service: its settings, its revisions and their pods. @param now milliseconds */
+  /**
+   * Reads the settings, revisions and pods of a service anew; to be called when one has changed. @param now
+   * milliseconds
+   */
   look(key: string, now: number): void {
     const isvc = this.#lister.get('InferenceService', key);
     const before = this.#services.get(key);
@@ -95,7 +105,10 @@ export class Autoscaler {
     }
   }
 
-  /** Decides for every service that is not at rest. Returns the keys of those whose desired scale changed. */
+  /**
+   * Decides for every service that is not at rest. Returns the keys of those whose desired scale changed.
+   * @param now milliseconds
+   */
   tick(now: number): string[] {
     const changed: string[] = [];
     for (const key of this.#awake) {
@@ -112,17 +125,21 @@ export class Autoscaler {
     return changed;
   }
 
-  /** The replicas that the revisions of the service `key` are to have. */
+  /**
+   * Returns the replicas that revisions of the service `key` are to have; one not decided about is left out.
+   */
   desired(key: string): DesiredReplicas[] {
     return [...(this.#services.get(key)?.values() ?? [])].flatMap(({ ref, desired }) =>
       desired === undefined ? [] : { ref, replicas: desired },
     );
   }
 
-  /** Without a report nothing is known and nothing changes. Returns true when the scaler is at rest. */
+  /**
+   * Decides for one revision, and returns true when it is at rest. Nothing changes before the first report.
+   */
   #decide(scaler: Scaler, now: number): boolean {
     if (this.#reportedAt === undefined) return true;
-    // What comes after the last report is not known yet.
+    // The load after the last report is not known yet.
     recordQuiet(scaler, this.#reportedAt);
     if (scaler.stable.isEmpty(now)) return true;
     const sample = {
@@ -140,22 +157,26 @@ export class Autoscaler {
   }
 }
 
-/** Writes the quiet time since the last report that named the revision: it counts as no load. */
+/**
+ * Counts the time since the last report that named the revision, up to `until` (milliseconds), as time
+ * without load.
+ */
 function recordQuiet(scaler: Scaler, until: number): void {
   scaler.stable.recordQuiet(scaler.recordedAt, until);
   scaler.panic.recordQuiet(scaler.recordedAt, until);
   scaler.recordedAt = Math.max(scaler.recordedAt, until);
 }
 
+/** A revision with pods, as `look` sees it. */
 interface Observation {
   readonly ref: RevisionRef;
   readonly autoscaling: ComponentAutoscaling;
   readonly ready: number;
-  /** Milliseconds. */
+  /** Time of the observation, in milliseconds. */
   readonly now: number;
 }
 
-/** The scaler that a revision has already, or a new one when it is new or its settings are. */
+/** Returns the scaler that a revision has already, or a new one when the revision or its settings are new. */
 function scalerFor(
   existing: Scaler | undefined,
   { ref, autoscaling, ready, now }: Observation,

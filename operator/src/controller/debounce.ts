@@ -1,4 +1,4 @@
-/** Many triggers, one call: `run` is called once, `ms` after the first of them. */
+/** Gathers triggers into one call: `run` is called once, `ms` milliseconds after the first of them. */
 export class Debounce {
   readonly #ms: number;
   readonly #run: () => void;
@@ -9,6 +9,7 @@ export class Debounce {
     this.#run = run;
   }
 
+  /** Asks for a call of `run`; it is the one that waits already, if one does. */
   trigger(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;

@@ -1,4 +1,6 @@
-/** The controller of InferenceServices: reconcile(key) = observe → plan → apply. */
+/**
+ * The controller of InferenceServices observes, plans and applies, in that order, for one service at a time.
+ */
 import type { Lister, Writer } from '../api/cluster.ts';
 import type { OperatorConfig } from '../api/config.ts';
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
@@ -13,6 +15,7 @@ import { applyPlan } from './apply.ts';
 import type { Change, Controller, Outcome } from './controller.ts';
 import { observe, type Surroundings } from './observe.ts';
 
+/** Everything that the controller of InferenceServices reads from and writes to. */
 export interface InferenceServiceControllerOptions {
   readonly lister: Lister;
   readonly writer: Writer;
@@ -20,6 +23,7 @@ export interface InferenceServiceControllerOptions {
   readonly config: OperatorConfig;
 }
 
+/** Returns the controller of InferenceServices, with all their components. */
 export function inferenceServiceController(options: InferenceServiceControllerOptions): Controller {
   return {
     kind: 'InferenceService',
@@ -28,7 +32,7 @@ export function inferenceServiceController(options: InferenceServiceControllerOp
   };
 }
 
-/** The InferenceServices that a change may concern. */
+/** Returns the keys of the InferenceServices that a change may concern. */
 export function inferenceServicesOf(change: Change, lister: Lister): string[] {
   const { namespace } = change.object.metadata;
   switch (change.kind) {
@@ -55,12 +59,12 @@ function reconciler(
   options: InferenceServiceControllerOptions,
 ): (key: string, log: Logger) => Promise<Outcome> {
   const { lister, writer, surroundings, config } = options;
-  /** The version of a service that our last write of its status has replaced, by key. */
+  /** Resource version of a service that our last write of its status has replaced, by key. */
   const replaced = new Map<string, string | undefined>();
   return async (key, log) => {
     const observed = observe(key, lister, surroundings, config);
     if (observed === undefined) {
-      // What belongs to a deleted InferenceService goes with it, by owner reference.
+      // Kubernetes deletes what the InferenceService owned, by owner reference.
       replaced.delete(key);
       return {};
     }
@@ -77,9 +81,9 @@ function reconciler(
 }
 
 /**
- * Adds to the children the revisions in use that the status tells of and the caches do not show. Each kind has
- * a watch of its own, so that the status may be there before the Deployment: to take that for a Deployment that
- * somebody has deleted would make a new revision for nothing, at every reconcile until the caches catch up.
+ * Adds to the children those revisions in use that the status names and the caches do not show. Each kind has a
+ * watch of its own, so that the status may come before the Deployment: to take that for a Deployment that somebody
+ * has deleted would make a new revision for nothing, at every reconcile until the caches catch up.
  */
 async function withToldRevisions(input: PlanInput, writer: Writer): Promise<PlanInput> {
   const { parent, children } = input;
@@ -93,7 +97,7 @@ async function withToldRevisions(input: PlanInput, writer: Writer): Promise<Plan
   return { ...input, children: [...children, ...read.filter((object) => object !== undefined)] };
 }
 
-/** The names of the revisions that the status says are made, rolled out or sent traffic. */
+/** Returns the names of the revisions that the status says are made, rolled out or sent traffic. */
 function toldRevisions({ status }: InferenceServiceData): string[] {
   return Object.values(status?.components ?? {}).flatMap(
     ({ latestCreatedRevision, latestRolledoutRevision, traffic = [] }) =>

@@ -1,9 +1,10 @@
-/** The operator's own metrics and health, served by Express. */
+/** Metrics and health of the operator itself, served by Express. */
 import type { Server } from 'node:http';
 import express from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { LoopDelay } from '../loop-delay.ts';
 
+/** Collects the operator's Prometheus metrics and serves them, with its health, over HTTP. */
 export class OperatorMetrics {
   readonly #registry = new Registry();
   readonly #requests = new Counter({
@@ -32,7 +33,9 @@ export class OperatorMetrics {
     registers: [this.#registry],
     collect: () => this.#collectLoopDelays(),
   });
-  /** Takes the delay of each thread's event loop since the last call, in seconds. */
+  /**
+   * Functions that return the delay of a thread's event loop since their last call, in seconds, by thread.
+   */
   readonly #takeLoopDelay = new Map<string, () => number | Promise<number>>();
   #isSynced = false;
 
@@ -42,28 +45,35 @@ export class OperatorMetrics {
     this.watchLoopDelay('main', () => loopDelay.takeP99Seconds());
   }
 
-  /** Tells from now on the delay of a thread's event loop; `take` returns it since its last call, in seconds. */
+  /**
+   * Adds a thread to the metric of event loop delays; `take` returns the delay since its last call, in
+   * seconds.
+   */
   watchLoopDelay(thread: string, take: () => number | Promise<number>): void {
     this.#takeLoopDelay.set(thread, take);
   }
 
+  /** Counts an answer of the API server. @param code HTTP status code */
   request(verb: string, kind: string, code: number): void {
     this.#requests.inc({ verb, kind, code });
   }
 
+  /** Counts a reconcile that took `seconds`. */
   reconciled(seconds: number, failed: boolean): void {
     this.#reconciles.observe({ result: failed ? 'error' : 'success' }, seconds);
   }
 
+  /** Counts a refusal of configuration by a router. @param type kind of resource, such as `clusters` */
   refused(type: string): void {
     this.#refused.inc({ type });
   }
 
-  /** The caches are complete: from now on this process can work. */
+  /** Makes `/readyz` answer 200 from now on; to be called when the caches are complete. */
   synced(): void {
     this.#isSynced = true;
   }
 
+  /** Adds the metrics that only a leader has; to be called once. Both values are read at each scrape. */
   watchQueue(queue: { waiting: number }, controlPlane: { connected: number }): void {
     const registers = [this.#registry];
     new Gauge({
@@ -90,7 +100,7 @@ export class OperatorMetrics {
     }
   }
 
-  /** Serves /healthz, /readyz and /metrics. */
+  /** Serves `/healthz`, `/readyz` and `/metrics` on an address and port. The caller closes the server. */
   listen(port: number, host: string): Server {
     const app = express();
     app.disable('x-powered-by');

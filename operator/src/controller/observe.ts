@@ -1,24 +1,36 @@
-/** The only reader of a reconcile: caches → PlanInput. What is absent is undefined; nothing is guessed. */
+/**
+ * Reads of a reconcile: the input of a plan is gathered here from the caches. Nothing is guessed: absent is
+ * undefined.
+ */
 import type { Lister } from '../api/cluster.ts';
 import type { OperatorConfig } from '../api/config.ts';
 import { CHILD_KINDS } from '../api/kinds.ts';
 import { serviceAccountName } from '../plan/credentials.ts';
 import type { DesiredReplicas, PlanInput, RoutingState } from '../plan/input.ts';
 
-/** What the controllers know that is no object of the cluster. */
+/**
+ * Tells controllers the facts of a plan that are no objects of the cluster: routers, load, hosts and time.
+ */
 export interface Surroundings {
-  /** IP addresses of the routers that take traffic. */
+  /** Returns the IP addresses of the routers that take traffic, sorted. */
   routerAddresses(): readonly string[];
-  /** What the routers have confirmed about the service `key`. */
+  /** Returns the routing of the service `key` that the routers have confirmed. */
   routing(key: string): RoutingState;
-  /** Replicas that the autoscaler desires for the service's revisions. */
+  /** Returns the replicas that the autoscaler desires for revisions of the service `key`. */
   desired(key: string): readonly DesiredReplicas[];
-  /** The older service that has the external host of the service `key`; undefined when the host is its own. */
+  /**
+   * Returns the key of the older service that has an external host of the service `key`; undefined when all
+   * are its own.
+   */
   hostOwner(key: string): string | undefined;
+  /** Returns the current time. */
   now(): Date;
 }
 
-/** Undefined when there is no such InferenceService, or it is being deleted. */
+/**
+ * Gathers all that a plan for the InferenceService `key` (`namespace/name`) may know. Returns undefined when there is
+ * no such service, or it is being deleted.
+ */
 export function observe(
   key: string,
   lister: Lister,

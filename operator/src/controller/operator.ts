@@ -1,6 +1,6 @@
 /**
- * The operator on a cluster. Every replica follows the cluster and serves routers; the one that holds the
- * lease reconciles and scales, and follows the routers of the others.
+ * An operator on a cluster is one of several replicas. Every replica follows the cluster and serves routers; the
+ * one that holds the lease reconciles and scales, and follows the routers of the others.
  *
  *   informers ──► RoutePublisher ──► RouterControl (a thread) ══► routers      every replica
  *       │                                  │ facts
@@ -29,15 +29,17 @@ import { ServiceEndpoints } from './service-endpoints.ts';
 
 /** Milliseconds in which changes of routes are gathered into one. */
 const GATHER_MS = 20;
+/** Number of services that are reconciled at once. */
 const WORKERS = 8;
 
+/** Everything that one replica of the operator needs to know of itself and its cluster. */
 export interface OperatorOptions {
   readonly config: OperatorConfig;
   /** Name of this process's pod. */
   readonly identity: string;
   /** Addresses of this process's pod, which tell the IP families of the cluster. */
   readonly podIPs: readonly string[];
-  /** The routers' control plane: the port to listen on, and the Service that leads there. */
+  /** Control plane of the routers: the port to listen on, and the name of the Service that leads there. */
   readonly xds: { readonly port: number; readonly service: string };
   /** Name of the operator's Deployment. */
   readonly deployment: string;
@@ -46,9 +48,11 @@ export interface OperatorOptions {
   readonly refusedRoute?: string;
   readonly metrics: OperatorMetrics;
   readonly log: Logger;
+  /** Signal whose abort ends the operator. */
   readonly signal: AbortSignal;
 }
 
+/** Runs one replica of the operator: it serves routers, and while it leads it reconciles and scales. */
 export class Operator {
   readonly #options: OperatorOptions;
   readonly #cluster: KubeCluster;
@@ -61,7 +65,7 @@ export class Operator {
   #fleet = new RouterFleet();
   #credentials: TlsCredentials | undefined;
   #peers: PeerOperators | undefined;
-  /** Present while this process leads. */
+  /** Reconciliation of all services, which is there while this process leads. */
   #reconciliation: Reconciliation | undefined;
 
   constructor(options: OperatorOptions) {
@@ -116,13 +120,16 @@ export class Operator {
     metrics.watchLoopDelay('routers', () => this.#routerControl.takeLoopDelay());
   }
 
-  /** Runs until `signal` aborts. @throws Error when the lease is lost. */
+  /**
+   * Runs until `signal` aborts, and then releases the lease.
+   * @throws Error when the lease is lost: the process must end, because another operator may lead
+   */
   async run(): Promise<void> {
     const { metrics, signal } = this.#options;
     void this.#routers.run(signal);
     void this.#operators.run(signal);
     await Promise.all([this.#cluster.start(signal), this.#routers.synced, this.#operators.synced]);
-    // A router that connects is told of everything, or of nothing yet.
+    // Before a router can connect: it must be told of everything at once.
     this.#routes.flush();
     void this.#certificates.run(signal);
     await Promise.race([this.#certificates.ready, aborted(signal)]);
@@ -136,7 +143,7 @@ export class Operator {
     await this.#routerControl.close();
   }
 
-  /** Everything that only one operator may do at a time. */
+  /** Does everything that only one operator may do at a time, for as long as this one holds the lease. */
   async #lead(): Promise<void> {
     const { metrics, log, signal } = this.#options;
     const fleet = new RouterFleet();
@@ -236,7 +243,7 @@ export class Operator {
     this.#reconciliation.enqueue([...this.#fleet.apply(facts)]);
   }
 
-  /** An event on the router's pod: nobody looks for it in the operator's log. */
+  /** Writes an event about the router's pod, because nobody looks for it in the operator's log. */
   async #tellRefused(router: string, type: string, reason: string): Promise<void> {
     const { config, log } = this.#options;
     const { namespace } = config.router;

@@ -1,4 +1,7 @@
-/** What only one operator does at a time: it reconciles and scales. The laptop's is the same. */
+/**
+ * Reconciliation and scaling of all services, which only one operator does at a time. The laptop runs it,
+ * too.
+ */
 import type { Lister } from '../api/cluster.ts';
 import type { Kind } from '../api/kinds.ts';
 import { keyOf } from '../api/kube.ts';
@@ -10,15 +13,19 @@ import type { Change, Controller } from './controller.ts';
 import { runWorkers } from './worker.ts';
 import { WorkQueue } from './workqueue.ts';
 
+/** Parts that reconciliation is made from. */
 export interface ReconciliationOptions {
   readonly lister: Lister;
+  /** Makes the controller; `desired` returns the replicas that the autoscaler desires for a service. */
   readonly controller: (desired: (key: string) => readonly DesiredReplicas[]) => Controller;
+  /** Number of objects that are reconciled at once. */
   readonly workers: number;
   readonly log: Logger;
-  /** Called after every reconcile, for metrics. */
+  /** Called after every reconcile with the time that it took, for metrics. */
   readonly observe?: (seconds: number, failed: boolean) => void;
 }
 
+/** Reconciles every service that a change, a load report or time concerns, until it is stopped. */
 export class Reconciliation {
   readonly #lister: Lister;
   readonly #controller: Controller;
@@ -27,7 +34,7 @@ export class Reconciliation {
   readonly #tick: NodeJS.Timeout;
   readonly #workers: Promise<void>;
 
-  /** Starts at once, with every object that is known. */
+  /** Starts at once, with every object that the lister knows. */
   constructor(options: ReconciliationOptions) {
     const { lister, log, observe } = options;
     this.#lister = lister;
@@ -48,30 +55,34 @@ export class Reconciliation {
     });
   }
 
-  /** Keys that wait to be reconciled. */
+  /** Number of keys that wait to be reconciled. */
   get waiting(): number {
     return this.#queue.length;
   }
 
+  /** Enqueues the services that a change of an object concerns. */
   onChange(change: Change): void {
     const keys = this.#controller.triggers(change, this.#lister);
     this.enqueue(keys);
     if (SCALED.has(change.kind)) for (const key of keys) this.#autoscaler.look(key, Date.now());
   }
 
+  /** Gives a router's load report to the autoscaler. */
   onLoad(report: LoadReport): void {
     this.#autoscaler.record(report, Date.now());
   }
 
+  /** Reconciles the services of these keys soon. */
   enqueue(keys: readonly string[]): void {
     for (const key of keys) this.#queue.add(key);
   }
 
+  /** Reconciles every service soon. */
   enqueueAll(): void {
     this.enqueue(this.#keys());
   }
 
-  /** Resolves when the last reconcile has ended. */
+  /** Begins no more reconciles, and resolves when the last one has ended. */
   async stop(): Promise<void> {
     clearInterval(this.#tick);
     this.#queue.close();
@@ -83,5 +94,5 @@ export class Reconciliation {
   }
 }
 
-/** Kinds that a scale depends on. */
+/** Kinds whose changes may change what the autoscaler decides. */
 const SCALED: ReadonlySet<Kind> = new Set(['InferenceService', 'Deployment', 'Pod']);

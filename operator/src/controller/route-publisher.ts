@@ -1,4 +1,7 @@
-/** Changes of InferenceServices and pods → changes of routes: what one service does costs what it has. */
+/**
+ * Turns changes of InferenceServices and pods into changes of routes. A change costs as much as its own
+ * service has.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import type { Lister } from '../api/cluster.ts';
 import type { OperatorConfig } from '../api/config.ts';
@@ -10,14 +13,16 @@ import { serviceRoutes } from '../plan/routes.ts';
 import type { Change } from './controller.ts';
 import { Debounce } from './debounce.ts';
 
-/** No header may hold a line break, and so no host. */
+/** Host that every router refuses, because no header may hold a line break. */
 const REFUSED_HOST = 'refused\n';
 
+/** Source of the routes, and the functions that take their changes. */
 export interface RoutePublisherOptions {
   readonly lister: Lister;
   readonly config: OperatorConfig;
-  /** Milliseconds in which changes are gathered; 0 publishes each at once. */
+  /** Milliseconds in which changes are gathered before they are published; 0 publishes each at once. */
   readonly gatherMs: number;
+  /** Called with the services whose routes have changed since the last call. */
   readonly publish: (changes: readonly RouteChange[]) => void;
   /** Key of a service that gets a host no router takes, for tests of what a refusal holds up. */
   readonly refusedRoute?: string;
@@ -25,11 +30,13 @@ export interface RoutePublisherOptions {
   readonly onHostsMoved: (keys: readonly string[]) => void;
 }
 
+/** Publishes the routes of each service whenever they change, and knows which service has which host. */
 export class RoutePublisher {
   readonly #options: RoutePublisherOptions;
   readonly #claims: HostClaims;
+  /** Keys of the services whose routes may have changed. */
   readonly #dirty = new Set<string>();
-  /** What was published last, by service. */
+  /** Routes that were published last, by the service's key. */
   readonly #published = new Map<string, ServiceRoutes>();
   readonly #gather: Debounce;
 
@@ -39,7 +46,7 @@ export class RoutePublisher {
     this.#gather = new Debounce(options.gatherMs, () => this.#publish());
   }
 
-  /** Takes a change in; what concerns no route costs nothing. */
+  /** Takes in a change of an object; one that concerns no route costs nothing. */
   onChange({ kind, object, deleted }: Change): void {
     if (kind === 'InferenceService') {
       const key = keyOf(object);
@@ -57,12 +64,18 @@ export class RoutePublisher {
     else this.#gather.trigger();
   }
 
-  /** The key of the older service that has an external host of this one; undefined when all are its own. */
+  /**
+   * Returns the key of the older service that has an external host of the service `key`; undefined when all
+   * are its own.
+   */
   hostOwner(key: string): string | undefined {
     return this.#claims.ownerOf(key);
   }
 
-  /** Publishes what waits to be; nothing, too, so that routers without any service become ready. */
+  /**
+   * Publishes all changes that wait, and an empty list when none does: without it no router could become
+   * ready.
+   */
   flush(): void {
     this.#options.publish(this.#takeChanges());
   }
@@ -72,7 +85,10 @@ export class RoutePublisher {
     if (changes.length > 0) this.#options.publish(changes);
   }
 
-  /** Most changes of a service or a pod leave its routes as they are: those cost the control plane nothing. */
+  /**
+   * Returns the changes that wait. Most changes of a service or a pod leave its routes as they are, and are
+   * left out.
+   */
   #takeChanges(): RouteChange[] {
     const changes: RouteChange[] = [];
     for (const key of this.#dirty) {

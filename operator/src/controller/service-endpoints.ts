@@ -1,25 +1,31 @@
-/** The endpoints of one Service of the operator's own namespace, such as the routers' or the other operators'. */
+/**
+ * Endpoints of one Service in the operator's own namespace, such as that of the routers or of the operators.
+ */
 import type { EndpointSlice } from '../api/kube.ts';
 import { LABELS } from '../api/names.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { Informer } from '../kube/informer.ts';
 import type { Logger } from '../log.ts';
 
+/** The Service to follow, and the function to call when its endpoints change. */
 export interface ServiceEndpointsOptions {
   readonly client: KubeClient;
   readonly namespace: string;
+  /** Name of the Service. */
   readonly service: string;
   readonly log: Logger;
   readonly onChange: () => void;
 }
 
+/** A pod that a Service leads to. */
 export interface ServiceEndpoint {
   /** Name of the pod. */
   readonly pod: string;
-  /** Its addresses of both families. */
+  /** IP addresses of the pod, of both families. */
   readonly addresses: readonly string[];
 }
 
+/** Follows the endpoints of one Service. */
 export class ServiceEndpoints {
   readonly #informer: Informer;
 
@@ -34,17 +40,17 @@ export class ServiceEndpoints {
     });
   }
 
-  /** Resolves after the first list. */
+  /** Resolves after the first complete list: before it, `ready` returns too few. */
   get synced(): Promise<void> {
     return this.#informer.synced;
   }
 
-  /** Follows until `signal` aborts. */
+  /** Follows the Service until `signal` aborts. */
   run(signal: AbortSignal): Promise<void> {
     return this.#informer.run(signal);
   }
 
-  /** The endpoints that take traffic, one a pod, in the order of the pods' names. */
+  /** Returns the endpoints that take traffic, one for each pod, in the order of the pods' names. */
   ready(): ServiceEndpoint[] {
     const endpoints = (this.#informer.list() as EndpointSlice[])
       .flatMap(({ endpoints: all = [] }) => all)

@@ -1,18 +1,23 @@
-/** Workers: keys → reconcile. What a reconcile throws is caught here, and its key comes again. */
+/**
+ * Workers take keys from a queue and reconcile them. An error of a reconcile is caught here, and its key
+ * comes again.
+ */
 import type { Logger } from '../log.ts';
 import type { Controller } from './controller.ts';
 import type { WorkQueue } from './workqueue.ts';
 
+/** The queue of keys, and what workers do with each. */
 export interface WorkersOptions {
   readonly queue: WorkQueue;
   readonly reconcile: Controller['reconcile'];
   readonly log: Logger;
+  /** Number of workers, and so of reconciles at once. */
   readonly count: number;
-  /** Called after every reconcile, for metrics. */
+  /** Called after every reconcile with the time that it took, for metrics. */
   readonly observe?: (seconds: number, failed: boolean) => void;
 }
 
-/** Runs until the queue is closed; resolves when the last reconcile has ended. */
+/** Runs workers until the queue is closed, and resolves when the last reconcile has ended. */
 export async function runWorkers(options: WorkersOptions): Promise<void> {
   await Promise.all(Array.from({ length: options.count }, () => work(options)));
 }

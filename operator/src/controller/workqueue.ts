@@ -1,15 +1,17 @@
 /**
- * A work queue with client-go's semantics: a key waits once, is worked on by one worker at a time, and comes
- * again when it was added meanwhile; failures back off exponentially by key.
+ * A work queue with client-go's semantics: a key waits once, is worked on by one worker at a time, and comes again
+ * when it was added meanwhile. Each key's failures back off exponentially.
  */
 
+/** Delays of a queue, and the clock that it lives by. */
 export interface WorkQueueOptions {
-  /** Milliseconds of the first retry; doubles with each failure up to `maxDelay`. */
+  /** Milliseconds before the first retry; the delay doubles with each failure in a row. */
   readonly baseDelay: number;
+  /** Milliseconds that a retry waits at most. */
   readonly maxDelay: number;
   /** Runs `fn` after `ms`; injected so that tests own time. */
   readonly delay: (fn: () => void, ms: number) => void;
-  /** Milliseconds of a clock that never goes back. */
+  /** Returns the milliseconds of a clock that never goes back. */
   readonly now: () => number;
 }
 
@@ -22,14 +24,17 @@ const DEFAULTS: WorkQueueOptions = {
   now: () => performance.now(),
 };
 
+/** Hands out keys to workers, each key to one worker at a time. */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
   readonly #waiting = new Set<string>();
   readonly #processing = new Set<string>();
+  /** Keys that were added while a worker had them. */
   readonly #dirty = new Set<string>();
   readonly #failures = new Map<string, number>();
-  /** When a key is to come again by itself, in milliseconds of the clock. */
+  /** Time at which a key is to come again by itself, in milliseconds of the clock. */
   readonly #due = new Map<string, number>();
+  /** Workers that wait for a key. */
   readonly #idle: ((key: string | undefined) => void)[] = [];
   #closed = false;
 
@@ -37,11 +42,12 @@ export class WorkQueue {
     this.#options = { ...DEFAULTS, ...options };
   }
 
-  /** Keys that wait for a worker. */
+  /** Number of keys that wait for a worker. */
   get length(): number {
     return this.#waiting.size;
   }
 
+  /** Adds `key`, unless it waits already; one that is being worked on comes again afterwards. */
   add(key: string): void {
     if (this.#closed) return;
     if (this.#processing.has(key)) {
@@ -57,7 +63,7 @@ export class WorkQueue {
     }
   }
 
-  /** Adds `key` after a while; of several times that wait for one key the earliest counts. */
+  /** Adds `key` after `ms` milliseconds. When it is called again before, the earliest time counts. */
   addAfter(key: string, ms: number): void {
     const due = this.#options.now() + ms;
     if ((this.#due.get(key) ?? Number.POSITIVE_INFINITY) <= due) return;
@@ -77,12 +83,15 @@ export class WorkQueue {
     this.addAfter(key, Math.min(maxDelay, baseDelay * 2 ** Math.min(failures, 30)));
   }
 
-  /** Ends the row of failures of `key`. */
+  /** Forgets the failures of `key`: its next retry comes after `baseDelay` again. */
   forget(key: string): void {
     this.#failures.delete(key);
   }
 
-  /** The next key, marked as in work; undefined once the queue is closed. */
+  /**
+   * Resolves with the next key, which is then worked on until `done`; with undefined once the queue is
+   * closed.
+   */
   next(): Promise<string | undefined> {
     if (this.#closed) return Promise.resolve(undefined);
     const [key] = this.#waiting;
@@ -92,13 +101,13 @@ export class WorkQueue {
     return Promise.resolve(key);
   }
 
-  /** Ends the work on a key that `next` gave. */
+  /** Ends the work on a key that `next` has given; it comes again if it was added meanwhile. */
   done(key: string): void {
     this.#processing.delete(key);
     if (this.#dirty.delete(key)) this.add(key);
   }
 
-  /** No more keys are given out; waiting workers end. */
+  /** Gives out no more keys: waiting workers get undefined. */
   close(): void {
     this.#closed = true;
     this.#waiting.clear();
