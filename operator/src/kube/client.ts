@@ -1,7 +1,7 @@
 /**
- * A thin client of the API server: raw JSON, one connection pool, time limits. Who we are comes from
- * @kubernetes/client-node's KubeConfig; its typed API is not used, because it opens a connection for each
- * request and drops fields it does not know.
+ * A thin client of the API server: raw JSON, one connection pool, time limits. The server's address and our
+ * credentials come from @kubernetes/client-node's KubeConfig; its typed API is not used, because it opens a
+ * connection for each request and drops fields that it does not know.
  */
 import type { RequestOptions } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,53 +14,63 @@ import { path } from './resources.ts';
 
 const REQUEST_TIMEOUT_MS = 30_000;
 const WATCH_SILENCE_MS = 150_000;
-/** Objects in one page of a list; parsing a page blocks the event loop. */
+/** Number of objects in one page of a list; parsing a page blocks the event loop. */
 const PAGE_SIZE = 250;
 const MAX_ATTEMPTS = 5;
-/** How long an idle connection is kept; the API server closes none within 90 s. */
+/** Milliseconds that an idle connection is kept; the API server closes none within 90 s. */
 const KEEP_ALIVE_MS = 60_000;
 
-/** A page of a list; the last one has no `continue`. All pages show the collection at one resource version. */
+/** Page of a list; the last one has no `continue`. All pages show the collection at one resource version. */
 export interface KubeList<T> {
   readonly items: T[];
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
 }
 
+/**
+ * Event of a watch. The object is as it is now, or as it last was when DELETED; a BOOKMARK's has only a resource
+ * version, and an ERROR's is a `FailureStatus`.
+ */
 export interface WatchEvent<T> {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
   readonly object: T;
 }
 
+/** Time limits of a client, and who is told about its answers. */
 export interface KubeClientOptions {
-  /** Is told about every answer. */
+  /** Called with every answer, refusals included; `code` is the HTTP status code. */
   readonly observe?: (verb: string, kind: string, code: number) => void;
-  /** Milliseconds that a call may take with all its attempts; a watch has this long to begin. */
+  /**
+   * Milliseconds that a call may take with all its attempts, 30 s by default; a watch has this long to begin.
+   */
   readonly requestTimeoutMs?: number;
   /**
-   * Milliseconds after which a watch without a sign of life is given up. An API server that vanished with its
-   * machine never closes the connection; a live one sends a bookmark every minute.
+   * Milliseconds after which a watch without a sign of life is given up, 150 s by default. An API server that
+   * vanished with its machine never closes the connection; a live one sends a bookmark every minute.
    */
   readonly watchSilenceMs?: number;
 }
 
-/** Names one object. */
+/** Name of one object, with its kind; an object of the cluster has no namespace. */
 export interface ObjectName {
   readonly kind: string;
   readonly namespace?: string;
   readonly name: string;
 }
 
-/** Selects objects of a kind; without a namespace, those of all namespaces. */
+/**
+ * Selection of a kind's objects; without a namespace it takes all namespaces, without a selector all labels.
+ */
 export interface Selection {
   readonly namespace?: string;
   readonly labelSelector?: string;
 }
 
-/** Lets the caller end a call early; it then throws. */
+/** Option of a call that the caller can end early; the call then throws. */
 export interface Abortable {
   readonly signal?: AbortSignal;
 }
 
+/** Request to the API server, with what its metrics and errors say about it. */
 interface Call extends Abortable {
   readonly verb: string;
   readonly kind: string;
@@ -69,11 +79,17 @@ interface Call extends Abortable {
   readonly query?: Record<string, string | number | undefined>;
   readonly body?: unknown;
   readonly contentType?: string;
-  /** Milliseconds of silence after which the body is given up; without it, the call's time limit holds. */
+  /**
+   * Milliseconds of silence after which the body is given up; when undefined, only the call's time limit
+   * holds.
+   */
   readonly silenceMs?: number;
 }
 
-/** Every method throws a KubeError for a refusal, and an Error that names the request when there is no answer. */
+/**
+ * Reads and writes objects of the API server over one connection pool. Every method throws a KubeError for a refusal,
+ * and an Error that names the request when there is no answer.
+ */
 export class KubeClient {
   readonly #config: KubeConfig;
   readonly #options: Required<KubeClientOptions>;
@@ -89,13 +105,16 @@ export class KubeClient {
     };
   }
 
-  /** Reads an object. */
+  /** Reads an object. @throws KubeError 404 when there is none */
   async get<T>({ kind, namespace, name }: ObjectName, { signal }: Abortable = {}): Promise<T> {
     const target = path(kind, namespace, name);
     return this.#json<T>({ verb: 'get', kind, method: 'GET', path: target, signal });
   }
 
-  /** Lists a kind page by page; watch from the last page's version. @throws KubeError 410 when it took too long. */
+  /**
+   * Lists objects of a kind page by page. A watch from the last page's resource version misses nothing.
+   * @throws KubeError 410 when the caller took too long between two pages
+   */
   async *listPages<T>(
     kind: string,
     { namespace, labelSelector, signal }: Selection & Abortable,
@@ -115,7 +134,10 @@ export class KubeClient {
     } while (next);
   }
 
-  /** Yields events from `resourceVersion` on until the server ends the watch, after `timeoutSeconds` at most. */
+  /**
+   * Yields events from `resourceVersion` on until the server ends the watch, after `timeoutSeconds` at most.
+   * @throws KubeError 410 when the version is too old; the server may also say so in an ERROR event
+   */
   async *watch<T>(
     kind: string,
     options: Selection & {
@@ -143,7 +165,10 @@ export class KubeClient {
     }
   }
 
-  /** Server-side apply; fields that others own are taken over. Returns the object as stored. */
+  /**
+   * Applies an object (server-side apply) and returns it as stored. Fields that others own are taken over.
+   * @throws KubeError 409 when `metadata` has a uid or resource version that is not the object's
+   */
   async apply<T extends KubeObject>(object: T, subresource?: 'status'): Promise<T> {
     const { kind, metadata } = object;
     const base = path(kind, metadata.namespace, metadata.name);
@@ -158,7 +183,7 @@ export class KubeClient {
     });
   }
 
-  /** Sets `spec.replicas` through the scale subresource. */
+  /** Sets `spec.replicas` of an object through its scale subresource. */
   async scale({ kind, namespace, name }: ObjectName, replicas: number): Promise<void> {
     await this.#json({
       verb: 'scale',
@@ -170,7 +195,10 @@ export class KubeClient {
     });
   }
 
-  /** Changes the named fields of an object (JSON merge patch). */
+  /**
+   * Changes the fields of an object that `body` has, as a JSON merge patch (RFC 7386); lists are replaced
+   * whole.
+   */
   async patch({ kind, namespace, name }: ObjectName, body: object): Promise<void> {
     await this.#json({
       verb: 'patch',
@@ -183,7 +211,9 @@ export class KubeClient {
     });
   }
 
-  /** Makes an object and returns it as stored. @throws KubeError AlreadyExists when the name is taken. */
+  /**
+   * Creates an object and returns it as stored. @throws KubeError 409 AlreadyExists when the name is taken
+   */
   async create<T>(object: KubeObject, { signal }: Abortable = {}): Promise<T> {
     const { kind, metadata } = object;
     return this.#json<T>({
@@ -197,7 +227,10 @@ export class KubeClient {
     });
   }
 
-  /** Replaces the object if its resource version is still the current one. @throws KubeError 409. */
+  /**
+   * Replaces an object and returns it as stored. @throws KubeError 409 when its resource version is not the
+   * current one
+   */
   async replace<T>(object: KubeObject, { signal }: Abortable = {}): Promise<T> {
     const { kind, metadata } = object;
     const target = path(kind, metadata.namespace, metadata.name);
@@ -212,8 +245,9 @@ export class KubeClient {
   }
 
   /**
-   * Deletes this very object (by uid) with what it owns. @throws KubeError 409 when another of its name is
-   * there now, and TypeError when the object was never stored.
+   * Deletes this very object (by uid) with what it owns.
+   * @throws KubeError 404 when it is gone, and 409 when another object has its name now
+   * @throws TypeError when the object was never stored
    */
   async delete({ kind, metadata }: KubeObject): Promise<void> {
     const { name, namespace, uid } = metadata;
@@ -227,7 +261,10 @@ export class KubeClient {
     });
   }
 
-  /** The time limit ends with the call: a signal that goes off later makes an error for nobody. */
+  /**
+   * Sends a call and parses its answer. The time limit ends with the call, so that it cannot abort anything
+   * later.
+   */
   async #json<T>(call: Call): Promise<T> {
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(timeout()), this.#options.requestTimeoutMs);
@@ -243,8 +280,8 @@ export class KubeClient {
   }
 
   /**
-   * Waits and asks again where the answer says when, as client-go does: a 429, or a 5xx with `Retry-After`.
-   * A wait beyond the call's time limit is not begun: the refusal is thrown at once.
+   * Sends a call, and sends it again where the answer says when, as client-go does: a 429, or a 5xx with
+   * `Retry-After`. A wait beyond the call's time limit is not begun: the refusal is thrown at once.
    */
   async #send(call: Call, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const deadline = performance.now() + this.#options.requestTimeoutMs;
@@ -288,7 +325,10 @@ export class KubeClient {
     return response;
   }
 
-  /** One pool, replaced when the certificates are: KubeConfig reads them anew for each request. */
+  /**
+   * Returns the one connection pool, or a new one when the certificates have changed: KubeConfig reads them
+   * for each request.
+   */
   #dispatcher({ ca, cert, key, servername, rejectUnauthorized }: RequestOptions): Agent {
     const identity = [ca, cert, key, servername, rejectUnauthorized].map(String).join('\n');
     if (this.#agent?.key === identity) return this.#agent.agent;
@@ -305,7 +345,10 @@ export class KubeClient {
   }
 }
 
-/** Milliseconds after which the API server wants to be asked again; undefined when asking again is not in order. */
+/**
+ * Returns the milliseconds after which to send a refused call again; undefined when it is not to be sent
+ * again.
+ */
 function retryAfterMs(code: number, header: string | string[] | undefined): number | undefined {
   if (code !== 429 && code < 500) return undefined;
   const seconds = Number.parseInt(String(header), 10);
@@ -321,7 +364,7 @@ function requestName({ verb, path: target }: Call): string {
   return `${verb} ${target}`;
 }
 
-/** There was no answer, or only a part of one. */
+/** Makes the error of a call that got no answer, or only a part of one. */
 function failure(call: Call, cause: unknown): Error {
   return new Error(`${requestName(call)}: ${(cause as Error).message}`, { cause });
 }

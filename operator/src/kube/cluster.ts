@@ -1,4 +1,4 @@
-/** The real cluster behind the controllers' ports: informers to read, the client to write. */
+/** The real cluster implements the controllers' ports: informers read it, the client writes to it. */
 import { type Lister, type ObjectEvent, Refusal, type Writer } from '../api/cluster.ts';
 import { KINDS, type Kind, type Kinds } from '../api/kinds.ts';
 import type { KubeObject, OwnerReference } from '../api/kube.ts';
@@ -10,15 +10,18 @@ import { Informer } from './informer.ts';
 import { microTime } from './leader.ts';
 import { TRIM } from './trim.ts';
 
-/** A resource version that no object has: an apply with it succeeds only where there is no object yet. */
+/** Resource version that no object has: an apply with it succeeds only where there is no object yet. */
 const NO_OBJECT = '1';
 
+/** Connection to a cluster, and the function that is told about its changes. */
 export interface KubeClusterOptions {
   readonly client: KubeClient;
   readonly log: Logger;
+  /** Called after every change of a watched object, those found by the first list included. */
   readonly onChange: (change: Change) => void;
 }
 
+/** Gives controllers a real cluster, with caches of all watched kinds. */
 export class KubeCluster implements Lister, Writer {
   readonly #client: KubeClient;
   readonly #informers: ReadonlyMap<Kind, Informer>;
@@ -42,7 +45,7 @@ export class KubeCluster implements Lister, Writer {
     );
   }
 
-  /** Starts every informer; resolves when all have their first list. */
+  /** Starts to follow every watched kind until `signal` aborts; resolves when all have their first list. */
   async start(signal: AbortSignal): Promise<void> {
     for (const informer of this.#informers.values()) void informer.run(signal);
     await Promise.all([...this.#informers.values()].map(({ synced }) => synced));
@@ -118,11 +121,12 @@ export class KubeCluster implements Lister, Writer {
   }
 }
 
-/** It was deleted meanwhile: there is nothing left to write. */
+/** Takes a 404 for success, because nothing is left to write to an object that was deleted meanwhile. */
 function ignoreNotFound(error: unknown): undefined {
   if (!isNotFound(error)) throw error;
 }
 
+/** Returns whether a write was carried out; false for a conflict. @throws Refusal */
 async function unlessConflict(write: Promise<unknown>): Promise<boolean> {
   try {
     await refusable(write);
@@ -133,7 +137,7 @@ async function unlessConflict(write: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Makes a Refusal of an answer that will be the same again until somebody changes something. */
+/** Throws a Refusal in place of an answer that would be the same again until somebody changes something. */
 async function refusable<T>(write: Promise<T>): Promise<T> {
   try {
     return await write;
@@ -142,7 +146,10 @@ async function refusable<T>(write: Promise<T>): Promise<T> {
   }
 }
 
-/** A webhook that fails is told by the API server as its own error, 500. */
+/**
+ * Says whether trying again would change nothing. A 500 is among these: the API server answers so when a
+ * webhook fails.
+ */
 function isRefusal({ code }: KubeError): boolean {
   return [400, 403, 405, 413, 415, 422, 500].includes(code);
 }

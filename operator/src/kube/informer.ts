@@ -1,6 +1,6 @@
 /**
- * A cache of one kind that follows the API server and never gives up: list, watch, and after any failure
- * again, with a jittered back-off.
+ * An informer is a cache of one kind that follows the API server and never gives up: it lists, watches, and begins
+ * again after any failure, with a jittered back-off.
  *
  *                 list ──────────► watch ──► its time is up, or the line was cut: watch from the last version
  *                  ▲ ▲               │
@@ -19,45 +19,50 @@ import { resource } from './resources.ts';
 
 const MIN_BACKOFF_MS = 800;
 const MAX_BACKOFF_MS = 30_000;
+/** Milliseconds between two looks for an absent optional kind, before jitter. */
 const ABSENT_POLL_MS = 30_000;
-/** A watch ends after this long and up to twice as long, so that not all of them begin anew at once. */
+/**
+ * Seconds that a watch lasts at least; it may last twice as long, so that not all of them begin anew at once.
+ */
 const WATCH_SECONDS = 300;
 
+/** Selection of the objects to cache, and the functions that are told about them. */
 export interface InformerOptions {
   readonly client: KubeClient;
   readonly kind: string;
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly log: Logger;
-  /** Is called after each change with the object as it is, or last was when `deleted`. */
+  /** Called after each change with the object as it is now, or as it last was when `deleted`. */
   readonly onChange: (object: KubeObject, deleted: boolean) => void;
-  /** Drops what nobody reads before an object is kept; `managedFields` are always dropped. */
+  /** Returns the part of an object that is kept; `managedFields` are always dropped before. */
   readonly trim?: (object: KubeObject) => KubeObject;
   /**
-   * The cluster may not know the kind, because its CRD is not installed: then there are no objects, and the
-   * informer looks again every `absentPollMs`.
+   * True when the cluster may not know the kind, because its CRD is not installed: then there are no objects, and
+   * the informer looks again every `absentPollMs`.
    */
   readonly optional?: boolean;
-  /** Is called when `served` changes. */
+  /** Called when `served` changes. */
   readonly onServed?: (served: boolean) => void;
-  /** Seconds of one watch; the server ends it then. */
+  /** Seconds after which the server ends a watch; 300 to 600 at random by default. */
   readonly timeoutSeconds?: number;
-  /** Milliseconds between two looks for an absent optional kind, before jitter. */
+  /** Milliseconds between two looks for an absent optional kind, before jitter; 30 s by default. */
   readonly absentPollMs?: number;
-  /** Gives numbers in [0, 1) for jitter. */
+  /** Returns numbers in [0, 1) for jitter. */
   readonly random?: () => number;
 }
 
+/** Caches the objects of one kind, and tells about every change of them. */
 export class Informer {
   readonly #options: InformerOptions;
   readonly #random: () => number;
   readonly #objects = new Map<string, KubeObject>();
-  /** Keys by the service they belong to (namespace/name). */
+  /** Keys of the objects that belong to a service, by the service's key. */
   readonly #owned = new Map<string, Set<string>>();
   readonly #synced = Promise.withResolvers<void>();
   #resourceVersion: string | undefined;
   #served = false;
-  /** Failures since the last sign of life. */
+  /** Number of failures since the last sign of life. */
   #failures = 0;
 
   constructor(options: InformerOptions) {
@@ -70,26 +75,32 @@ export class Informer {
     return this.#synced.promise;
   }
 
-  /** True once the kind was listed, until the cluster no longer knows an optional kind. */
+  /**
+   * Says whether the cluster knows the kind: true once it was listed, and false again when an optional kind
+   * is gone.
+   */
   get served(): boolean {
     return this.#served;
   }
 
+  /** Returns the object with the key, `namespace/name` or `name`; undefined when there is none. */
   get(key: string): KubeObject | undefined {
     return this.#objects.get(key);
   }
 
+  /** Lists all objects, or the objects of one namespace. */
   list(namespace?: string): KubeObject[] {
     const all = [...this.#objects.values()];
     return namespace === undefined ? all : all.filter((o) => o.metadata.namespace === namespace);
   }
 
+  /** Lists the objects whose labels name the InferenceService `key`, `namespace/name`. */
   listOwned(key: string): KubeObject[] {
     const keys = this.#owned.get(key) ?? [];
     return [...keys].flatMap((owned) => this.#objects.get(owned) ?? []);
   }
 
-  /** Follows until `signal` aborts. */
+  /** Follows the kind until `signal` aborts; it never throws. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
@@ -101,7 +112,9 @@ export class Informer {
     }
   }
 
-  /** Tells each page as it comes, and deletions at the end: a second copy of everything is never held. */
+  /**
+   * Lists the kind, and tells each page as it comes and deletions at the end: a second copy is never held.
+   */
   async #relist(signal: AbortSignal): Promise<void> {
     const { client, kind, namespace, labelSelector } = this.#options;
     const seen = new Set<string>();
@@ -131,7 +144,7 @@ export class Informer {
       signal,
     });
     for await (const event of events) this.#handle(event);
-    // A watch that lasted until its time was up was a healthy one, however quiet.
+    // The server ended the watch in order, so that it was a healthy one, however quiet.
     this.#failures = 0;
   }
 
@@ -178,7 +191,10 @@ export class Informer {
     if (this.#options.optional) this.#options.log.info('optional kind', { kind, served });
   }
 
-  /** What is kept of an object; the items of a list carry neither kind nor version. */
+  /**
+   * Returns what is kept of an object. Its kind and version are added, because the items of a list have
+   * neither.
+   */
   #trim(object: KubeObject): KubeObject {
     const { kind, trim } = this.#options;
     const { managedFields: _, ...metadata } = object.metadata;
@@ -193,7 +209,7 @@ export class Informer {
       const { uid, resourceVersion } = known.metadata;
       const isSame = uid === object.metadata.uid;
       if (isSame && resourceVersion === object.metadata.resourceVersion) return;
-      // Another object of the name, or one handed to another service: for those who knew it, it is gone.
+      // A new object of the name, or a new service for it: for those who knew the old one, it is gone.
       if (!isSame || ownerKey(known) !== ownerKey(object)) this.#remove(known);
     }
     this.#objects.set(key, object);
@@ -221,7 +237,7 @@ export class Informer {
     this.#guard(() => this.#options.onChange(object, deleted));
   }
 
-  /** A listener that throws is a defect of ours; it must not end the watch. */
+  /** Calls a listener. One that throws is a defect of ours, which must not end the watch. */
   #guard(listener: () => void): void {
     try {
       listener();
@@ -231,7 +247,10 @@ export class Informer {
   }
 }
 
-/** Returns the service that an object belongs to, by label, as namespace/name. */
+/**
+ * Returns the key, `namespace/name`, of the service that an object's labels name; undefined when they name
+ * none.
+ */
 export function ownerKey({ metadata }: KubeObject): string | undefined {
   const name = metadata.labels?.[LABELS.inferenceService];
   return name === undefined ? undefined : `${metadata.namespace}/${name}`;

@@ -13,10 +13,14 @@ import { pause } from './pause.ts';
 
 const DURATIONS: LeaderDurations = { leaseSeconds: 15, renewDeadlineMs: 10_000, retryMs: 2000 };
 
+/**
+ * Durations of a leader election. There is one leader at most only if `renewDeadlineMs` is less than the
+ * lease.
+ */
 export interface LeaderDurations {
   /** Whole seconds after which others may take a lease that they have not seen change. */
   readonly leaseSeconds: number;
-  /** Milliseconds without a renewal after which the leader gives up; less than the lease. */
+  /** Milliseconds without a renewal after which the leader gives up; fewer than the lease lasts. */
   readonly renewDeadlineMs: number;
   /** Milliseconds between two attempts to take or renew the lease. */
   readonly retryMs: number;
@@ -32,26 +36,42 @@ interface Lease extends KubeObject {
   };
 }
 
+/** The Lease to compete for, and the name to do it under. */
 export interface LeaderOptions {
   readonly client: KubeClient;
   readonly namespace: string;
+  /** Name of the Lease. */
   readonly name: string;
-  /** Name of this process, such as its pod's. */
+  /** Name of this process, such as its pod's; two processes must not have one name. */
   readonly identity: string;
   readonly log: Logger;
   readonly durations?: LeaderDurations;
 }
 
-/** `conflict`: somebody wrote the lease since we last saw it. `taken`: another holds it. */
+/**
+ * Result of one attempt to take or renew the lease:
+ *   held      this process has it
+ *   taken     another process has it
+ *   conflict  somebody wrote it since we last saw it
+ *   failed    there was no answer, or a refusal
+ */
 type Attempt = 'held' | 'taken' | 'conflict' | 'failed';
 
+/**
+ * Competes with other processes for a Lease; the one that has it leads. Call `acquire`, `hold` and `release`
+ * in turn.
+ */
 export class LeaderElection {
   readonly #options: LeaderOptions;
   readonly #durations: LeaderDurations;
-  /** The lease as we last wrote it, while nothing says that it has changed. */
+  /** Lease as we last wrote it, while nothing says that it has changed. */
   #lease: Lease | undefined;
+  /**
+   * Resource version of the lease as we last saw it, and when, in milliseconds of our clock, we first saw
+   * that version.
+   */
   #observed = { version: '', at: 0 };
-  /** Time before our last successful renewal was sent. */
+  /** Time, in milliseconds of our clock, just before our last successful renewal was sent. */
   #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: LeaderOptions) {
@@ -59,7 +79,7 @@ export class LeaderElection {
     this.#durations = options.durations ?? DURATIONS;
   }
 
-  /** Resolves once this process leads, or when `signal` aborts. */
+  /** Tries to take the lease until this process leads or `signal` aborts, and then resolves. */
   async acquire(signal: AbortSignal): Promise<void> {
     const { retryMs, renewDeadlineMs } = this.#durations;
     while (!signal.aborted) {
@@ -71,7 +91,10 @@ export class LeaderElection {
     }
   }
 
-  /** Keeps the lease; resolves when another has it, when it could not be renewed in time, or when `signal` aborts. */
+  /**
+   * Renews the lease for as long as it can. Resolves when another process has it, when it could not be renewed in
+   * time, or when `signal` aborts: except in the last case this process leads no more.
+   */
   async hold(signal: AbortSignal): Promise<void> {
     const { retryMs } = this.#durations;
     while (!signal.aborted && this.#remainingMs() > 0) {
@@ -83,7 +106,10 @@ export class LeaderElection {
     }
   }
 
-  /** Lets another take over at once. What fails here costs the next leader a wait, and nothing else. */
+  /**
+   * Gives the lease back, so that another process can lead at once. A failure is logged: it costs the next
+   * leader a wait.
+   */
   async release(): Promise<void> {
     const { identity, client, namespace, name, log } = this.#options;
     const signal = AbortSignal.timeout(this.#durations.renewDeadlineMs);
@@ -98,7 +124,7 @@ export class LeaderElection {
     }
   }
 
-  /** Whole milliseconds until the leader has to give up. */
+  /** Returns the whole milliseconds until the leader has to give up. */
   #remainingMs(): number {
     const deadline = this.#renewedAt + this.#durations.renewDeadlineMs;
     return Math.max(0, Math.floor(deadline - performance.now()));
@@ -172,7 +198,7 @@ export class LeaderElection {
   }
 }
 
-/** MicroTime wants six digits. */
+/** Returns a time in Kubernetes' MicroTime format: ISO 8601 with six digits of a second. */
 export function microTime(date = new Date()): string {
   return date.toISOString().replace('Z', '000Z');
 }

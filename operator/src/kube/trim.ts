@@ -1,17 +1,23 @@
-/** What is kept of the kinds that there are many of; the rest is dropped before an object goes into a cache. */
+/**
+ * Trimming of the kinds that have many objects: what nobody reads is dropped before an object goes into a
+ * cache.
+ */
 
 import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
 import type { IPod } from 'kubernetes-models/v1/Pod';
 import type { Kind } from '../api/kinds.ts';
 import type { KubeObject, ObjectMeta, Observed, Pod, ScaledDeployment } from '../api/kube.ts';
 
-/** How an object of each kind is trimmed; the other kinds are kept whole. */
+/** Functions that trim an object, by kind; objects of the other kinds are kept whole. */
 export const TRIM: Readonly<Partial<Record<Kind, (object: KubeObject) => KubeObject>>> = {
   Pod: trimPod,
   Deployment: trimDeployment,
 };
 
-/** Keeps of a pod what tells whose it is, where it answers and how it fares: half of the heap. */
+/**
+ * Keeps of a pod what tells whose it is, where it answers and how it fares. Without this the heap is twice as
+ * large.
+ */
 export function trimPod(object: KubeObject): Observed<Pod> {
   const { apiVersion, kind, metadata } = object;
   const { spec, status } = object as Observed<IPod>;
@@ -36,7 +42,7 @@ export function trimPod(object: KubeObject): Observed<Pod> {
   };
 }
 
-/** Keeps of a Deployment its scale, why it can make no pods, and what the operator noted on it: a fifth of it. */
+/** Keeps of a Deployment its scale, why it can make no pods, and its annotations: a fifth of it. */
 export function trimDeployment(object: KubeObject): Observed<ScaledDeployment> {
   const { apiVersion, kind, metadata } = object;
   const { spec, status } = object as Observed<IDeployment>;
