@@ -86,7 +86,7 @@ export class OperatorMetrics {
     });
     new Gauge({
       name: 'wherry_routers_connected',
-      help: 'Routers that take their configuration from this process',
+      help: 'Routers that are connected, to this operator or another one',
       registers,
       collect() {
         this.set(controlPlane.connected);
