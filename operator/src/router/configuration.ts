@@ -1,4 +1,6 @@
-/** What every router is to have: each service's resources, encoded and hashed when the service changes. */
+/**
+ * Keeps what every router is to have: each service's resources, encoded and hashed when the service changes.
+ */
 import { hash } from 'node:crypto';
 import type { RevisionRef } from '../api/revision.ts';
 import {
@@ -29,7 +31,7 @@ export const SHARED = '';
 
 /** One encoded resource. */
 export interface Resource {
-  /** Hash of `bytes`: equal resources have equal versions, also after a restart. */
+  /** The hash of `bytes`: equal resources have equal versions, also after a restart. */
   readonly version: string;
   readonly bytes: Buffer;
 }
@@ -45,7 +47,7 @@ export interface Entry {
   readonly shares: readonly Share[];
 }
 
-/** What an update of the configuration did. */
+/** The outcome of one update of the configuration. */
 export interface UpdateResult {
   /** Keys of the entries that are different now. */
   readonly changed: readonly string[];
@@ -53,19 +55,20 @@ export interface UpdateResult {
   readonly unusable: ReadonlyMap<string, string>;
 }
 
-/** The entries by service key, and whose each resource is. */
+/** The entries by service key, `namespace/name`, with an index from each resource back to its entry. */
 export class Configuration {
   readonly #protos: EnvoyProtos;
   readonly #entries = new Map<string, Entry>();
   readonly #owners: Readonly<Record<ResourceType, Map<string, string>>> = byType(() => new Map());
   readonly #revisions = new Map<string, RevisionRef>();
 
+  /** Makes a configuration that has no service yet, only what all services share. */
   constructor(protos: EnvoyProtos, options: ListenerOptions = {}) {
     this.#protos = protos;
     this.#put(SHARED, this.#entry(sharedMessages(options)));
   }
 
-  /** Takes changes in; a service that turns out the same is not reported. */
+  /** Takes changes of routes in; a service whose resources and shares stay the same is not reported. */
   update(changes: Iterable<RouteChange>): UpdateResult {
     const changed: string[] = [];
     const unusable = new Map<string, string>();
@@ -79,27 +82,27 @@ export class Configuration {
     return { changed, unusable };
   }
 
-  /** The entry of a service, or of `SHARED`; undefined when there is no such service. */
+  /** Returns the entry of a service, or of `SHARED`; undefined when there is none. */
   entry(key: string): Entry | undefined {
     return this.#entries.get(key);
   }
 
-  /** The endpoints of a cluster that no entry has any more. */
+  /** Makes the endpoints resource of a cluster that no entry has any more: it names no pod. */
   noEndpoints(cluster: string): Resource {
     return this.#encode('endpoints', { cluster_name: cluster });
   }
 
-  /** The keys of all entries, `SHARED` among them. */
+  /** Returns the keys of all entries, `SHARED` among them. */
   keys(): Iterable<string> {
     return this.#entries.keys();
   }
 
-  /** The key of the entry that a resource belongs to. */
+  /** Returns the key of the entry that a resource belongs to; undefined when no entry has it. */
   owner(type: ResourceType, name: string): string | undefined {
     return this.#owners[type].get(name);
   }
 
-  /** The revision that a cluster sends to; undefined for a cluster that no entry has. */
+  /** Returns the revision that a cluster sends to; undefined for a cluster that no entry has. */
   revision(cluster: string): RevisionRef | undefined {
     return this.#revisions.get(cluster);
   }

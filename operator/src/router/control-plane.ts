@@ -1,6 +1,6 @@
 /**
- * The routers' control plane over gRPC: incremental aggregated discovery (ADS) and load reports (LRS). Tells
- * what it learns about each router as facts; decides nothing.
+ * Serves the routers' control plane over gRPC: incremental aggregated discovery (ADS) and load reports (LRS).
+ * It tells what it learns about each router as facts, and decides nothing.
  */
 import { randomUUID } from 'node:crypto';
 import { Server, ServerCredentials, type ServerWritableStream, status } from '@grpc/grpc-js';
@@ -29,10 +29,11 @@ const REPORT_INTERVAL_SECONDS = 1;
 /** Milliseconds after which what is left of many changes waits for the next turn of the event loop. */
 const MS_PER_TURN = 5;
 
+/** The message types, listeners and consumer of facts that a control plane works with. */
 export interface ControlPlaneOptions {
   readonly protos: EnvoyProtos;
   readonly listener?: ListenerOptions;
-  /** Called with what has just become known. */
+  /** Called with what has just become known about the routers, in the order in which it became known. */
   readonly onFacts: (facts: readonly RouterFact[]) => void;
 }
 
@@ -44,6 +45,10 @@ interface Router {
   told: boolean;
 }
 
+/**
+ * A gRPC server that gives the routers which connect to it their configuration and hears their load.
+ * Operators that lead follow its facts by the feed.
+ */
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
   readonly #configuration: Configuration;
@@ -61,6 +66,7 @@ export class ControlPlane {
   #turn: NodeJS.Immediate | undefined;
   #isConfigured = false;
 
+  /** Makes a control plane without services, which serves nobody before `listen` and the first `update`. */
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
     const { protos, listener } = options;
@@ -79,7 +85,7 @@ export class ControlPlane {
   }
 
   /**
-   * Listens on `address` (host:port); returns the port. Routers are served once the first update has been
+   * Listens on `address` (host:port) and returns the port. Routers are served once the first update has been
    * taken in: what is not in the configuration would be taken from them. With `tls` a router needs a
    * router's certificate, and an operator an operator's. @throws Error when it cannot listen.
    */
@@ -98,18 +104,22 @@ export class ControlPlane {
     this.#credentials?.renew(tls);
   }
 
+  /** Stops at once: the server no longer listens, and every stream is cut. */
   close(): void {
     clearImmediate(this.#turn);
     this.#server.forceShutdown();
   }
 
-  /** Changes what every router is to have. The first update holds all services. */
+  /**
+   * Changes what every router is to have. The first update must hold all services: routers lose what it
+   * lacks.
+   */
   update(changes: readonly RouteChange[]): void {
     for (const { key, entry } of changes) this.#waiting.set(key, entry);
     this.#turn ??= setImmediate(() => this.#takeIn());
   }
 
-  /** All that is known now, for a consumer that joins late. */
+  /** Returns all that is known now, for a consumer that joins late. */
   facts(): RouterFact[] {
     const unusable = [...this.#unusable].map(([key, reason]): RouterFact => {
       return { kind: 'unusable', key, reason };

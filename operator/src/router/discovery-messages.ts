@@ -1,26 +1,31 @@
-/** Envoy's incremental discovery messages ↔ what a Subscription takes and gives. */
+/** Translates between Envoy's incremental discovery messages and what a Subscription takes and gives. */
 import { RESOURCE_TYPES, type Resource, type ResourceType } from './configuration.ts';
 import type { Message } from './protos.ts';
 
 /** A router's message: a subscription, an acknowledgement (ACK) or a refusal (NACK). */
 export interface DiscoveryRequest {
   readonly type: ResourceType;
-  /** Names that it wants from now on; only of endpoints, as of the other kinds it wants all. */
+  /** Names that the router wants from now on; endpoints only, as it wants all of the other kinds. */
   readonly subscribe?: readonly string[];
+  /** Names that the router wants no more. */
   readonly unsubscribe?: readonly string[];
-  /** Version by name of what it has from an earlier connection; only in the first message of a kind. */
+  /**
+   * Versions by name of what the router has from an earlier connection; only in the first message of a kind.
+   */
   readonly initialVersions?: Readonly<Record<string, string>>;
-  /** Nonce of the response that it answers; '' for none. */
+  /** The nonce of the response that this message answers; '' for none. */
   readonly nonce: string;
-  /** Why it refused that response; undefined for an ACK. */
+  /** The router's reason to refuse that response, in Envoy's words; undefined for an ACK. */
   readonly error?: string;
 }
 
 /** One response: the resources that are new or changed, and the names of those that go. */
 export interface DiscoveryResponse {
   readonly type: ResourceType;
+  /** The name of this response in the router's answer. */
   readonly nonce: string;
   readonly resources: ReadonlyMap<string, Resource>;
+  /** Names of the resources that go. */
   readonly removed: readonly string[];
 }
 

@@ -1,19 +1,21 @@
 /**
- * The stream by which an operator that leads follows what another one's control plane knows about its routers:
- * first all of it, then what is new.
+ * Defines the stream by which an operator that leads follows what another one's control plane knows about its
+ * routers: first all of it, then what is new.
  */
 import type { ServerWritableStream, ServiceDefinition } from '@grpc/grpc-js';
 import type { RouterFact } from '../api/router-fact.ts';
 
 type Follower = ServerWritableStream<object, readonly RouterFact[]>;
 
-/** Bytes that may wait for a follower; one that is so slow is cut off and begins anew. */
+/** Bytes that may wait for a follower; one that is slower is cut off and begins anew. */
 const MAX_WAITING = 64 << 20;
 
 const write = (value: unknown) => Buffer.from(JSON.stringify(value));
 const read = (bytes: Buffer) => JSON.parse(bytes.toString());
 
-/** The one method of the feed. Operators of one release talk to each other: JSON needs no schema of its own. */
+/**
+ * The gRPC service of the feed. Operators of one release talk to each other, so that JSON needs no schema.
+ */
 export const FACT_FEED = {
   follow: {
     path: '/wherry.routers.v1.Facts/Follow',
@@ -26,7 +28,7 @@ export const FACT_FEED = {
   },
 } as const satisfies ServiceDefinition;
 
-/** The operators that follow a control plane. */
+/** Sends the facts of one control plane to the operators that follow it. */
 export class FactFeed {
   readonly #followers = new Set<Follower>();
 
@@ -40,6 +42,7 @@ export class FactFeed {
     follower.on('close', end);
   }
 
+  /** Tells every follower new facts, and cuts off one that lags 64 MiB behind. */
   tell(facts: readonly RouterFact[]): void {
     for (const follower of this.#followers) {
       if (follower.writableLength > MAX_WAITING) follower.destroy(new Error('too slow'));

@@ -1,4 +1,4 @@
-/** Follows another operator's routers: its control plane's facts, and that they hold no longer when it is gone. */
+/** Follows the facts of another operator's control plane, and takes them back when that operator is gone. */
 import { type ChannelCredentials, Client, type ClientReadableStream } from '@grpc/grpc-js';
 import type { RouterFact } from '../api/router-fact.ts';
 import { FACT_FEED } from './fact-feed.ts';
@@ -7,20 +7,27 @@ const RETRY_MS = 500;
 /** A connection that is cut without a word is noticed within twice this time. */
 const KEEPALIVE_MS = 5000;
 
+/** The operator that a follower follows, and who hears its facts. */
 export interface FactFollowerOptions {
-  /** host:port of the other operator's control plane. */
+  /** The address of the other operator's control plane, host:port. */
   readonly address: string;
   readonly credentials: ChannelCredentials;
-  /** DNS name in the other operator's certificate, which an address is not. */
+  /**
+   * The DNS name in the other operator's certificate; needed with TLS, because an IP address is no name in
+   * it.
+   */
   readonly serverName?: string;
+  /** Called with the other operator's facts, and with those that take them back when it is gone. */
   readonly onFacts: (facts: readonly RouterFact[]) => void;
 }
 
+/** A client of another operator's facts, which connects again after every interruption. */
 export class FactFollower {
   readonly #options: FactFollowerOptions;
   readonly #client: Client;
-  /** Connections and routers that were told of, so that they can be taken back. */
+  /** Connections that were told of, so that they can be taken back. */
   readonly #streams = new Set<string>();
+  /** Routers whose load was told, so that it can be taken back. */
   readonly #reporting = new Set<string>();
   #call: ClientReadableStream<readonly RouterFact[]> | undefined;
   #isClosed = false;
@@ -40,6 +47,7 @@ export class FactFollower {
     this.#follow();
   }
 
+  /** Ends the stream for good, and takes back every fact that was told. */
   close(): void {
     this.#isClosed = true;
     this.#call?.cancel();
@@ -78,7 +86,9 @@ export class FactFollower {
     this.#options.onFacts(facts);
   }
 
-  /** What is not heard any more is not known any more. */
+  /**
+   * Tells that all connections and load reports are gone: what is not heard any more is not known any more.
+   */
   #takeBack(): void {
     const facts: RouterFact[] = [
       ...[...this.#streams].map((stream) => ({ kind: 'gone', stream }) as const),

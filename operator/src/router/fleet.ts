@@ -1,11 +1,13 @@
 /**
- * All routers together, from the facts that their control planes tell: what a service's routes are only when
- * every router agrees. Pure, and each answer costs as much as there are routers, however many services.
+ * Sees all routers as one, from the facts that their control planes tell: a service's routes are certain only
+ * when every router agrees. The answers follow from the facts alone, and each costs as much as there are
+ * routers, however many services.
  */
 import { formatRevision, type RevisionRef, serviceKey } from '../api/revision.ts';
 import { type LoadReport, type Share, sameShares } from '../api/route-table.ts';
 import type { RouterFact, RouterRoutes } from '../api/router-fact.ts';
 
+/** One connected router, by its name, and what it has told. */
 interface RouterState {
   readonly router: string;
   readonly routes: Map<string, RouterRoutes>;
@@ -15,18 +17,22 @@ interface RouterState {
 /** The revisions with requests in flight, by service and then by the revision's name. */
 type InFlight = ReadonlyMap<string, ReadonlyMap<string, RevisionRef>>;
 
+/**
+ * The routers of all control planes as one. A service's key is `namespace/name`. An answer is undefined
+ * rather than wrong while a router may do something else than it says.
+ */
 export class RouterFleet {
   readonly #routers = new Map<string, RouterState>();
   readonly #inFlight = new Map<string, InFlight>();
   readonly #unusable = new Map<string, string>();
   #expected: readonly string[] = [];
 
-  /** Number of routers that are connected. */
+  /** The number of connections of routers, to all control planes. */
   get connected(): number {
     return this.#routers.size;
   }
 
-  /** Names the routers that take traffic: without word from each of them nothing is certain. */
+  /** Takes the names of the routers that take traffic: without word from each of them nothing is certain. */
   expect(routers: readonly string[]): void {
     this.#expected = routers;
   }
@@ -37,8 +43,8 @@ export class RouterFleet {
   }
 
   /**
-   * The shares of a service's revisions that every router applies; undefined while they differ, one has not
-   * told, or none is connected.
+   * Returns the shares of a service's revisions that every router applies; undefined while they differ, an
+   * expected router has not told what it has, or none is connected.
    */
   acknowledged(key: string): readonly Share[] | undefined {
     if (!this.#isComplete()) return undefined;
@@ -52,8 +58,8 @@ export class RouterFleet {
   }
 
   /**
-   * The revisions of a service that a router may still send to, or has requests on; undefined while one has
-   * not told, or none is connected.
+   * Returns the revisions of a service that a router may still send to, or has requests on; undefined while a
+   * router has not told its routes or its load, or none is connected.
    */
   inUse(key: string): RevisionRef[] | undefined {
     if (!this.#isComplete()) return undefined;
@@ -68,7 +74,10 @@ export class RouterFleet {
     return [...revisions.values()];
   }
 
-  /** Why a router does not take the routes of a service, in Envoy's words; undefined when all do. */
+  /**
+   * Returns why no router can have the routes of a service, or else why one refused them, in Envoy's words;
+   * undefined when all take them.
+   */
   refused(key: string): string | undefined {
     const reasons = [...this.#routers.values()].flatMap(({ routes }) => {
       return routes.get(key)?.refused ?? [];
@@ -76,7 +85,7 @@ export class RouterFleet {
     return this.#unusable.get(key) ?? reasons[0];
   }
 
-  /** True when routers are connected, all that are expected are, and each has told what it has. */
+  /** True when at least one router and all expected ones are connected, and each has told what it has. */
   #isComplete(): boolean {
     const routers = [...this.#routers.values()];
     if (routers.length === 0 || !routers.every(({ told }) => told)) return false;
@@ -119,7 +128,7 @@ export class RouterFleet {
     return [key];
   }
 
-  /** What was held up by the router that is gone is so no longer. */
+  /** Forgets a router that is gone: the services that waited for it wait no longer. */
   #gone(stream: string): string[] {
     const keys = this.#keys();
     this.#routers.delete(stream);

@@ -1,46 +1,48 @@
-/** What is known about one router's resources of one kind, by name and by the service they belong to. */
+/** Records one router's resources of one kind, by name and by the service that they belong to. */
 import type { Entry, Resource } from './configuration.ts';
 
-/** The key under which resources stand that the router has and no entry names. */
+/** The key of the resources that a router has from an earlier connection and no entry names. */
 export const ORPHANS = '(orphans)';
 
 /** A resource that the router has, or may have. */
 export interface Known {
-  /** Version that the router has confirmed; undefined before its first answer. */
+  /** The version that the router has confirmed; undefined while it has confirmed none. */
   acked?: string;
-  /** What the router has refused, alone in its response. */
+  /** The version that the router has refused, alone in its response. */
   refused?: Refused;
-  /** True from the moment that its removal is sent. */
+  /** True from the moment that the removal of the resource is sent. */
   removing?: boolean;
 }
 
-/** A version that a router refused; undefined when it refused the removal. */
+/** A resource's version, or its removal, that a router refused. */
 export interface Refused {
+  /** The refused version; undefined when the router refused the removal. */
   readonly version?: string;
-  /** Envoy's words. */
+  /** The router's reason in Envoy's words. */
   readonly reason: string;
 }
 
-/** One resource of a response. */
+/** One resource of a response: it is new, changed or removed. */
 export interface Change {
+  /** The key of the service that the resource belongs to, or `SHARED`, or `ORPHANS`. */
   readonly key: string;
   readonly name: string;
-  /** Undefined for a removal. */
+  /** The resource to send; undefined for a removal. */
   readonly resource?: Resource;
-  /** The entry that a virtual host or a cluster is of; undefined for a removal. */
+  /** The service's entry for a resource that is new or changed; undefined for a removal. */
   readonly entry?: Entry;
 }
 
-/** A response that is under way. */
+/** A response that was sent and not answered yet. */
 export interface Pending {
   readonly nonce: string;
-  /** By resource name; one that has to be sent again whatever the answer is taken out. */
+  /** The resources of the response by name, without those that must be sent again whatever the answer is. */
   readonly changes: Map<string, Change>;
-  /** True when it was sent with one resource: a refusal can mean no other. */
+  /** True when the response was sent with one resource: a refusal can mean no other. */
   readonly isSingle: boolean;
 }
 
-/** The resources of one kind that one router has, and the responses that are under way. */
+/** The resources of one kind that one router has, and the response that it has not answered. */
 export class KnownResources {
   /** True once the router has asked for this kind. */
   subscribed = false;
@@ -56,21 +58,26 @@ export class KnownResources {
   readonly #keys = new Map<string, string>();
   readonly #names = new Map<string, Set<string>>();
 
+  /** Returns what is known about a resource; undefined when nothing is. */
   get(name: string): Known | undefined {
     return this.#known.get(name);
   }
 
-  /** The service that a name was noted for. */
+  /**
+   * Returns the key of the service that a resource was noted for; undefined when the router does not have it.
+   */
   keyOf(name: string): string | undefined {
     return this.#keys.get(name);
   }
 
-  /** The names of a service's resources. */
+  /** Returns the names of a service's resources that the router has, or may have. */
   names(key: string): readonly string[] {
     return [...(this.#names.get(key) ?? [])];
   }
 
-  /** Notes that the router may have `name`, as a resource of `key`. */
+  /**
+   * Notes that the router may have the resource `name` of the service `key`. Returns what is known about it.
+   */
   note(name: string, key: string): Known {
     const before = this.#keys.get(name);
     if (before !== key) {
@@ -84,6 +91,7 @@ export class KnownResources {
     return known;
   }
 
+  /** Notes that the router does not have the resource, or must get it again. */
   forget(name: string): void {
     const key = this.#keys.get(name);
     if (key === undefined) return;
@@ -98,7 +106,7 @@ export class KnownResources {
     return this.dirty.size === 0 && this.pending === undefined && this.suspects.length === 0;
   }
 
-  /** Up to `count` dirty keys, which are dirty no more. */
+  /** Removes up to `count` of the dirty keys, the oldest first, and returns them. */
   takeDirty(count: number): string[] {
     const keys: string[] = [];
     for (const key of this.dirty) {

@@ -1,4 +1,4 @@
-/** Envoy's load statistics → what the autoscaler knows. Envoy leaves quiet clusters out. */
+/** Translates Envoy's load statistics into what the autoscaler knows. Envoy leaves quiet clusters out. */
 import type { RevisionRef } from '../api/revision.ts';
 import type { ClusterLoad, LoadReport } from '../api/route-table.ts';
 import type { Message } from './protos.ts';
@@ -12,15 +12,16 @@ interface ClusterStats {
   load_report_interval?: { seconds?: number; nanos?: number } | null;
 }
 
-/** A shorter period would make a rate of a single request look like a burst. */
+/** The shortest period of a rate, in seconds: in a shorter one a single request would look like a burst. */
 const LEAST_SECONDS = 0.1;
 
+/** One load report as Envoy sent it, with what its translation needs. */
 export interface LoadMessage {
-  /** Name of the router. */
+  /** The name of the router. */
   readonly router: string;
   /** An envoy.service.load_stats.v3.LoadStatsRequest as a plain object. */
   readonly message: Message;
-  /** The revision that a cluster sends to; a cluster without one is left out of the report. */
+  /** Returns the revision that a cluster sends to; a cluster without one is left out of the report. */
   readonly revision: (cluster: string) => RevisionRef | undefined;
 }
 

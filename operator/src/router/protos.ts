@@ -1,6 +1,7 @@
 /**
- * Envoy's xDS messages: plain objects ↔ protobuf. The .proto files are those that @grpc/grpc-js-xds ships;
- * nothing else of that package is used. Field names are Envoy's own, an `Any` has its type in "@type".
+ * Translates Envoy's xDS messages between plain objects and protobuf. The .proto files are those that
+ * @grpc/grpc-js-xds ships; nothing else of that package is used. Field names are Envoy's own, and an `Any`
+ * has its type in "@type".
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -22,9 +23,10 @@ const FILES = [
   'envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation.proto',
 ];
 
-/** A message of Envoy's as a plain object. */
+/** An Envoy message as a plain object, with the field names of its .proto file. */
 export type Message = Record<string, unknown>;
 
+/** A codec for the message types of Envoy's v3 API that the control plane uses. */
 export class EnvoyProtos {
   readonly #root = new protobuf.Root();
 
@@ -42,12 +44,20 @@ export class EnvoyProtos {
     this.#root.loadSync(FILES, { keepCase: true });
   }
 
-  /** @throws Error when `message` does not fit the type `name`, such as envoy.config.cluster.v3.Cluster. */
+  /**
+   * Encodes `message` as protobuf.
+   * @param name full name of the message's type, such as envoy.config.cluster.v3.Cluster
+   * @throws Error when the type is not known, or a value does not fit its field
+   */
   encode(name: string, message: Message): Buffer {
     const type = this.#root.lookupType(name);
     return Buffer.from(type.encode(type.fromObject(message)).finish());
   }
 
+  /**
+   * Decodes protobuf of the type `name`: longs as numbers, enums as their names, absent fields with defaults.
+   * @throws Error when the type is not known or the bytes are not of it
+   */
   decode(name: string, bytes: Uint8Array): Message {
     const type = this.#root.lookupType(name);
     return type.toObject(type.decode(bytes), { longs: Number, enums: String, defaults: true });

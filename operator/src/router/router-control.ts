@@ -1,4 +1,4 @@
-/** The control plane as its users see it: commands and facts that cross to and from a thread of its own. */
+/** Runs the control plane on a thread of its own, with commands that go to it and facts that come back. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { RouteChange } from '../api/route-table.ts';
@@ -7,6 +7,7 @@ import type { TlsCredentials } from '../certificates/issue.ts';
 import type { ListenerOptions } from './shared-resources.ts';
 import type { ControlCommand, ControlEvent } from './thread.ts';
 
+/** The listeners of the routers, and who hears what the control plane's thread tells. */
 export interface RouterControlOptions {
   readonly listener?: ListenerOptions;
   /** Called with what has just become known about the routers. */
@@ -15,14 +16,16 @@ export interface RouterControlOptions {
   readonly onFailure: (error: Error) => void;
 }
 
+/** The routers' control plane as the main thread uses it. */
 export class RouterControl {
   readonly #worker: Worker;
   #loopDelay: PromiseWithResolvers<number> | undefined;
   #listening: PromiseWithResolvers<number> | undefined;
   #isClosed = false;
 
+  /** Starts the thread; it serves no router before `listen` and the first `update`. */
   constructor({ listener, onFacts, onFailure }: RouterControlOptions) {
-    // The same extension as this file's: .ts in the sources, .js when built.
+    // It has this file's own extension: .ts in the sources, .js when built.
     const entry = new URL(`./thread${extname(import.meta.url)}`, import.meta.url);
     this.#worker = new Worker(entry, { workerData: listener, name: 'routers' });
     this.#worker.on('message', (event: ControlEvent) => {
@@ -38,7 +41,7 @@ export class RouterControl {
   }
 
   /**
-   * Listens for routers on `address` (host:port), with mutual TLS when `tls` is given; returns the port.
+   * Listens for routers on `address` (host:port), with mutual TLS when `tls` is given, and returns the port.
    * Routers are served once the first update has been taken in. @throws Error when it cannot listen.
    */
   async listen(address: string, tls?: TlsCredentials): Promise<number> {
@@ -52,7 +55,10 @@ export class RouterControl {
     this.#send({ kind: 'renew', tls });
   }
 
-  /** Changes what every router is to have. The first update holds all services. */
+  /**
+   * Changes what every router is to have. The first update must hold all services: routers lose what it
+   * lacks.
+   */
   update(changes: readonly RouteChange[]): void {
     this.#send({ kind: 'update', changes });
   }
@@ -71,13 +77,13 @@ export class RouterControl {
     return this.#loopDelay.promise;
   }
 
-  /** Ends the thread and all streams. */
+  /** Ends the thread and with it all streams; `onFailure` is not called. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#worker.terminate();
   }
 
-  /** Answers all that have asked meanwhile. */
+  /** Resolves the one promise that all callers of `takeLoopDelay` since the question share. */
   #tellLoopDelay(seconds: number): void {
     this.#loopDelay?.resolve(seconds);
     this.#loopDelay = undefined;

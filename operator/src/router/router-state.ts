@@ -1,4 +1,4 @@
-/** All that is known about one router, and what follows from it: which resources it lacks and may have now. */
+/** Knows all about one router, and decides from it which resources the router lacks and may have now. */
 import {
   byType,
   type Configuration,
@@ -10,20 +10,22 @@ import { type Change, type Known, KnownResources, ORPHANS } from './known-resour
 import { RoutesInRouter } from './routes-in-router.ts';
 import { HEALTH_LISTENER } from './shared-resources.ts';
 
+/** One router's resources of all kinds and its routes, compared with what the configuration holds. */
 export class RouterState {
   readonly configuration: Configuration;
   readonly types = byType(() => new KnownResources());
   readonly routes = new RoutesInRouter();
-  /** Names of endpoints that the router asks for: those of its clusters. */
+  /** Names of the endpoints that the router asks for: those of its clusters. */
   readonly wantedEndpoints = new Set<string>();
-  /** True once there was nothing left to send: the router may become ready. */
+  /** True once there was nothing left to send, so that the router may become ready. */
   isComplete = false;
 
+  /** Makes the state of a router that has told nothing yet. */
   constructor(configuration: Configuration) {
     this.configuration = configuration;
   }
 
-  /** Returns what the router lacks of these services, as far as it may have it now. */
+  /** Returns the changes of one kind that the router lacks of these services and may have now. */
   lacking(type: ResourceType, keys: readonly string[]): Change[] {
     if (type === 'endpoints') return keys.flatMap((key) => this.#endpoints(key));
     if (type !== 'virtualHosts') return keys.flatMap((key) => this.#resources(type, key));
@@ -41,13 +43,13 @@ export class RouterState {
     return names.length > 0 && names.every(isAcked);
   }
 
-  /** Notes that the router still has a virtual host from an earlier connection. */
+  /** Notes that the router still has a virtual host of the service from an earlier connection. */
   resumeRoutes(key: string): void {
     const entry = this.configuration.entry(key);
     this.routes.resume(key, entry && this.hasVirtualHost(entry) ? entry : undefined);
   }
 
-  /** Forgets that the router has endpoints, also those that are on their way. */
+  /** Forgets that the router has the endpoints of a cluster, also those that are on their way. */
   resendEndpoints(name: string): void {
     const { endpoints } = this.types;
     endpoints.forget(name);
@@ -81,7 +83,7 @@ export class RouterState {
     return changes;
   }
 
-  /** A service has come back for a resource of an earlier connection. */
+  /** Gives a resource of an earlier connection to the service that has come back for it. */
   #adopt(type: ResourceType, name: string, key: string): void {
     this.types[type].note(name, key);
     if (type !== 'virtualHosts') return;

@@ -1,7 +1,11 @@
-/** The services' virtual hosts in one router: which are applied or on their way, and who has which host. */
+/**
+ * Tracks the services' virtual hosts in one router: which are applied or on their way, and who has which
+ * host.
+ */
 import type { Entry } from './configuration.ts';
 import { ORPHANS } from './known-resources.ts';
 
+/** The virtual hosts of one service in the router. */
 interface ServiceState {
   /** The entry whose virtual host the router has confirmed. */
   readonly applied?: Entry;
@@ -9,13 +13,13 @@ interface ServiceState {
   readonly pending?: Entry;
 }
 
-/** The service that has a host. */
+/** A host and the key of the service that has it. */
 export interface Holder {
   readonly host: string;
   readonly key: string;
 }
 
-/** What a confirmation made possible for other services. */
+/** The hosts that other services may have after a confirmation. */
 export interface Released {
   /** Hosts that are free now. */
   readonly hosts: readonly string[];
@@ -23,6 +27,7 @@ export interface Released {
   readonly isUnknown: boolean;
 }
 
+/** The virtual hosts that one router has or was sent, by service key. */
 export class RoutesInRouter {
   readonly #services = new Map<string, ServiceState>();
   /** Services whose virtual host is from an earlier connection and not the one that the entry has. */
@@ -30,11 +35,14 @@ export class RoutesInRouter {
   readonly #holders = new Map<string, string>();
   readonly #awaiting = new Set<string>();
 
-  /** The services of which the router has, or may have, a virtual host. */
+  /** Returns the keys of the services of which the router has, or may have, a virtual host. */
   keys(): string[] {
     return [...this.#services.keys(), ...this.#unknown];
   }
 
+  /**
+   * Returns the entries of a service that are applied and on their way, and whether there is an unknown one.
+   */
   get(key: string): ServiceState & { readonly isUnknown: boolean } {
     return { ...this.#services.get(key), isUnknown: this.#unknown.has(key) };
   }
@@ -45,17 +53,22 @@ export class RoutesInRouter {
     else this.#apply(key, entry);
   }
 
+  /** Notes that the virtual host of `entry` was sent. */
   sent(key: string, entry: Entry): void {
     this.#services.set(key, { ...this.#services.get(key), pending: entry });
   }
 
+  /** Notes that the router refused what was sent: it keeps the virtual host that it has. */
   refused(key: string): void {
     const { applied } = this.#services.get(key) ?? {};
     if (applied === undefined) this.#services.delete(key);
     else this.#services.set(key, { applied });
   }
 
-  /** Notes that the router has confirmed the virtual host of `entry`, or that it has none any more. */
+  /**
+   * Notes that the router has confirmed the virtual host of `entry`, or its removal. Returns what is free
+   * now.
+   */
   confirmed(key: string, entry: Entry | undefined): Released {
     const { applied } = this.#services.get(key) ?? {};
     if (entry === undefined) this.#services.delete(key);
@@ -64,18 +77,18 @@ export class RoutesInRouter {
     for (const host of hosts) {
       if (this.#holders.get(host) === key) this.#holders.delete(host);
     }
-    // Of the orphans nobody knows whether one was the last: `orphansGone` says so.
+    // Nobody knows here whether this orphan was the last: `orphansGone` says so.
     const isUnknown = this.#unknown.has(key);
     if (key !== ORPHANS) this.#unknown.delete(key);
     return { hosts, isUnknown };
   }
 
-  /** Notes that what the router has of a service is what `entry` says, too. */
+  /** Notes that the virtual host which the router has confirmed is that of `entry`, too. */
   replaceApplied(key: string, entry: Entry): void {
     this.#services.set(key, { ...this.#services.get(key), applied: entry });
   }
 
-  /** Notes that the router has no virtual host any more that belongs to no service. */
+  /** Notes that the router has no virtual host any more of which no service is the owner. */
   orphansGone(): void {
     this.#unknown.delete(ORPHANS);
   }
@@ -94,7 +107,7 @@ export class RoutesInRouter {
     return [applied, pending].some((entry) => entry?.routedClusters.includes(name));
   }
 
-  /** The other services that have one of `hosts`. */
+  /** Returns the services other than `key` that have one of `hosts` in the router. */
   holders(key: string, hosts: readonly string[]): Holder[] {
     return hosts.flatMap((host) => {
       const holder = this.#holders.get(host);
@@ -102,12 +115,12 @@ export class RoutesInRouter {
     });
   }
 
-  /** Notes that a service waits for a host. */
+  /** Notes that a service has to wait until another one gives up a host. */
   noteAwaiting(key: string): void {
     this.#awaiting.add(key);
   }
 
-  /** The services that wait for a host, which wait no more. */
+  /** Returns the services that wait for a host, and counts them as waiting no more. */
   takeAwaiting(): string[] {
     const keys = [...this.#awaiting];
     this.#awaiting.clear();

@@ -1,6 +1,6 @@
 /**
- * ServiceRoutes → Envoy's resources of one service: pure, and shown by golden files. Defaults of Envoy that
- * break model serving are set here (docs: router.md).
+ * Translates the routes of one service into Envoy's resources; golden files show the results. Defaults of
+ * Envoy that break model serving are set here (docs: router.md).
  */
 import { REVISION_HEADER } from '../api/names.ts';
 import { revisionName } from '../api/revision.ts';
@@ -15,17 +15,19 @@ import type { Message } from './protos.ts';
 import { ADS, PATH_HOST_HEADER, pathHost, virtualHostName } from './shared-resources.ts';
 
 const TYPE = 'type.googleapis.com/';
-/** Envoy ends a stream without any byte for so long, whatever the route's timeout. */
+/** Seconds without any byte after which Envoy ends a stream, whatever the route's timeout. */
 const STREAM_IDLE_SECONDS = 300;
 
-/** The messages of one service by resource name, as Envoy's field names write them. */
+/** The messages of one service by kind and resource name, in Envoy's field names. */
 export interface ServiceMessages {
   readonly clusters: Readonly<Record<string, Message>>;
   readonly endpoints: Readonly<Record<string, Message>>;
   readonly virtualHosts: Readonly<Record<string, Message>>;
 }
 
-/** Translates everything of one service. */
+/**
+ * Translates one service's routes into its clusters, their endpoints and, if it has hosts, a virtual host.
+ */
 export function serviceMessages({ route, clusters }: ServiceRoutes): ServiceMessages {
   const named = clusters.map((c) => [clusterName(c.ref, c.port), c] as const);
   const host = virtualHost(route);
@@ -36,12 +38,14 @@ export function serviceMessages({ route, clusters }: ServiceRoutes): ServiceMess
   };
 }
 
-/** The hosts by which requests reach a route: those that clients use, and the one that stands for its path. */
+/**
+ * Returns the hosts by which requests reach a route: those of clients, and the one that stands for its path.
+ */
 export function routedHosts({ hosts, pathPrefix }: Route): string[] {
   return pathPrefix === undefined ? [...hosts] : [...hosts, pathHost(pathPrefix)];
 }
 
-/** The names of the clusters that a route sends to. */
+/** Returns the names of the clusters that a route sends to: two for a target that also serves gRPC. */
 export function routedClusters({ targets }: Route): string[] {
   return targets.flatMap(({ ref, grpc }) =>
     grpc ? [clusterName(ref), clusterName(ref, 'grpc')] : [clusterName(ref)],
@@ -52,7 +56,7 @@ function seconds(value: number): Message {
   return { seconds: Math.floor(value), nanos: Math.round((value % 1) * 1e9) };
 }
 
-/** Far above what a pod takes: admission is the pod's business, Envoy's 1024 would answer 503 for it. */
+/** A limit far above what a pod takes: admission is the pod's business, but Envoy answers 503 beyond 1024. */
 const NO_LIMIT = { value: 1_000_000 };
 
 function cluster(name: string, { protocol }: RouteCluster): Message {
@@ -105,7 +109,7 @@ function loadAssignment(name: string, { endpoints }: RouteCluster): Message {
   };
 }
 
-/** Undefined when no host leads to the service: Envoy refuses a virtual host without domains. */
+/** Returns undefined when no host leads to the service: Envoy refuses a virtual host without domains. */
 function virtualHost(route: Route): Message | undefined {
   const domains = routedHosts(route);
   if (domains.length === 0) return undefined;
@@ -132,7 +136,7 @@ function routeAction(route: Route, port: RouteCluster['port']): Message {
   };
 }
 
-/** A request that may take longer than Envoy waits for a byte needs that wait to be longer too. */
+/** Makes Envoy wait longer for a byte where a request may take longer than it waits by default. */
 function idleTimeout(timeoutSeconds: number): Message {
   if (timeoutSeconds === 0) return { idle_timeout: seconds(0) };
   return timeoutSeconds < STREAM_IDLE_SECONDS ? {} : { idle_timeout: seconds(timeoutSeconds + 5) };
@@ -151,7 +155,9 @@ function share({ ref, weight, grpc }: RouteTarget, port: RouteCluster['port']): 
   };
 }
 
-/** Only where no pod can have begun the request: an inference is a POST and may not be free to repeat. */
+/**
+ * Retries only where no pod can have begun the request: an inference is a POST and may not be free to repeat.
+ */
 const RETRY_POLICY = {
   retry_on: 'connect-failure,refused-stream,reset-before-request',
   num_retries: { value: 3 },

@@ -1,6 +1,6 @@
 /**
- * Envoy's resources that all services share: listeners, the route configuration, and the virtual host of
- * requests by path. They depend on no service, so that a change of one never touches them.
+ * Makes Envoy's resources that all services share: listeners, the route configuration, and the virtual host
+ * of requests by path. They depend on no service, so that a change of one never touches them.
  */
 import type { Message } from './protos.ts';
 
@@ -21,7 +21,7 @@ const PATH_SUFFIX = 'path.wherry';
 /** The header in which a request by path keeps the host that the client asked for. */
 export const PATH_HOST_HEADER = 'x-wherry-path-host';
 
-/** How the routers' listener for requests is made. */
+/** The choices that an installation has for the routers' listeners. */
 export interface ListenerOptions {
   /** Address families to listen on; IPv4 alone when left out. */
   readonly families?: readonly ('IPv4' | 'IPv6')[];
@@ -29,7 +29,7 @@ export interface ListenerOptions {
   readonly filters?: readonly Message[];
 }
 
-/** The shared messages by resource name. */
+/** The shared messages by kind and resource name, in Envoy's field names. */
 export interface SharedMessages {
   readonly listeners: Readonly<Record<string, Message>>;
   readonly routes: Readonly<Record<string, Message>>;
@@ -46,7 +46,7 @@ export function sharedMessages(options: ListenerOptions = {}): SharedMessages {
 }
 
 /**
- * The name of a service's virtual host. Envoy takes what stands before the last slash for the route
+ * Returns the name of a service's virtual host. Envoy takes what stands before the last slash for the route
  * configuration, so the service's key may hold none; a namespace holds no dot.
  */
 export function virtualHostName(key: string): string {
@@ -54,8 +54,8 @@ export function virtualHostName(key: string): string {
 }
 
 /**
- * The host that stands for the path `/serving/<namespace>/<name>`: the parts of the path from right to
- * left. Only a service that has a route by path has it.
+ * Returns the host that stands for the path `/serving/<namespace>/<name>`: the parts of the path from right
+ * to left, as in `<name>.<namespace>.serving.path.wherry`. Only a service that has a route by path has it.
  */
 export function pathHost(pathPrefix: string): string {
   return [...pathPrefix.split('/').slice(1).reverse(), PATH_SUFFIX].join('.');
@@ -149,7 +149,7 @@ function httpListener(options: ListenerOptions): Message {
   return listener('http', HTTP_PORT, { options, connectionManager });
 }
 
-/** Answers when the router has it, which is after everything else. */
+/** Makes the listener that answers `/ready`; a router gets it after everything else. */
 function healthListener(options: ListenerOptions): Message {
   const connectionManager = {
     stat_prefix: HEALTH_LISTENER,

@@ -1,32 +1,33 @@
-/** The gRPC services that routers call, and what all their streams have in common. */
+/** Defines the gRPC services that routers call, and what all their streams have in common. */
 import type { ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js';
 import type { EnvoyProtos, Message } from './protos.ts';
 
-/** One router's stream of one service. */
+/** A router's bidirectional stream of one service, seen from the server. */
 export type Stream = ServerDuplexStream<Message, Message>;
 
+/** The full names of a gRPC service and its method. */
 interface ServiceNames {
   readonly service: string;
   readonly method: string;
-  /** Name of the messages without `Request` and `Response`. */
+  /** The name that both messages begin with, before `Request` and `Response`. */
   readonly message: string;
 }
 
-/** Incremental discovery of all kinds of resources on one stream. */
+/** The service of incremental discovery of all kinds of resources on one stream (Envoy's delta ADS). */
 export const DISCOVERY: ServiceNames = {
   service: 'envoy.service.discovery.v3.AggregatedDiscoveryService',
   method: 'DeltaAggregatedResources',
   message: 'DeltaDiscovery',
 };
 
-/** Load reports. */
+/** The service by which routers report their load (Envoy's LRS). */
 export const LOAD_REPORTING: ServiceNames = {
   service: 'envoy.service.load_stats.v3.LoadReportingService',
   method: 'StreamLoadStats',
   message: 'LoadStats',
 };
 
-/** Defines a service with its one bidirectional method. */
+/** Defines a gRPC service with its one bidirectional method, whose messages `protos` translates. */
 export function serviceDefinition(
   protos: EnvoyProtos,
   { service, method, message }: ServiceNames,
@@ -63,7 +64,7 @@ export function onEnd(stream: Stream, ended: () => void): void {
   });
 }
 
-/** The router's name, its node id, which only the first message of a stream has; else ''. */
+/** Returns the router's name, its node id, which only the first message of a stream has; else ''. */
 export function nodeId(message: Message): string {
   return (message.node as { id?: string } | undefined)?.id ?? '';
 }

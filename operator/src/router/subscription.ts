@@ -1,9 +1,9 @@
 /**
- * What one router has been told and has confirmed: the state machine of an incremental discovery stream,
- * without the stream. Make before break, for each service by itself: clusters, then their endpoints, and a
- * virtual host only when the router has confirmed the endpoints of every cluster that it names; a cluster
- * goes only when no virtual host that the router may still have names it. A refused resource is found by
- * halving the response that held it, and stays out, alone, until its service changes.
+ * Tracks what one router has been told and has confirmed: the state machine of an incremental discovery
+ * stream, without the stream. It makes before it breaks, for each service by itself: clusters, then their
+ * endpoints, and a virtual host only when the router has confirmed the endpoints of every cluster that it
+ * names; a cluster goes only when no virtual host that the router may still have names it. A refused resource
+ * is found by halving the response that held it, and stays out, alone, until its service changes.
  */
 import type { Refusal, RouterRoutes } from '../api/router-fact.ts';
 import { type Configuration, type Resource, type ResourceType, SHARED } from './configuration.ts';
@@ -12,14 +12,14 @@ import { type Change, ORPHANS, type Pending } from './known-resources.ts';
 import { RouterState } from './router-state.ts';
 import type { Released } from './routes-in-router.ts';
 
-/** What became known since it was asked last. */
+/** The facts about one router that became known since they were asked for last. */
 export interface SubscriptionNews {
-  /** Keys of the services whose routes the router has, has been sent or has refused. */
+  /** Keys of the services about whose routes there may be something new; `Subscription.routes` tells it. */
   readonly routes: ReadonlySet<string>;
   readonly refusals: readonly Refusal[];
 }
 
-/** In this order a service's resources become useful. */
+/** The order in which a service's resources become useful to a router. */
 const ORDER: readonly ResourceType[] = [
   'clusters',
   'endpoints',
@@ -27,9 +27,10 @@ const ORDER: readonly ResourceType[] = [
   'virtualHosts',
   'listeners',
 ];
-/** Services of one response: encoding it takes some 5 ms. */
+/** The most services in one response: encoding that many takes some 5 ms. */
 const SERVICES_PER_RESPONSE = 500;
 
+/** One router's subscription: it takes in the router's messages and changed entries, and gives responses. */
 export class Subscription {
   readonly #state: RouterState;
   /** Services of which the router has refused something. */
@@ -38,7 +39,10 @@ export class Subscription {
   #touched = new Set<string>();
   #refusals: Refusal[] = [];
 
-  /** @param configuration what the router is to have; tell its changes by `changed` */
+  /**
+   * Starts with a router that has told nothing.
+   * @param configuration what it is to have; `changed` tells its changes
+   */
   constructor(configuration: Configuration) {
     this.#state = new RouterState(configuration);
   }
@@ -48,13 +52,15 @@ export class Subscription {
     return this.#state.types.virtualHosts.subscribed;
   }
 
-  /** The services of which the router has, may have, or has refused routes. */
+  /** Returns the keys of the services of which the router has, may have, or has refused routes. */
   services(): string[] {
     const keys = new Set([...this.#state.routes.keys(), ...this.#held]);
     return [...keys].filter(isService);
   }
 
-  /** What the router does with the routes of one service; undefined when it has none. */
+  /**
+   * Returns what the router does with the routes of one service; undefined when it has none and refused none.
+   */
   routes(key: string): RouterRoutes | undefined {
     const { applied, pending, isUnknown } = this.#state.routes.get(key);
     const refused = this.#refusedReason(key);
@@ -91,7 +97,7 @@ export class Subscription {
     }
   }
 
-  /** Takes a message of the router in. */
+  /** Takes a message of the router in; `next` then has the responses to it. */
   receive(request: DiscoveryRequest): void {
     const { type, initialVersions = {}, nonce, error } = request;
     const known = this.#state.types[type];
@@ -105,12 +111,12 @@ export class Subscription {
     else this.#refused(type, pending, error);
   }
 
-  /** The responses to send now. */
+  /** Returns the responses to send now, at most one of each kind; they count as sent. */
   next(): DiscoveryResponse[] {
     return ORDER.flatMap((type) => this.#response(type) ?? []);
   }
 
-  /** A kind's first message: what the router still has from an earlier connection. */
+  /** Takes in a kind's first message, which says what the router still has from an earlier connection. */
   #resume(type: ResourceType, versions: Readonly<Record<string, string>>): void {
     const { types, configuration } = this.#state;
     const known = types[type];
@@ -128,7 +134,10 @@ export class Subscription {
     for (const key of configuration.keys()) known.dirty.add(key);
   }
 
-  /** A router that asks again for what it had has lost it, unless it has just said what it has. */
+  /**
+   * Notes what the router asks for. What it asks for again it has lost, unless it has just said that it has
+   * it.
+   */
   #subscribe({ type, subscribe = [], unsubscribe = [] }: DiscoveryRequest, isFirst: boolean): void {
     const { types, configuration, wantedEndpoints } = this.#state;
     if (type === 'endpoints') {
@@ -167,7 +176,9 @@ export class Subscription {
     }
   }
 
-  /** The health listener makes the router ready: it goes when there was nothing else to send, once. */
+  /**
+   * Lets the health listener go, which makes the router ready, when for once there is nothing else to send.
+   */
   #completeWhenIdle(): void {
     const { clusters, endpoints, virtualHosts, listeners } = this.#state.types;
     if (this.#state.isComplete || !virtualHosts.subscribed) return;
@@ -231,7 +242,7 @@ export class Subscription {
     types.listeners.dirty.add(SHARED);
   }
 
-  /** Who waits for a host that is free now, or was refused because of it, may have it. */
+  /** Tries again for the services that wait for a host that is free now, or were refused because of it. */
   #retryVirtualHosts({ hosts, isUnknown }: Released): void {
     if (hosts.length === 0 && !isUnknown) return;
     const { types, routes, configuration } = this.#state;
@@ -277,7 +288,10 @@ export class Subscription {
     this.#touch(key);
   }
 
-  /** Why the router does not take what a service's entry has now. */
+  /**
+   * Returns why the router does not take what a service's entry has now; undefined when it has not refused
+   * it.
+   */
   #refusedReason(key: string): string | undefined {
     if (!this.#held.has(key)) return undefined;
     const { types, configuration } = this.#state;
@@ -291,7 +305,7 @@ export class Subscription {
     return undefined;
   }
 
-  /** A service that was held back may have been mended. */
+  /** Checks whether a service of which something was refused has been mended since. */
   #review(key: string): void {
     if (!this.#held.has(key)) return;
     this.#touch(key);

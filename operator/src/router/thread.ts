@@ -1,4 +1,7 @@
-/** The control plane's own thread: its event loop knows nothing of reconciles and big lists. */
+/**
+ * This is the entry of the control plane's thread, whose event loop knows nothing of reconciles and big
+ * lists.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { RouteChange } from '../api/route-table.ts';
 import type { RouterFact } from '../api/router-fact.ts';
@@ -8,7 +11,7 @@ import { ControlPlane } from './control-plane.ts';
 import { EnvoyProtos } from './protos.ts';
 import type { ListenerOptions } from './shared-resources.ts';
 
-/** What the thread is asked to do. */
+/** A message to the control plane's thread, which asks it to do something. */
 export type ControlCommand =
   | { readonly kind: 'update'; readonly changes: readonly RouteChange[] }
   | { readonly kind: 'listen'; readonly address: string; readonly tls?: TlsCredentials }
@@ -16,7 +19,7 @@ export type ControlCommand =
   | { readonly kind: 'facts' }
   | { readonly kind: 'loopDelay' };
 
-/** What the thread tells. */
+/** A message from the control plane's thread, of its own or as an answer to a command. */
 export type ControlEvent =
   | { readonly kind: 'facts'; readonly facts: readonly RouterFact[] }
   | { readonly kind: 'listening'; readonly port: number }
