@@ -1,6 +1,6 @@
 /**
- * Keeps the certificates of the control plane: two Secrets in the operator's own namespace, which every replica
- * makes, repairs and renews, and this replica's own certificate, which never leaves its memory.
+ * Keeps the certificates of the control plane: two Secrets in the operator's own namespace, which every
+ * replica makes, repairs and renews, and this replica's own certificate, which never leaves its memory.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeObject, Observed, OwnerReference, Secret } from '../api/kube.ts';
@@ -22,17 +22,20 @@ import {
   TRUST_CHANGED,
 } from './secrets.ts';
 
-/** Between two looks at the Secrets: a deleted or broken one is made anew within this time. */
+/** Time between two looks at the Secrets: a deleted or broken one is made anew within it. */
 const CHECK_INTERVAL_MS = 60_000;
-/** Between a check that failed, such as for want of the API server, and the next one. */
+/** Time from a check that failed, such as for want of the API server, to the next one. */
 const RETRY_INTERVAL_MS = 2000;
-/** Each further write of one Secret means that another replica wrote it in between. */
+/**
+ * The most attempts to write one Secret in a check: each further one means that another replica wrote in
+ * between.
+ */
 const MAX_WRITES = 10;
 
-/** What the certificates of a control plane are kept with. */
+/** The cluster and the names that the certificates belong to, and who takes this replica's credentials. */
 export interface CertificatesOptions {
   readonly client: Pick<KubeClient, 'get' | 'create' | 'replace' | 'delete'>;
-  /** Name of the operator's Deployment, which owns the Secrets: they go when it goes. */
+  /** The name of the operator's Deployment, which owns the Secrets: they go when it goes. */
   readonly deployment: string;
   /** The control plane's Service; the Secrets are in its namespace. */
   readonly address: ServiceAddress;
@@ -43,8 +46,8 @@ export interface CertificatesOptions {
 }
 
 /**
- * Looks at the Secrets once a minute for as long as it runs. Any number of replicas may do so at once: a write
- * holds only if nobody else wrote since the read.
+ * The keeper of both Secrets and of this replica's credentials, which checks them once a minute while it
+ * runs. Any number of replicas may do so at once: a write holds only if nobody else wrote since the read.
  */
 export class Certificates {
   readonly #options: CertificatesOptions;
@@ -52,6 +55,7 @@ export class Certificates {
   #owner: KubeObject | undefined;
   #credentials: TlsCredentials | undefined;
 
+  /** Makes a keeper that does nothing before `run` or `check`. */
   constructor(options: CertificatesOptions) {
     this.#options = options;
   }
@@ -163,7 +167,10 @@ export class Certificates {
     }
   }
 
-  /** A Secret of an installation that is gone would go at any moment. */
+  /**
+   * Returns why a Secret needs this installation as its owner: that of one that is gone would go at any
+   * moment.
+   */
   #orphaned({ metadata }: KubeObject): string | undefined {
     const uid = this.#owner?.metadata.uid;
     const isOwned = metadata.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
@@ -181,7 +188,7 @@ export class Certificates {
   }
 }
 
-/** Text that is not base64 becomes what it becomes: the decision sees that it cannot be read. */
+/** Decodes a Secret's data. What is not base64 becomes any text: the decision sees that it cannot be read. */
 function decoded(secret: Observed<Secret> | undefined): SecretData {
   const entries = Object.entries(secret?.data ?? {});
   return Object.fromEntries(

@@ -1,11 +1,14 @@
-/** Who the parties of the control plane are: SPIFFE IDs in their certificates, and the server's DNS names. */
+/** Names the parties of the control plane: SPIFFE IDs in their certificates, and the server's DNS names. */
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 
 /** A party of the control plane: a router takes its configuration there, an operator serves it. */
 export type Role = 'router' | 'operator';
 
-/** SPIFFE ID of each role, which its certificates carry as their one URI name. Source: SPIFFE, X509-SVID, section 2. */
+/**
+ * The SPIFFE ID of each role, which its certificates carry as their one URI name. Source: SPIFFE, X509-SVID,
+ * section 2.
+ */
 export const SPIFFE_IDS: Readonly<Record<Role, string>> = {
   router: 'spiffe://wherry/router',
   operator: 'spiffe://wherry/operator',
@@ -27,11 +30,12 @@ export function peerRole({ raw }: { readonly raw?: Uint8Array | undefined }): Ro
   return (Object.keys(SPIFFE_IDS) as Role[]).find((role) => SPIFFE_IDS[role] === id.value);
 }
 
-/** Where the control plane's Service is in the cluster's DNS. */
+/** The parts of the DNS name of the control plane's Service. */
 export interface ServiceAddress {
+  /** The name of the Service. */
   readonly service: string;
   readonly namespace: string;
-  /** DNS domain of the cluster, such as `cluster.local`. */
+  /** The DNS domain of the cluster, such as `cluster.local`. */
   readonly clusterDomain: string;
 }
 

@@ -19,7 +19,7 @@ export interface KeyCertPair {
   readonly key: string;
 }
 
-/** What an operator listens with, and calls other operators with; all in PEM. */
+/** The credentials with which an operator listens, and calls other operators; all in PEM. */
 export interface TlsCredentials extends KeyCertPair {
   /** Authorities that sign the peers' certificates. */
   readonly ca: string;
@@ -28,10 +28,12 @@ export interface TlsCredentials extends KeyCertPair {
 /** Authorities that a control plane trusts, newest first. */
 export type Authorities = readonly [KeyCertPair, ...KeyCertPair[]];
 
-/** What every new certificate needs and no code may invent: the time, a serial number, a pair of P-256 keys. */
+/**
+ * The values that a new certificate needs from outside: the time, a serial number and a pair of P-256 keys.
+ */
 export interface Issuance {
   readonly now: Date;
-  /** Hexadecimal, positive, at most 20 octets. Source: RFC 5280, section 4.1.2.2. */
+  /** The serial number in hexadecimal: positive, at most 20 octets. Source: RFC 5280, section 4.1.2.2. */
   readonly serialNumber: string;
   readonly keys: { readonly publicKey: KeyObject; readonly privateKey: KeyObject };
 }
@@ -59,9 +61,10 @@ export async function issueAuthority(issuance: Issuance): Promise<KeyCertPair> {
   });
 }
 
+/** The party that a certificate is for, and the authority that signs it. */
 export interface LeafOptions extends Issuance {
   readonly role: Role;
-  /** DNS names of a server; empty for a party that only connects. */
+  /** The DNS names of a server; empty for a party that only connects. */
   readonly dnsNames: readonly string[];
   readonly authority: KeyCertPair;
 }

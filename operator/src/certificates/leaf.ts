@@ -1,14 +1,16 @@
-/** A party's certificate over time: when it stays and when it is made anew. */
+/** Decides when a party's certificate stays and when it is made anew. */
 import { X509Certificate } from 'node:crypto';
 import { isDue, signingAuthority } from './authorities.ts';
 import { peerRole, type Role } from './identity.ts';
 import { type Authorities, type Issuance, issueLeaf, type KeyCertPair } from './issue.ts';
 import { readCertificate, readKey } from './pem.ts';
 
+/** A party's certificate as it is to be: for whom, and who may have signed it. */
 export interface Leaf {
   readonly role: Role;
-  /** DNS names of a server; empty for a party that only connects. */
+  /** The DNS names of a server; empty for a party that only connects. */
   readonly dnsNames: readonly string[];
+  /** The authorities in date; a new certificate is signed by one of them. */
   readonly authorities: Authorities;
 }
 

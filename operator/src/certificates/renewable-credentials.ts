@@ -1,13 +1,18 @@
-/** Credentials of gRPC servers and channels that are renewed while these run: open connections stay, new ones use the new ones. */
+/** Renews the TLS credentials of gRPC servers and channels while these run. */
 import { type ChannelCredentials, experimental, type ServerCredentials } from '@grpc/grpc-js';
 import { peerRole, type Role } from './identity.ts';
 import type { TlsCredentials } from './issue.ts';
 
+/**
+ * TLS credentials that many gRPC servers and channels share. When they are renewed, open connections stay,
+ * and later ones use the new credentials.
+ */
 export class RenewableCredentials implements experimental.CertificateProvider {
   readonly #authorityListeners = new Set<experimental.CaCertificateUpdateListener>();
   readonly #identityListeners = new Set<experimental.IdentityCertificateUpdateListener>();
   #current: TlsCredentials;
 
+  /** Starts with `credentials`, until `renew` brings others. */
   constructor(credentials: TlsCredentials) {
     this.#current = credentials;
   }
@@ -26,8 +31,8 @@ export class RenewableCredentials implements experimental.CertificateProvider {
 
   /**
    * Makes the credentials of a channel that talks to a peer of this role only, at whatever address it is. A
-   * channel to an IP address needs the option `grpc.ssl_target_name_override` as well: an address is no server
-   * name (RFC 6066, section 3).
+   * channel to an IP address needs the option `grpc.ssl_target_name_override` as well: an address is no
+   * server name (RFC 6066, section 3).
    */
   forChannelTo(role: Role): ChannelCredentials {
     return experimental.createCertificateProviderChannelCredentials(this, this, {
@@ -57,7 +62,7 @@ export class RenewableCredentials implements experimental.CertificateProvider {
   }
 }
 
-/** gRPC takes what a listener is told within its own registration for lost. */
+/** Tells a new listener in the next tick: gRPC loses what a listener is told within its own registration. */
 function tell<T>(listener: (update: T) => void, update: T): void {
   process.nextTick(listener, update);
 }

@@ -1,21 +1,22 @@
-/** What the control plane's two Secrets hold, and when they are written anew: decisions on plain values. */
+/** Decides on plain values what the control plane's two Secrets hold, and when they are written anew. */
 import { isDue, readAuthorities, trustBundle } from './authorities.ts';
 import { type Authorities, type Issuance, issueAuthority, type KeyCertPair } from './issue.ts';
 import { decideLeaf } from './leaf.ts';
 
-/** Name of the Secret with the authorities and their keys, for operators alone. */
+/** The name of the Secret with the authorities and their keys, for operators alone. */
 export const AUTHORITY_SECRET = 'wherry-xds-ca';
-/** Name of the Secret that routers mount: their certificate, its key and what they trust. */
+/** The name of the Secret that routers mount: their certificate, its key and what they trust. */
 export const ROUTER_SECRET = 'wherry-xds-router';
 
-/** Reason of a change that new or expired authorities make. */
+/** The reason of a write that new or expired authorities make necessary. */
 export const TRUST_CHANGED = 'the trusted authorities have changed';
 
 /** A Secret's data as text, by file name. */
 export type SecretData = Readonly<Record<string, string>>;
 
-/** What a Secret is to hold and why it must be written; without a reason it holds that already. */
+/** The data that a Secret is to hold, and why it must be written; without a reason it holds that already. */
 export interface SecretDecision<T> {
+  /** The certificates and keys that `data` holds. */
   readonly value: T;
   readonly data: SecretData;
   readonly reason: string | undefined;
