@@ -1,6 +1,6 @@
 /**
- * What the API server does with an InferenceService before anyone sees it, for the laptop: the CRD's schema,
- * unknown fields (as kubectl's strict validation) and the CRD's CEL rules. One source for both: config/crd.
+ * Checks an object on the laptop as the API server does before anyone sees it: against the CRD's schema, for
+ * unknown fields (as kubectl's strict validation) and by the CRD's CEL rules. Both read config/crd.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from '@marcbachmann/cel-js';
@@ -8,6 +8,7 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import { loadAll } from 'js-yaml';
 import type { KubeObject } from '../api/kube.ts';
 
+/** The part of a CRD's structural schema that is read here. */
 interface Schema {
   type?: string;
   properties?: Record<string, Schema>;
@@ -22,10 +23,11 @@ interface Kind {
   readonly validate: ValidateFunction;
 }
 
+/** The checks that objects of the kinds in some CRDs have to pass. */
 export class Admission {
   readonly #kinds = new Map<string, Kind>();
 
-  /** @param crds folder of the CRDs' YAML files */
+  /** Reads and compiles the schemas. @param crds folder of the CRDs' YAML files, which holds nothing else */
   constructor(crds: URL) {
     const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
     for (const file of readdirSync(crds)) {
@@ -36,7 +38,9 @@ export class Admission {
     }
   }
 
-  /** What is wrong with `object`, a line each with the path; empty when it would be admitted. */
+  /**
+   * Returns what is wrong with `object`, each as `path: problem`; an empty list when it would be admitted.
+   */
   problems(object: KubeObject): string[] {
     const kind = this.#kinds.get(object.kind);
     if (kind === undefined) {
@@ -97,7 +101,7 @@ function holds(rule: string, value: unknown): boolean {
   }
 }
 
-/** JSON has one kind of number; CEL's integers are bigints here. */
+/** Turns whole numbers into bigints, as which the CEL parser takes integers: JSON has one kind of number. */
 function celValue(value: unknown): unknown {
   if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : value;
   if (Array.isArray(value)) return value.map(celValue);

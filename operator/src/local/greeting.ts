@@ -3,13 +3,17 @@ import { condition } from '../api/conditions.ts';
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
 import { keyOf } from '../api/kube.ts';
 
+/** The metadata of a model's input as the V2 protocol has it; -1 in `shape` is a free dimension. */
 interface TensorMetadata {
   name: string;
   datatype: string;
   shape: number[];
 }
 
-/** A listener for changes of InferenceServices that prints what is new. */
+/**
+ * Makes a listener for changes of InferenceServices that prints what is new: how ready they are, and their
+ * traffic.
+ */
 export function greeting(print: (text: string) => void): (isvc: InferenceServiceData) => void {
   const told = new Map<string, string>();
   return (isvc) => {
@@ -51,7 +55,10 @@ async function printUsage(
   print(`  try: curl -s ${url}/v2/models/${name}/infer -d '${body}'`);
 }
 
-/** A smallest tensor of the right kind: free dimensions are 1. */
+/**
+ * Makes a smallest tensor of the right kind for a request: free dimensions are 1, and at most 4096 elements
+ * are given.
+ */
 function example({ name, datatype, shape }: TensorMetadata): object {
   const concrete = shape.map((dim) => (dim === -1 ? 1 : dim));
   const count = Math.min(

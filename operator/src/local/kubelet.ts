@@ -1,6 +1,6 @@
 /**
- * Deployments → processes: what the Deployment controller and the kubelet are on a cluster. A pod is a child
- * process of the predictor runtime on a port of its own.
+ * Turns Deployments into processes, as the Deployment controller and the kubelet do on a cluster. A pod is a
+ * child process of the predictor runtime on a port of its own.
  */
 import type { Container, Deployment, KubeObject, Observed, Pod } from '../api/kube.ts';
 import { keyOf } from '../api/kube.ts';
@@ -9,6 +9,10 @@ import type { Logger } from '../log.ts';
 import type { MemoryCluster } from './memory-cluster.ts';
 import { PredictorProcess } from './process.ts';
 
+/**
+ * Longest wait in milliseconds before a predictor that ended starts again; the first is 1 s and each one
+ * doubles.
+ */
 const MAX_RESTART_DELAY = 30_000;
 
 interface LocalPod {
@@ -20,12 +24,14 @@ interface LocalPod {
   stopping: boolean;
 }
 
+/** The pods of a cluster in memory, each with its process. */
 export class LocalKubelet {
   readonly #cluster: MemoryCluster;
   readonly #log: Logger;
   readonly #pods = new Map<string, LocalPod>();
   #count = 0;
 
+  /** Follows the Deployments of `cluster` from now on, and keeps Pod objects in it. */
   constructor(cluster: MemoryCluster, log: Logger) {
     this.#cluster = cluster;
     this.#log = log;
@@ -34,7 +40,7 @@ export class LocalKubelet {
     });
   }
 
-  /** Stops every process; resolves when the last has ended. */
+  /** Stops every process, and resolves when the last has ended. */
   async stop(): Promise<void> {
     await Promise.all([...this.#pods.values()].map((pod) => this.#remove(pod, 0)));
   }
@@ -81,7 +87,10 @@ export class LocalKubelet {
     }, delay).unref();
   }
 
-  /** @param grace milliseconds between the pod's leaving the routes and its SIGTERM */
+  /**
+   * Ends a pod and deletes its object.
+   * @param grace milliseconds between the pod's leaving the routes and its SIGTERM
+   */
   async #remove(pod: LocalPod, grace: number): Promise<void> {
     pod.stopping = true;
     this.#publish(pod);

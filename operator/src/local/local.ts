@@ -1,4 +1,4 @@
-/** Local mode: the planner and the autoscaler on a cluster in memory, with processes for pods. */
+/** Runs local mode: the planner and the autoscaler on a cluster in memory, with processes for pods. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { load } from 'js-yaml';
@@ -19,21 +19,26 @@ import { LocalProxy } from './proxy.ts';
 
 const ROOT = new URL('../../../', import.meta.url);
 
+/** The files to serve, and where to listen, log and print. */
 export interface LocalOptions {
+  /** Paths of YAML files; they are watched, and saved changes apply at once. */
   readonly files: readonly string[];
+  /** The port to listen on at localhost; 0 takes a free one. */
   readonly port: number;
   readonly log: Logger;
   /** Prints to the person at the terminal. */
   readonly print: (text: string) => void;
 }
 
+/** A running local mode. */
 export interface LocalMode {
+  /** The port that the proxy listens on. */
   readonly port: number;
-  /** Ends the proxy and every predictor process. */
+  /** Ends the proxy and every predictor process, and resolves when all have ended. */
   stop(): Promise<void>;
 }
 
-/** Starts serving the files. @throws Error when the port is taken or a file holds what cannot be served. */
+/** Starts to serve the files. @throws Error when the port is taken or a file holds what cannot be served. */
 export async function startLocal({ files, port, log, print }: LocalOptions): Promise<LocalMode> {
   const cluster = new MemoryCluster((about, { reason, message }) =>
     log.info('event', { service: keyOf(about), reason, message }),
@@ -99,7 +104,7 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
   return { port: urlPort, stop };
 }
 
-/** The proxy follows every change at once, so what the status claims is what it applies. */
+/** Returns the shares that the status claims: the proxy follows every change at once, so they are applied. */
 function localRouting(cluster: MemoryCluster): (key: string) => RoutingState {
   return (key) => {
     const isvc = cluster.get('InferenceService', key);

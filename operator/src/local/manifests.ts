@@ -1,4 +1,4 @@
-/** The user's YAML files: read, checked, applied, and read again when they change. */
+/** Reads the user's YAML files, checks and applies them, and does so again when they change. */
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { loadAll } from 'js-yaml';
 import { type KubeObject, keyOf } from '../api/kube.ts';
@@ -6,23 +6,29 @@ import type { Logger } from '../log.ts';
 import type { Admission } from './admission.ts';
 import type { MemoryCluster } from './memory-cluster.ts';
 
+/** The files to apply, and what they are checked by and applied to. */
 export interface ManifestsOptions {
+  /** Paths of the YAML files. */
   readonly files: readonly string[];
   readonly admission: Admission;
   readonly cluster: MemoryCluster;
   readonly log: Logger;
 }
 
+/** The user's files as they were applied last; a file that has a problem changes nothing. */
 export class Manifests {
   readonly #options: ManifestsOptions;
-  /** What each file holds now, so that what is taken out of it is deleted. */
+  /** Objects that each file held when it was applied last, so that what is taken out of it is deleted. */
   readonly #applied = new Map<string, KubeObject[]>();
 
   constructor(options: ManifestsOptions) {
     this.#options = options;
   }
 
-  /** Applies every file and watches them. @returns the number of problems found */
+  /**
+   * Applies every file and watches them all from now on.
+   * @returns the number of problems found, which are logged
+   */
   async start(): Promise<number> {
     let problems = 0;
     for (const file of this.#options.files) {
@@ -32,6 +38,7 @@ export class Manifests {
     return problems;
   }
 
+  /** Stops watching the files; what was applied stays. */
   stop(): void {
     for (const file of this.#options.files) unwatchFile(file);
   }

@@ -1,11 +1,11 @@
-/** A cluster in memory: what the API server and its garbage collector are to the controllers. */
+/** Keeps a cluster in memory: to the controllers it is the API server and its garbage collector. */
 import type { Lister, ObjectEvent, Writer } from '../api/cluster.ts';
 import type { Kind, Kinds } from '../api/kinds.ts';
 import { type KubeObject, keyOf, type OwnerReference } from '../api/kube.ts';
 import { LABELS } from '../api/names.ts';
 import type { Change } from '../controller/controller.ts';
 
-/** On a laptop every ServiceAccount is there, and has nothing. */
+/** The answer for every ServiceAccount: on a laptop each of them is there, and has no secrets. */
 export const ANY_ACCOUNT: KubeObject = {
   apiVersion: 'v1',
   kind: 'ServiceAccount',
@@ -15,12 +15,16 @@ export const ANY_ACCOUNT: KubeObject = {
 type Listener = (change: Change) => void;
 type Stored = KubeObject & { spec?: object; status?: object };
 
+/**
+ * A cluster's objects of all kinds, by kind and key. Watchers are called within the write, before it returns.
+ */
 export class MemoryCluster implements Lister, Writer {
   readonly #objects = new Map<Kind, Map<string, Stored>>();
   readonly #listeners: Listener[] = [];
   readonly #onEvent: (about: KubeObject, event: ObjectEvent) => void;
   #uid = 0;
 
+  /** Makes an empty cluster. @param onEvent called with every event that is written about an object */
   constructor(onEvent: (about: KubeObject, event: ObjectEvent) => void) {
     this.#onEvent = onEvent;
   }
@@ -110,7 +114,7 @@ export class MemoryCluster implements Lister, Writer {
     this.#onEvent(about, event);
   }
 
-  /** Stores an object as it is. */
+  /** Stores an object as it is, status and generation included, and tells the watchers. */
   put(object: KubeObject): void {
     this.#of(object.kind as Kind).set(keyOf(object), object);
     this.#notify(object, false);

@@ -1,4 +1,4 @@
-/** `plan -f`: YAML in, YAML out, through the very planner that runs on the cluster. */
+/** Runs the command `plan -f`: YAML in, YAML out, through the very planner that runs on the cluster. */
 import { readFileSync } from 'node:fs';
 import { dump, loadAll } from 'js-yaml';
 import { DEFAULT_CONFIG } from '../api/config.ts';
@@ -14,7 +14,11 @@ import { ANY_ACCOUNT } from './memory-cluster.ts';
 
 const RUNTIME = new URL('../../../charts/wherry/files/runtime.yaml', import.meta.url);
 
-/** The plans of the files' InferenceServices on an empty cluster that has Wherry's runtime, as YAML. */
+/**
+ * Returns the plans of the files' InferenceServices on an empty cluster that has Wherry's runtime, as YAML.
+ * @param now time that statuses are written with, in RFC 3339
+ * @throws Error when a file cannot be read or is no YAML
+ */
 export function planFiles(files: readonly string[], now: string): string {
   const objects = [RUNTIME, ...files].flatMap(
     (file) => loadAll(readFileSync(file, 'utf8')) as object[],

@@ -1,4 +1,4 @@
-/** One predictor process on this machine: start, port, readiness, reason of its end, stop. */
+/** Runs one predictor process on this machine: its start, port, readiness, reason of its end, and stop. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** The runtime's entry: its source beside ours, or its build beside our build. */
+/** Path of the runtime's entry: its source beside ours, or its build beside our build. */
 const RUNTIME = fileURLToPath(
   new URL(
     import.meta.url.endsWith('.ts')
@@ -16,25 +16,32 @@ const RUNTIME = fileURLToPath(
   ),
 );
 
+/** The pod's container, and who hears how its process fares. */
 export interface ProcessOptions {
   /** Arguments of the pod's container; port, address and folder are replaced by the machine's own. */
   readonly args: readonly string[];
+  /** Variables beside those of this process. */
   readonly env: Readonly<Record<string, string>>;
-  /** Called when `port` or `ready` changed. */
+  /** Called when `port` or `ready` has changed. */
   readonly onChange: () => void;
+  /** Called once when the process has ended, with the message that it left or else its exit code as text. */
   readonly onExit: (exitCode: number, message: string) => void;
 }
 
+/** A child process that serves one pod's model over HTTP at 127.0.0.1. */
 export class PredictorProcess {
   readonly #options: ProcessOptions;
   readonly #child: ChildProcess;
   readonly #exited: Promise<void>;
-  /** Holds the downloaded model and the termination message; removed at the end. */
+  /** The folder of the downloaded model and the termination message; it is removed at the end. */
   readonly #dir = mkdtempSync(join(tmpdir(), 'wherry-'));
   #probe: NodeJS.Timeout | undefined;
+  /** The HTTP port; undefined before the process listens and after its end. */
   port: number | undefined;
+  /** True while the process answers that it is ready for requests. */
   ready = false;
 
+  /** Starts the process. */
   constructor(options: ProcessOptions) {
     this.#options = options;
     const terminationMessage = join(this.#dir, 'termination-log');
@@ -63,7 +70,7 @@ export class PredictorProcess {
     });
   }
 
-  /** SIGTERM, and SIGKILL after ten seconds; resolves when the process has ended. */
+  /** Sends SIGTERM, and SIGKILL after ten seconds; resolves when the process has ended. */
   async stop(): Promise<void> {
     this.#child.kill('SIGTERM');
     const kill = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);

@@ -1,4 +1,7 @@
-/** The laptop's router: interprets the same routes as Envoy, and measures load as Envoy reports it. */
+/**
+ * Routes requests on the laptop: by the routes that Envoy gets on a cluster, with load measured as Envoy
+ * does.
+ */
 import {
   Agent,
   createServer,
@@ -22,7 +25,9 @@ const HOP_BY_HOP = new Set(
   'connection keep-alive proxy-connection te trailer transfer-encoding upgrade'.split(' '),
 );
 
+/** An HTTP proxy in front of the pods of all services. */
 export class LocalProxy {
+  /** The HTTP server, which its user lets listen. */
   readonly server: Server;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #load = new Map<string, { ref: RevisionRef; inFlight: number; requests: number }>();
@@ -31,7 +36,11 @@ export class LocalProxy {
   readonly #services = new Map<string, ServiceRoutes>();
   #reportedAt: number;
 
-  /** @param random gives numbers in [0, 1); it decides the split */
+  /**
+   * Makes a proxy without routes that does not listen yet.
+   * @param random gives numbers in [0, 1); it decides the split
+   * @param now when the first report's period begins, in milliseconds
+   */
   constructor(random: () => number, now: number) {
     this.#random = random;
     this.#reportedAt = now;
@@ -39,7 +48,7 @@ export class LocalProxy {
     this.server.requestTimeout = 0;
   }
 
-  /** Takes in the routes of services that changed. */
+  /** Takes in the routes of the services that have changed. */
   update(changes: readonly RouteChange[]): void {
     for (const { key, entry } of changes) {
       if (entry === undefined) this.#services.delete(key);
@@ -47,7 +56,10 @@ export class LocalProxy {
     }
   }
 
-  /** What was measured since the last report. @param now milliseconds */
+  /**
+   * Returns the load of each revision since the last report.
+   * @param now milliseconds, of the constructor's clock
+   */
   report(now: number): LoadReport {
     const seconds = Math.max(0.001, (now - this.#reportedAt) / 1000);
     this.#reportedAt = now;
@@ -56,6 +68,7 @@ export class LocalProxy {
     return { router: 'local', clusters };
   }
 
+  /** Stops to listen and cuts all connections, those with requests too. */
   async close(): Promise<void> {
     this.server.close();
     this.server.closeAllConnections();
@@ -143,6 +156,7 @@ export class LocalProxy {
   }
 }
 
+/** The service that a request is for. */
 interface Match {
   readonly service: ServiceRoutes;
   /** The path to send on, with the query. */
@@ -154,7 +168,7 @@ interface Forward extends Match {
   readonly endpoint: Endpoint;
 }
 
-/** The service of a request by its host, or else by the prefix of its path. */
+/** Finds the service of a request by its host, or else by the prefix of its path. */
 function match(services: readonly ServiceRoutes[], req: IncomingMessage): Match | undefined {
   const host = (req.headers.host ?? '').replace(/:\d+$/, '').replace(/\.$/, '').toLowerCase();
   const path = req.url ?? '/';
@@ -170,7 +184,10 @@ function match(services: readonly ServiceRoutes[], req: IncomingMessage): Match 
   return undefined;
 }
 
-/** Weighted choice; undefined when no target has weight. @param random in [0, 1) */
+/**
+ * Picks a target in proportion to the weights; undefined when none has weight.
+ * @param random number in [0, 1)
+ */
 export function pick(targets: readonly RouteTarget[], random: number): RouteTarget | undefined {
   const total = targets.reduce((sum, { weight }) => sum + weight, 0);
   let rest = random * total;
