@@ -1,13 +1,14 @@
-/** How late the event loop of this thread runs what is due: what a request may have to wait for us. */
+/** Measures how late this thread's event loop runs what is due: so long a request may have to wait for us. */
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 
-/** Milliseconds between two looks; Node counts them as delay. */
+/** Milliseconds between two samples; Node counts them as delay. */
 const RESOLUTION_MS = 10;
 
+/** The delay of the event loop of the thread that makes this object. */
 export class LoopDelay {
   readonly #histogram: IntervalHistogram;
 
-  /** Measures from now on. */
+  /** Starts to measure; a sample is taken every 10 ms. */
   constructor() {
     this.#histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
     this.#histogram.enable();

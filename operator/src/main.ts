@@ -1,4 +1,7 @@
-/** argv → `local` | `controller` | `plan`; the only file that reads process.*. */
+/**
+ * Runs the command line: `local`, `controller` or `plan`. No other file reads arguments or takes signals, and
+ * only the start of predictor processes reads the environment beside this one.
+ */
 import { hostname } from 'node:os';
 import { KubeConfig } from '@kubernetes/client-node';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -127,6 +130,7 @@ program
   .requiredOption('-f, --file <file...>', 'YAML files with InferenceServices and ServingRuntimes')
   .action(({ file }) => console.log(planFiles(file, new Date().toISOString())));
 
+/** The flags of `controller`, as commander names them. */
 interface ControllerFlags {
   readonly namespace: string;
   readonly routerService: string;
