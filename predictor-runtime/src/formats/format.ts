@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 
+/** The framework that wrote a model, or the language that it is written in: it decides how a file is read. */
 export type Format = 'onnx' | 'javascript' | 'xgboost' | 'lightgbm' | 'sklearn';
 
 /** The format of each extension. */

@@ -1,6 +1,7 @@
 /** The process's logger, which writes JSON lines to stdout: a constant message, and fields. */
 import winston from 'winston';
 
+/** A logger of the library winston; a call has a constant message and an object of fields. */
 export type Logger = winston.Logger;
 
 /**

@@ -18,7 +18,7 @@ export interface RequestTrace {
   end(error?: Error): void;
 }
 
-/** What a trace says of its request. */
+/** The request that a trace is about. */
 export interface TracedRequest {
   /** Name of the span. */
   readonly verb: 'infer' | 'explain';
@@ -27,6 +27,7 @@ export interface TracedRequest {
   readonly traceparent?: string;
 }
 
+/** A source of traces, which sends them to the endpoint that the environment names. */
 export interface Tracer {
   /** Starts the trace of a request; undefined when this one is not traced. */
   start(request: TracedRequest): RequestTrace | undefined;

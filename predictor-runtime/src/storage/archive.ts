@@ -44,13 +44,13 @@ class Budget {
     this.#bytes = bytes;
   }
 
-  /** Counts a file. @throws StoreError when there are too many. */
+  /** Counts a file that is unpacked. @throws StoreError when there are too many. */
   file(): void {
     if (++this.#files > MAX_FILES)
       throw new StoreError(`the archive has more than ${MAX_FILES} files`);
   }
 
-  /** Counts bytes. @throws StoreError when there are too many. */
+  /** Counts bytes that are unpacked. @throws StoreError when there are too many. */
   take(bytes: number): void {
     this.#used += bytes;
     if (this.#used > this.#bytes) {

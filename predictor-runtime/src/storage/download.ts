@@ -38,7 +38,7 @@ const ATTEMPTS = 5;
 const FIRST_BACKOFF_MS = 200;
 
 /**
- * Fetches files. Those that are whole stay when another one fails.
+ * Fetches files into a folder. Those that are whole stay when another one fails.
  * @throws StoreError of the store, Error of the disk.
  */
 export async function download(

@@ -70,7 +70,7 @@ export class Mirror {
       const content = contentOf(files);
       if (this.#here.get(version) === content) continue;
       if (version === '') {
-        // These are the configuration, and other files beside the versions.
+        // The files beside the versions: the configuration, and others.
         await downloadInto({ ...this.#options, store, files });
       } else {
         await this.#stage(store, files, join(dir, version));

@@ -25,7 +25,7 @@ export class StorageError extends Error {
   }
 }
 
-/** How a model is fetched. */
+/** The folder, credentials and logger that a model is fetched with. */
 export interface FetchOptions {
   /** Folder that downloads go to. It must exist and be writable, unless the scheme is a local one. */
   readonly dir: string;

@@ -7,6 +7,7 @@
 import { compile, instantiate } from '../../platform/webassembly/module.ts';
 import { FOREST_KERNEL } from './forest-kernel.gen.ts';
 
+/** The compiled kernel that takes rows to the leaves of trees, bound to one memory. */
 export interface ForestKernel {
   /**
    * Takes rows down one tree. All addresses and sizes are in bytes.

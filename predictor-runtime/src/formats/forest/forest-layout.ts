@@ -1,6 +1,6 @@
 /**
- * How the nodes of decision trees lie in memory, in bytes. TypeScript lays out the trees and AssemblyScript goes
- * down them: both compile this file, so it has plain numbers only.
+ * Says how the nodes of decision trees lie in memory, in bytes. TypeScript lays out the trees and AssemblyScript
+ * goes down them: both compile this file, so it has plain numbers only.
  */
 
 /**

@@ -19,6 +19,7 @@ export const Split = {
   CategoryNanRight: 5,
 } as const;
 
+/** A kind of split: one of the values of `Split`. */
 export type SplitKind = (typeof Split)[keyof typeof Split];
 
 /** A tree as its reader found it. The first node is the root, and children are told by their index. */

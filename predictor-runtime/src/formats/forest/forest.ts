@@ -47,6 +47,7 @@ export function addLeaves(
   }
 }
 
+/** The width of a forest's rows, and the store of its trees. */
 export interface ForestOptions {
   /** Number of columns of a row. */
   readonly features: number;

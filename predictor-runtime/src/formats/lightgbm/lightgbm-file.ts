@@ -15,7 +15,10 @@ export interface LightgbmFile {
   readonly trees: readonly LightgbmTree[];
 }
 
-/** A tree. Split `i` has the children `left[i]` and `right[i]`: the number of a split, or ~(the number of a leaf). */
+/**
+ * A tree as its file has it. Split `i` has the children `left[i]` and `right[i]`: the number of a split, or
+ * ~(the number of a leaf).
+ */
 export interface LightgbmTree {
   /** Number of leaves. */
   readonly leaves: number;

@@ -27,7 +27,9 @@ const ZERO = Math.fround(1e-35);
 const IS_CATEGORY = 1;
 /** Bit of a decision that sends missing values left. */
 const MISSING_LEFT = 2;
-/** Which values are missing: the values of bits 2 and 3 of a decision. */
+/**
+ * Values of bits 2 and 3 of a decision, which tell the feature values that are missing; any other means NaN.
+ */
 const MISSING = { none: 0, zero: 1 };
 
 /**

@@ -54,6 +54,7 @@ export function singlePrecision(matrix: Matrix): Matrix {
   return { ...matrix, data: matrix.data.map(Math.fround) };
 }
 
+/** The sizes of the rows and sums of `leafAdder`, and the factor of what it adds. */
 export interface AdderOptions {
   /** Number of features. */
   readonly features: number;

@@ -80,7 +80,7 @@ function readClasses(fitted: Fitted): NdArray {
   return fitted.within(fitted.get('_label_binarizer')).array('classes_');
 }
 
-/** How scores become probabilities; `none` where scikit-learn has none. */
+/** The rule by which scores become probabilities; `none` where scikit-learn has none. */
 type Probability = 'none' | 'one-vs-rest' | 'multinomial' | 'modified-huber';
 
 /** Makes a classifier of a linear model's scores. */

@@ -19,7 +19,7 @@ const ACTIVATIONS: Readonly<Record<string, (value: number) => number>> = {
   relu: (value) => Math.max(value, 0),
 };
 
-/** A layer. The weights are in row-major order, a row for each of `width` outputs. */
+/** A layer of the network. The weights are in row-major order, a row for each of `width` outputs. */
 interface Layer {
   readonly weights: Float64Array;
   readonly intercepts: Float64Array;

@@ -17,6 +17,7 @@ import type {
   TensorMetadata,
 } from '../v2/types.ts';
 
+/** A V1 predict request as the data plane takes it, with what its answer needs to know. */
 export interface PredictRequest {
   readonly request: InferRequest;
   /** The form of the request, in which the answer goes back. */

@@ -10,6 +10,7 @@ import type { Tensor } from './types.ts';
 /** Largest number of elements that are sorted; the limit is Triton's. */
 const MAX_ELEMENTS = 1_000_000;
 
+/** The classes to return for each row, and what counts as a row. */
 export interface ClassificationOptions {
   /** Number of classes to return for each row; all of them when there are fewer. */
   readonly count: number;

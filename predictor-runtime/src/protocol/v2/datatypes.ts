@@ -9,6 +9,9 @@
  */
 export type TensorData = NumericData | Buffer[];
 
+/**
+ * The elements of a tensor of any datatype but BYTES, in a typed array that may be a view of a larger buffer.
+ */
 export type NumericData =
   | Uint8Array
   | Int8Array
@@ -45,7 +48,7 @@ interface DatatypeRow {
   readonly View?: View;
 }
 
-/** How each V2 datatype is stored, and what ONNX and TensorFlow call it. */
+/** The storage of each V2 datatype, and its names in ONNX and TensorFlow. */
 export const DATATYPES = {
   BOOL: { kind: 'bool', onnx: 9, tensorflow: 'DT_BOOL', bytes: 1, View: Uint8Array },
   UINT8: integer(2, 'DT_UINT8', Uint8Array),
@@ -63,6 +66,7 @@ export const DATATYPES = {
   BYTES: { kind: 'bytes', onnx: 8, tensorflow: 'DT_STRING' },
 } as const satisfies Record<string, DatatypeRow>;
 
+/** The name of a V2 datatype, such as `FP32`. */
 export type Datatype = keyof typeof DATATYPES;
 
 /** Returns the row of an integer type, whose range is what its array can hold. */

@@ -11,8 +11,10 @@ export interface Tensor {
 
 /** A value in V2's `parameters`. */
 export type Parameter = string | number | bigint | boolean;
+/** The `parameters` of a V2 request or response, by name. */
 export type Parameters = Readonly<Record<string, Parameter>>;
 
+/** An inference request; the model that it is for is named beside it. */
 export interface InferRequest {
   readonly id?: string;
   readonly inputs: readonly Tensor[];
@@ -23,6 +25,7 @@ export interface InferRequest {
   readonly parameters?: Parameters;
 }
 
+/** An output that a request asks for, and the form that it wants it in. */
 export interface RequestedOutput {
   readonly name: string;
   /** True when the output is to be sent as raw bytes after the JSON; undefined leaves it to the request. */
@@ -35,6 +38,7 @@ export interface RequestedOutput {
   readonly contentType?: 'base64';
 }
 
+/** The answer to an inference request; `id` is that of the request. */
 export interface InferResponse {
   readonly modelName: string;
   readonly modelVersion?: string;
