@@ -1,5 +1,6 @@
 /**
- * Holds docstrings to one rule, by pattern: each is a plain sentence that stands alone where an editor shows it, without
+ * Holds docstrings to one rule, by pattern: each is a plain sentence that stands alone where an editor
+ * shows it, without
  * the code and the docstrings around it. Part of `npm run check`.
  */
 import { globSync, readFileSync } from 'node:fs';
@@ -9,15 +10,6 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 const SOURCES = ['operator/src/**/*.ts', 'predictor-runtime/src/**/*.ts'];
-
-/** Folders whose docstrings do not follow the rule yet. */
-const EXEMPT = [
-  'operator/src/',
-  'predictor-runtime/src/formats/',
-  'predictor-runtime/src/platform/',
-  'predictor-runtime/src/protocol/',
-  'predictor-runtime/src/storage/',
-];
 
 /** One place that breaks the rule. */
 export interface Finding {
@@ -43,7 +35,10 @@ const CLAUSE_VERBS = /^(Checks|Hears|Says|Tells|Tries)$/;
 const FUNCTION = /^\s*(export )?((static|async|readonly|override) )*(function\b|#?\w+\??(<.*>)?\()/;
 const EXPORTED = /^export (abstract )?(async )?(function|class|interface|type|enum)\b/;
 
-/** Returns what is wrong with a docstring; undefined when it follows the rule. @param code the line that it stands before */
+/**
+ * Returns what is wrong with a docstring; undefined when it follows the rule. @param code the line that it
+ * stands before
+ */
 export function docstringProblem(text: string, code: string): string | undefined {
   const prose =
     text.split(/(?:^|\s)@(?:param|returns|throws|see|deprecated)\b/, 1)[0]?.trim() ?? '';
@@ -91,7 +86,7 @@ export function findProblems(source: string): Finding[] {
 function main(): void {
   let count = 0;
   for (const file of globSync(SOURCES, { cwd: ROOT }).sort()) {
-    if (file.endsWith('.gen.ts') || EXEMPT.some((folder) => file.startsWith(folder))) continue;
+    if (file.endsWith('.gen.ts')) continue;
     for (const { line, problem } of findProblems(readFileSync(join(ROOT, file), 'utf8'))) {
       count++;
       console.error(`${file}:${line}: ${problem}`);

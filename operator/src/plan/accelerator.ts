@@ -7,6 +7,7 @@ import type { Container, PodSpec, ResourceRequirements, Toleration } from '../ap
 import { ANNOTATIONS, KSERVE_CONTAINER } from '../api/names.ts';
 import { merge } from './merge.ts';
 
+/** Vendor whose GPUs a pod asks for. */
 export type GpuVendor = 'nvidia' | 'amd' | 'intel' | 'habana';
 
 interface Vendor {
@@ -34,7 +35,7 @@ const VENDORS: readonly Vendor[] = [
 /** Images of which KServe uses a `-gpu` tag when a pod asks for an NVIDIA GPU. */
 const GPU_TAGGED = /(^|\/)(tensorflow\/serving|serving|torchserve-kfs|huggingfaceserver):/;
 
-/** The GPU resources a container asks for, by name, with their vendor. */
+/** Returns the GPU resources a container asks for, by name, with their vendor. */
 export function gpuResources(
   resources: ResourceRequirements | undefined,
 ): { name: string; vendor: Vendor }[] {
@@ -48,6 +49,7 @@ export function gpuResources(
   });
 }
 
+/** Options of `withAccelerator`. */
 export interface AcceleratorOptions {
   readonly annotations: Readonly<Record<string, string>>;
   readonly runtime?: ServingRuntimeData;
@@ -55,7 +57,10 @@ export interface AcceleratorOptions {
   readonly imageIsUsers: boolean;
 }
 
-/** `pod` made fit for the GPUs that its serving container asks for; unchanged when it asks for none. */
+/**
+ * Makes a pod fit for the GPUs that its serving container asks for; returns it unchanged when it asks for
+ * none.
+ */
 export function withAccelerator(pod: PodSpec, options: AcceleratorOptions): PodSpec {
   const container = pod.containers.find(({ name }) => name === KSERVE_CONTAINER);
   const gpus = gpuResources(container?.resources);
@@ -82,7 +87,10 @@ export function withAccelerator(pod: PodSpec, options: AcceleratorOptions): PodS
   });
 }
 
-/** Extended resources cannot be overcommitted: the API server wants the request as a limit too. */
+/**
+ * Returns the limits of extended resources: these cannot be overcommitted, so that the API server wants the
+ * request as a limit, too.
+ */
 function gpuLimits(container: Container, gpus: readonly { name: string }[]) {
   const { limits, requests } = container.resources ?? {};
   return Object.fromEntries(

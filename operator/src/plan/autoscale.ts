@@ -1,8 +1,9 @@
 /**
- * decide(): Knative's KPA arithmetic as a pure function of samples, settings, state and time.
+ * Implements `decide`: Knative's KPA arithmetic as a pure function of samples, settings, state and time.
  * Source: knative/serving pkg/autoscaler/scaling/autoscaler.go; the test table is Knative's own.
  */
 
+/** Settings of one component's scale, in KPA's terms. */
 export interface AutoscalerSettings {
   /** Wanted concurrency, or requests a second, of one pod. */
   readonly target: number;
@@ -19,6 +20,7 @@ export interface AutoscalerSettings {
   readonly scaleDownDelaySeconds: number;
 }
 
+/** Memory of the autoscaler between two decisions about a revision. */
 export interface AutoscalerState {
   /** Milliseconds of the last time the panic threshold was passed; undefined outside panic. */
   readonly panicSince?: number;
@@ -28,6 +30,7 @@ export interface AutoscalerState {
   readonly pastDesired: readonly { readonly at: number; readonly pods: number }[];
 }
 
+/** Measurements that a decision about a revision is made from. */
 export interface AutoscalerSample {
   /** Average of the metric over the stable and over the panic window. */
   readonly stable: number;
@@ -37,12 +40,16 @@ export interface AutoscalerSample {
   readonly reachable: boolean;
 }
 
+/** Outcome of one decision: the pods that are desired, and the state for the next one. */
 export interface Decision {
   readonly desired: number;
   readonly state: AutoscalerState;
 }
 
-/** Knative waits in panic after a restart, because it no longer knows the load that made the pods. */
+/**
+ * Returns the state to begin with. Knative waits in panic after a restart, because it no longer knows the
+ * load that made the pods.
+ */
 export function initialState(readyPods: number, now: number): AutoscalerState {
   return {
     maxPanicPods: readyPods,
@@ -51,7 +58,7 @@ export function initialState(readyPods: number, now: number): AutoscalerState {
   };
 }
 
-/** @param now milliseconds */
+/** Decides how many pods a revision is to have. @param now milliseconds */
 export function decide(
   sample: AutoscalerSample,
   settings: AutoscalerSettings,
@@ -99,7 +106,10 @@ function panicState(
   return { panicSince, maxPanicPods: Math.max(maxPanicPods, desired) };
 }
 
-/** A past decision expires by the two-second bucket that it falls in, as in Knative. */
+/**
+ * Returns the past decisions that still count and this one. A past decision expires by the two-second bucket
+ * that it falls in, as in Knative.
+ */
 function recentDesired(
   past: AutoscalerState['pastDesired'],
   pods: number,

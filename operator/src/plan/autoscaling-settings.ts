@@ -4,9 +4,10 @@ import type { ObjectMeta } from '../api/kube.ts';
 import { ANNOTATIONS, AUTOSCALING_PREFIX } from '../api/names.ts';
 import type { AutoscalerSettings } from './autoscale.ts';
 
-/** Who sets the scale: Wherry, nobody, or something of the user's own. */
+/** The class says who sets the scale: Wherry, nobody, or something of the user's own. */
 export type AutoscalerClass = 'wherry' | 'none' | 'external';
 
+/** Autoscaling settings of a component, defaults resolved. */
 export interface ComponentAutoscaling {
   readonly class: AutoscalerClass;
   readonly metric: 'concurrency' | 'rps';
@@ -14,7 +15,7 @@ export interface ComponentAutoscaling {
   readonly panicWindowSeconds: number;
 }
 
-/** config-autoscaler's defaults. */
+/** Defaults of Knative's config-autoscaler. */
 const DEFAULTS = {
   concurrencyTarget: 100,
   rpsTarget: 200,
@@ -26,7 +27,7 @@ const DEFAULTS = {
   maxScaleDownRate: 2,
 };
 
-/** The settings of a component: its own annotations count more than the InferenceService's. */
+/** Reads the settings of a component: its own annotations count more than the InferenceService's. */
 export function componentAutoscaling(
   metadata: ObjectMeta,
   spec: ComponentSpec,
@@ -81,7 +82,10 @@ function podTarget(
   return Math.max(0.01, limited * fraction);
 }
 
-/** Go's duration in seconds: `90s`, `1m30s`, `0.5h`; the fallback when absent, malformed or out of range. */
+/**
+ * Reads Go's duration in seconds: `90s`, `1m30s`, `0.5h`; the fallback when absent, malformed or out of
+ * range.
+ */
 function seconds(text: string | undefined, fallback: number, [min, max]: [number, number]): number {
   const unit = { h: 3600, m: 60, s: 1, ms: 0.001 } as const;
   const parts = [...(text ?? '').matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)];

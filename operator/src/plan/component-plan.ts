@@ -12,6 +12,7 @@ import { selectRuntime } from './runtime.ts';
 import { activeRevisions, neededForAll, replicasOf, revisionBounds } from './scale.ts';
 import { type Traffic, traffic } from './traffic.ts';
 
+/** Plan of one component, of which the plan of the InferenceService is made. */
 export interface ComponentPlan {
   readonly component: Component;
   /** Name of the revision that the spec asks for. */
@@ -23,10 +24,11 @@ export interface ComponentPlan {
   readonly bounds: ReplicaBounds;
   /** Deployments of all revisions that are kept, with the replicas that each is to have. */
   readonly deployments: readonly KubeObject[];
-  /** Why the spec cannot be carried out; undefined when it can. */
+  /** Reason why the spec cannot be carried out; undefined when it can. */
   readonly problem?: SpecProblem;
 }
 
+/** Plans one component: revision, shares of traffic, Deployments and scales, in this order. */
 export function planComponent(component: Component, input: PlanInput): ComponentPlan {
   const { parent, config, routing } = input;
   const existing = revisions(parent, input.children, input.pods);

@@ -13,7 +13,7 @@ export interface Component {
   readonly name: ComponentName;
   /** Its part of the InferenceService's spec, without fields that are empty. */
   readonly spec: ComponentSpec;
-  /** Undefined for a server of the user's own (`containers`). */
+  /** Model that is served; undefined for a server of the user's own (`containers`). */
   readonly model?: ModelSpec;
   /** Labels and annotations of its pods. */
   readonly labels: Readonly<Record<string, string>>;
@@ -24,6 +24,7 @@ export interface Component {
   readonly specHash: string;
 }
 
+/** Fewest and most pods. */
 export interface ReplicaBounds {
   readonly min: number;
   readonly max: number;
@@ -50,11 +51,14 @@ const REVISIONED_ANNOTATIONS = [
   ANNOTATIONS.storageReadonly,
 ];
 
-/** Annotations that are the InferenceService's own and never a pod's. KServe: serviceAnnotationDisallowedList. */
+/**
+ * Annotations that are the InferenceService's own and never a pod's. KServe:
+ * serviceAnnotationDisallowedList.
+ */
 const NOT_PROPAGATED =
   /^(kubectl\.kubernetes\.io\/|autoscaling\.knative\.dev\/|internal\.serving\.kserve\.io\/|serving\.kserve\.io\/(autoscalerClass|deploymentMode)$)/;
 
-/** The components of an InferenceService. The CRD admits a predictor only, so far. */
+/** Returns the components of an InferenceService. The CRD admits a predictor only, so far. */
 export const components = memoByObject((isvc: InferenceServiceData): readonly Component[] => [
   component(isvc, 'predictor', isvc.spec.predictor),
 ]);
@@ -80,7 +84,7 @@ function component(
   };
 }
 
-/** `asked` without what is empty: of its own fields, and of those of its models. */
+/** Leaves out what is empty: of the own fields of a spec, and of those of its models. */
 function filled(asked: ComponentSpec): ComponentSpec {
   const models = ['model', ...FRAMEWORKS] as const;
   const inner = models.flatMap((field) => {
@@ -98,7 +102,10 @@ function filledModel({ modelFormat, storage, ...rest }: ModelSpec): ModelSpec {
   });
 }
 
-/** The model of `spec`; a framework field that was asked for empty counts only where there is nothing else. */
+/**
+ * Returns the model of a spec; a framework field that was asked for empty counts only where there is nothing
+ * else.
+ */
 function modelOf(asked: ComponentSpec, spec: ComponentSpec): ModelSpec | undefined {
   if (spec.model !== undefined) return spec.model;
   const named = FRAMEWORKS.find((framework) => spec[framework] !== undefined);
@@ -129,7 +136,7 @@ function specHash({ metadata }: InferenceServiceData, spec: ComponentSpec): stri
   ]);
 }
 
-/** 16 hex digits of the SHA-256 of a JSON value, whatever the order of its keys. */
+/** Returns 16 hex digits of the SHA-256 of a JSON value, whatever the order of its keys. */
 export function hash(value: unknown): string {
   const text = JSON.stringify(value, (_key, item) =>
     typeof item === 'object' && item !== null && !Array.isArray(item)

@@ -1,21 +1,23 @@
 /**
- * What lets a download into its store, by reference: the operator reads no Secret. From the Secret that KServe's
- * annotation names, or from those of the pod's ServiceAccount; and the storage spec's key of `storage-config`.
+ * Credentials that let a download into its store, by reference: the operator reads no Secret. They come from
+ * the Secret that KServe's annotation names, or from those of the pod's ServiceAccount; and from the storage
+ * spec's key of `storage-config`.
  */
 import type { ComponentSpec, ModelSpec } from '../api/inferenceservice.ts';
 import type { Container, EnvVar, Observed, ServiceAccount, Volume } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
 
+/** Options of `credentials`. */
 export interface CredentialsOptions {
   readonly model: ModelSpec;
   readonly annotations: Readonly<Record<string, string>>;
   readonly serviceAccount?: Observed<ServiceAccount>;
 }
 
-/** What the container that downloads gets. */
+/** Parts of a pod by which the container that downloads gets its credentials. */
 export interface Credentials {
   readonly env: readonly EnvVar[];
-  /** Undefined when no Secret is taken whole. */
+  /** Secrets that are taken whole; undefined when none is. */
   readonly envFrom?: Container['envFrom'];
   readonly volumes: readonly Volume[];
   readonly volumeMounts: NonNullable<Container['volumeMounts']>;
@@ -34,7 +36,10 @@ const AZURE_KEYS = [
   'AZURE_CLIENT_SECRET',
 ];
 
-/** Keys of a storage Secret that a scheme's download reads as variables of the same names: KServe's, and settings. */
+/**
+ * Keys of a storage Secret that a scheme's download reads as variables of the same names: KServe's, and
+ * settings.
+ */
 const SECRET_KEYS: Readonly<Record<string, readonly string[]>> = {
   s3: [
     'AWS_ACCESS_KEY_ID',
@@ -63,7 +68,7 @@ const S3_ANNOTATIONS: Readonly<Record<string, string>> = {
   'serving.kserve.io/s3-useanoncredential': 'awsAnonymousCredential',
 };
 
-/** The name of the ServiceAccount that a component's pods run as. */
+/** Returns the name of the ServiceAccount that a component's pods run as. */
 export function serviceAccountName({
   serviceAccountName: name,
   serviceAccount,
@@ -72,6 +77,7 @@ export function serviceAccountName({
   return name || serviceAccount || 'default';
 }
 
+/** Returns the credentials for a download from `uri`, by its scheme. */
 export function credentials(uri: string, options: CredentialsOptions): Credentials {
   const { model, annotations, serviceAccount } = options;
   const scheme = uri.slice(0, uri.indexOf(':'));

@@ -7,6 +7,7 @@ import { memoByObject } from './memo.ts';
 import { owner } from './owner.ts';
 import type { Revision } from './revision.ts';
 
+/** Options of `deployment`. */
 export interface DeploymentOptions {
   readonly component: Component;
   readonly runtime?: ServingRuntimeData;
@@ -16,6 +17,7 @@ export interface DeploymentOptions {
   readonly replicas: number;
 }
 
+/** Builds the Deployment of a new revision. */
 export function deployment(options: DeploymentOptions): Observed<Deployment> {
   const { component, runtime, revision, template, replicas } = options;
   const { metadata } = component.isvc;

@@ -1,9 +1,9 @@
-/** What `kubectl describe` tells of a change: KServe's events, and why a service is not ready. */
+/** Events that `kubectl describe` shows: KServe's, and why a service is not ready. */
 import type { ObjectEvent } from '../api/cluster.ts';
 import { condition } from '../api/conditions.ts';
 import type { InferenceServiceStatus } from '../api/inferenceservice.ts';
 
-/** One event for each change of Ready to True, and for each new reason of a False one. */
+/** Returns one event for each change of Ready to True, and for each new reason of a False one. */
 export function readyEvents(
   before: InferenceServiceStatus | undefined,
   after: InferenceServiceStatus,

@@ -1,7 +1,11 @@
-/** Why a revision's pods are not there or not ready, as Kubernetes tells it: the facts behind the status. */
+/**
+ * Reasons why a revision's pods are not there or not ready, as Kubernetes tells them: the facts behind the
+ * status.
+ */
 import type { ContainerStatus, Observed, Pod } from '../api/kube.ts';
 import type { Revision } from './revision.ts';
 
+/** Failure of a pod, or of a Deployment that can make none. */
 export interface PodFailure {
   /** Name of the pod, or of the Deployment when it can make none. */
   readonly location: string;

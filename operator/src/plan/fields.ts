@@ -1,10 +1,12 @@
 /**
- * What each field of a component and of a model is for. The tables are exhaustive: a field that is added to
+ * Tables of what each field of a component and of a model is for. They are exhaustive: a field that is added to
  * the CRD does not compile until it has a row, so that none ends up in a pod, or makes a revision, by accident.
  */
 import type { ComponentSpec, ModelSpec } from '../api/inferenceservice.ts';
 
 /**
+ * Role of a field:
+ *
  * model      the model and its server: a change makes a revision
  * pod        a field of PodSpec, passed on: a change makes a revision
  * scale      how many pods there are and how they are replaced
@@ -84,7 +86,7 @@ const COMPONENT_FIELDS = {
   topologySpreadConstraints: 'pod',
 } as const satisfies Record<keyof ComponentSpec, FieldRole>;
 
-/** What a field of a model is for: what is served, or the container that serves it. */
+/** Role of each field of a model: it tells what is served, or is one of the container that serves it. */
 const MODEL_FIELDS = {
   modelFormat: 'model',
   runtime: 'model',
@@ -138,7 +140,7 @@ function pick<T extends object>(value: T, keep: (field: keyof T) => boolean): Pa
 }
 
 /**
- * `value` without the fields that a client wrote only because it always writes them: an empty text, list or
+ * Returns `value` without the fields that a client wrote only because it always writes them: an empty text, list or
  * object at the top means "not set" (KServe's Python SDK sends `name: ""`).
  */
 export function withoutEmpty<T extends object>(value: T): T {

@@ -1,5 +1,6 @@
 /**
- * Which service has which host: the older of two that claim one keeps it. An index, so that a change of one
+ * The hosts and the services that have them: the older of two that claim one keeps it. It is an index, so
+ * that a change of one
  * service costs what that service claims.
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -19,6 +20,7 @@ interface Claim {
   readonly metadata: ObjectMeta;
 }
 
+/** Index of the hosts that all services claim. */
 export class HostClaims {
   readonly #config: OperatorConfig;
   readonly #claims = new Map<string, Claim>();
@@ -103,7 +105,7 @@ function sameHosts(a: ObjectMeta, b: ObjectMeta): boolean {
   );
 }
 
-/** By age, and by key when two are of one age. */
+/** Orders claims by age, and by key when two are of one age. */
 function olderFirst(a: Claim, b: Claim): number {
   return a.created.localeCompare(b.created) || (a.key < b.key ? -1 : 1);
 }

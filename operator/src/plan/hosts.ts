@@ -4,19 +4,27 @@ import type { InferenceServiceData } from '../api/inferenceservice.ts';
 import { LABELS, predictorName } from '../api/names.ts';
 import { renderTemplate, TemplateError } from './template.ts';
 
+/** Names by which a service can be called. */
 export interface Hosts {
-  /** Undefined when the service is cluster-local, or the domain template has no value for it. */
+  /**
+   * Hosts outside the cluster; undefined when the service is cluster-local, or the domain template has no
+   * value for it.
+   */
   readonly external?: {
     readonly service: string;
-    /** Absent when it does not fit a DNS name, which is longer than the service's. */
+    /**
+     * Host of the predictor alone; absent when it does not fit a DNS name, because it is longer than the
+     * service's.
+     */
     readonly predictor?: string;
   };
-  /** Why there is no external host, where one is wanted. */
+  /** Reason why there is no external host, where one is wanted. */
   readonly problem?: string;
   /** DNS names inside the cluster. */
   readonly internal: readonly string[];
 }
 
+/** Returns the names by which a service asks to be called; another may have some of them. */
 export function hosts(isvc: InferenceServiceData, config: OperatorConfig): Hosts {
   const { name, namespace = '' } = isvc.metadata;
   const internal = [name, predictorName(name)].flatMap((service) => {
@@ -68,12 +76,12 @@ function isDnsName(host: string): boolean {
   return host.length <= 253 && host.split('.').every((label) => DNS_LABEL.test(label));
 }
 
-/** URL of a host outside the cluster. */
+/** Returns the URL of a host outside the cluster. */
 export function externalUrl(host: string, { urlScheme, urlPort }: OperatorConfig): string {
   return `${urlScheme}://${host}${urlPort === undefined ? '' : `:${urlPort}`}`;
 }
 
-/** URL that callers inside the cluster use. */
+/** Returns the URL that callers inside the cluster use. */
 export function internalUrl(isvc: InferenceServiceData, { clusterDomain }: OperatorConfig): string {
   const { name, namespace } = isvc.metadata;
   return `http://${predictorName(name)}.${namespace}.svc.${clusterDomain}`;

@@ -1,4 +1,4 @@
-/** What a plan may know and what it decides: plain values, no client, no clock. */
+/** Input and outcome of a plan: plain values, no client, no clock. */
 import type { ObjectEvent } from '../api/cluster.ts';
 import type { OperatorConfig } from '../api/config.ts';
 import type {
@@ -10,6 +10,7 @@ import type { KubeObject, Observed, Pod, ServiceAccount } from '../api/kube.ts';
 import type { RevisionRef } from '../api/revision.ts';
 import type { Share } from '../api/route-table.ts';
 
+/** Everything that a plan may know. */
 export interface PlanInput {
   readonly parent: InferenceServiceData;
   /** Objects that the InferenceService owns, of every kind that api/kinds.ts calls a child, as last seen. */
@@ -35,16 +36,17 @@ export interface PlanInput {
   readonly now: string;
 }
 
-/** What the routers have confirmed about one InferenceService. */
+/** State of the routers as far as it concerns one InferenceService. */
 export interface RoutingState {
   /** Shares that every connected router applies; undefined while one differs or none is connected. */
   readonly acknowledged?: readonly Share[];
   /** Revisions that a router may still send requests to; undefined while that is not known. */
   readonly inUse?: readonly RevisionRef[];
-  /** Why a router refused the service's routes; undefined when none did. */
+  /** Reason for which a router refused the service's routes; undefined when none did. */
   readonly refused?: string;
 }
 
+/** Replicas that the autoscaler desires for a revision. */
 export interface DesiredReplicas {
   readonly ref: RevisionRef;
   readonly replicas: number;
@@ -60,7 +62,7 @@ export interface Plan {
   readonly resyncAt?: string;
 }
 
-/** Why a spec cannot be carried out; KServe's reasons of modelStatus.lastFailureInfo. */
+/** Reason why a spec cannot be carried out, in KServe's words: those reasons of modelStatus.lastFailureInfo. */
 export interface SpecProblem {
   readonly reason:
     | 'RuntimeNotRecognized'
@@ -75,10 +77,12 @@ export type Result<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly problem: SpecProblem };
 
+/** Makes the result that is a value. */
 export function ok<T>(value: T): Result<T> {
   return { ok: true, value };
 }
 
+/** Makes the result that is a problem. */
 export function problem<T>(reason: SpecProblem['reason'], message: string): Result<T> {
   return { ok: false, problem: { reason, message } };
 }

@@ -19,7 +19,7 @@ const MERGE_KEYS: Record<string, string> = {
 /** Lists that are joined: the user's arguments come last and so win. KServe: MergeRuntimeContainers. */
 const JOINED = new Set(['args', 'tolerations', 'topologySpreadConstraints', 'envFrom']);
 
-/** `patch` over `base`, field by field; fields that are undefined in `patch` keep the base's value. */
+/** Puts `patch` over `base`, field by field; fields that are undefined in `patch` keep the base's value. */
 export function merge<T>(base: T, patch: Partial<T>): T {
   const result: Keyed = { ...(base as Keyed) };
   for (const [key, value] of Object.entries(patch)) {
@@ -47,7 +47,10 @@ function mergeLists(base: Keyed[], patch: Keyed[], mergeKey: string): Keyed[] {
   return [...merged, ...added];
 }
 
-/** `value` and `valueFrom` of an environment variable exclude each other: the patch's kind wins. */
+/**
+ * Merges two items of a list. The fields `value` and `valueFrom` of an environment variable exclude each
+ * other: the patch's kind wins.
+ */
 function mergeItem(base: Keyed, patch: Keyed): Keyed {
   const { value, valueFrom, ...rest } = base;
   const replaced = 'value' in patch || 'valueFrom' in patch;

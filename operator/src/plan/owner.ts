@@ -1,4 +1,4 @@
-/** Whose an object is: an InferenceService owns what it makes, and takes nothing that has another owner. */
+/** Ownership of objects: an InferenceService owns what it makes, and takes nothing that has another owner. */
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
 import type { KubeObject, OwnerReference } from '../api/kube.ts';
 import { FIELD_MANAGER, ISVC_API_VERSION, LABELS } from '../api/names.ts';

@@ -1,5 +1,5 @@
 /**
- * plan(input): what an InferenceService needs now, a row of builders over its components. Pure, so that one
+ * The plan of what an InferenceService needs now: a row of builders over its components. Pure, so that one
  * input YAML and one output YAML show a behaviour (operator/test/golden).
  */
 
@@ -10,6 +10,7 @@ import type { Plan, PlanInput } from './input.ts';
 import { services } from './service.ts';
 import { status } from './status.ts';
 
+/** Plans everything that an InferenceService needs now. */
 export function plan(input: PlanInput): Plan {
   const { parent, related, config } = input;
   const plans = components(parent).map((component) => planComponent(component, input));

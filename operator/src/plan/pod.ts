@@ -14,13 +14,14 @@ import { renderTemplates, TemplateError } from './template.ts';
 /** Seconds between a pod's removal from the router and its SIGTERM; covers kube-proxy and other routers. */
 const PRE_STOP_SECONDS = 5;
 
+/** Options of `podTemplate`. */
 export interface PodOptions {
   readonly component: Component;
-  /** Undefined for a server of the user's own. */
+  /** Runtime that serves the model; undefined for a server of the user's own. */
   readonly runtime?: ServingRuntimeData;
   readonly revision: string;
   readonly config: OperatorConfig;
-  /** Whose Secrets may let the download into a store. */
+  /** Account whose Secrets may let the download into a store. */
   readonly serviceAccount?: Observed<ServiceAccount>;
 }
 
@@ -129,7 +130,7 @@ export function servingPort(pod: Pick<PodSpec, 'containers'> | undefined): numbe
   return http?.containerPort ?? DEFAULT_PORT;
 }
 
-/** KServe: a port whose name says grpc or h2c speaks HTTP/2 without TLS. */
+/** Says whether a port speaks HTTP/2 without TLS. KServe: its name says grpc or h2c. */
 export function isH2c(portName: string): boolean {
   return /grpc|h2c/.test(portName);
 }

@@ -1,4 +1,4 @@
-/** What the cluster refused of a plan, told in the status: no refusal is known to a log alone. */
+/** Refusals of the cluster, told in the status: none is known to a log alone. */
 import { allOf, type ConditionState, condition, conditions } from '../api/conditions.ts';
 import type { InferenceServiceStatus } from '../api/inferenceservice.ts';
 import type { Kind } from '../api/kinds.ts';
@@ -17,7 +17,7 @@ export interface ChildRefusal {
   readonly message: string;
 }
 
-/** The refusal of a child whose name belongs to `existing`, an object of somebody else. */
+/** Returns the refusal of a child whose name belongs to `existing`, an object of somebody else. */
 export function nameTaken(kind: Kind, existing: KubeObject): ChildRefusal {
   const { name } = existing.metadata;
   return {
@@ -28,7 +28,7 @@ export function nameTaken(kind: Kind, existing: KubeObject): ChildRefusal {
   };
 }
 
-/** `plan` with the refusals in its status, and the events that follow from that. */
+/** Puts refusals into the status of a plan, and the events that follow from that. */
 export function withRefusals(
   plan: Plan,
   input: PlanInput,

@@ -6,6 +6,7 @@ import { ANNOTATIONS, LABELS } from '../api/names.ts';
 import { parseRevision, type RevisionRef } from '../api/revision.ts';
 import { belongsTo } from './owner.ts';
 
+/** Revision as observed. */
 export interface Revision {
   readonly ref: RevisionRef;
   /** Name of its Deployment, as in the status. */
@@ -21,7 +22,7 @@ export interface Revision {
 }
 
 /**
- * The revisions of an InferenceService, oldest first. Deployments that are being deleted are left out, and
+ * Returns the revisions of an InferenceService, oldest first. Deployments that are being deleted are left out, and
  * those of an earlier service of the same name, which are about to be.
  */
 export function revisions(

@@ -18,6 +18,7 @@ import { isPodReady } from './revision.ts';
 /** KServe's HTTPRoute timeout when the spec has none. */
 const DEFAULT_TIMEOUT_SECONDS = 60;
 
+/** Everything that the routes of a service follow from. */
 export interface ServiceRoutesInput {
   readonly isvc: InferenceServiceData;
   /** Pods of the service's revisions. */

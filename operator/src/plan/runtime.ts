@@ -1,5 +1,6 @@
 /**
- * Which ServingRuntime serves a model. KServe: utils.go GetSupportingRuntimes, predictor_model.go; unlike
+ * The choice of the ServingRuntime that serves a model. KServe: utils.go GetSupportingRuntimes,
+ * predictor_model.go; unlike
  * there, an absent protocolVersion means any, and the choice is pinned with the revision.
  */
 import type { ModelSpec, ServingRuntimeData } from '../api/inferenceservice.ts';
@@ -41,7 +42,7 @@ function namedRuntime(
   return reason === undefined ? ok(runtime) : problem('NoSupportingRuntime', reason);
 }
 
-/** Why `runtime` cannot serve `model`; undefined when it can. */
+/** Returns why a runtime cannot serve a model; undefined when it can. */
 function rejection(
   runtime: ServingRuntimeData,
   model: ModelSpec,
@@ -77,7 +78,7 @@ function describeFormat(model: ModelSpec): string {
   return `"${formatName(model)}"${version === undefined ? '' : ` version "${version}"`}`;
 }
 
-/** Higher priority first, then the lower protocol, the newer runtime, the name. */
+/** Orders runtimes: the higher priority first, then the lower protocol, the newer runtime, the name. */
 function compare(a: ServingRuntimeData, b: ServingRuntimeData, format: string): number {
   const priority = (runtime: ServingRuntimeData) =>
     runtime.spec.supportedModelFormats?.find(({ name }) => name === format)?.priority ?? 0;

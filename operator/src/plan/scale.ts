@@ -1,11 +1,13 @@
-/** How many pods each revision may have, and how many it is to have now. */
+/** Numbers of pods: those that each revision may have, and those that it is to have now. */
 import { formatRevision } from '../api/revision.ts';
 import type { Component, ReplicaBounds } from './component.ts';
 import type { PlanInput } from './input.ts';
 import type { Revision } from './revision.ts';
 import type { Traffic } from './traffic.ts';
 
-/** Pods that would carry all of the traffic: what the stable revision has now, within the limits. */
+/**
+ * Returns the pods that would carry all of the traffic: what the stable revision has now, within the limits.
+ */
 export function neededForAll(
   { bounds: { min, max } }: Component,
   stable: Revision | undefined,
@@ -13,6 +15,7 @@ export function neededForAll(
   return Math.min(max, Math.max(min, stable?.replicas ?? 0));
 }
 
+/** Options of `revisionBounds`. */
 export interface BoundsOptions {
   readonly component: Component;
   /** Name of the revision whose bounds are wanted. */
@@ -24,7 +27,7 @@ export interface BoundsOptions {
 }
 
 /**
- * Bounds of an active revision. One that is to take a share from another gets the pods for that share
+ * Returns the bounds of an active revision. One that is to take a share from another gets the pods for that share
  * first, so that traffic moves onto capacity and not ahead of it.
  */
 export function revisionBounds(options: BoundsOptions): ReplicaBounds {
@@ -40,7 +43,10 @@ export function revisionBounds(options: BoundsOptions): ReplicaBounds {
   };
 }
 
-/** Revisions that must keep their pods: asked for, with traffic, or perhaps still in a router's use. */
+/**
+ * Returns the names of the revisions that must keep their pods: asked for, with traffic, or perhaps still in
+ * a router's use.
+ */
 export function activeRevisions(
   all: readonly Revision[],
   target: string,
@@ -57,6 +63,7 @@ export function activeRevisions(
   return active;
 }
 
+/** Options of `replicasOf`. */
 export interface ReplicasOptions {
   readonly revision: Revision;
   readonly isActive: boolean;
@@ -66,7 +73,10 @@ export interface ReplicasOptions {
   readonly desired: number | undefined;
 }
 
-/** The replicas that an existing revision is to have; those it has where the scale is not ours to set. */
+/**
+ * Returns the replicas that an existing revision is to have; those it has where the scale is not ours to
+ * set.
+ */
 export function replicasOf(options: ReplicasOptions): number {
   const { revision, isActive, component, desired } = options;
   const { min, max } = options.bounds;

@@ -1,5 +1,6 @@
 /**
- * How callers inside the cluster reach an InferenceService: both names lead to the routers, so that they
+ * The Services by which callers inside the cluster reach an InferenceService: both names lead to the
+ * routers, so that they
  * get the same traffic split as callers outside.
  *   <isvc>-predictor  a Service without selector; its EndpointSlices, one an IP family, name the routers
  *   <isvc>            an alias (ExternalName) of the routers' Service, as in KServe's Knative mode
@@ -14,6 +15,7 @@ import { owner } from './owner.ts';
 export const ROUTER_PORT = 8080;
 const PORT_NAME = 'http';
 
+/** Options of `services`. */
 export interface ServiceOptions {
   readonly isvc: InferenceServiceData;
   readonly routerAddresses: readonly string[];

@@ -1,4 +1,4 @@
-/** What is true of an InferenceService, in KServe's fields: an output of the plan, never its memory elsewhere. */
+/** The status of an InferenceService, in KServe's fields: an output of the plan, never its memory elsewhere. */
 import { allOf, type ConditionState, condition, conditions } from '../api/conditions.ts';
 import type {
   InferenceServiceStatus,
@@ -17,7 +17,7 @@ import type { PlanInput, SpecProblem } from './input.ts';
 import type { Revision } from './revision.ts';
 import type { Traffic } from './traffic.ts';
 
-/** The status of an InferenceService with these plans of its components. */
+/** Returns the status of an InferenceService with these plans of its components. */
 export function status(
   input: PlanInput,
   components: readonly ComponentPlan[],
@@ -78,7 +78,7 @@ function deploymentOf({ revision, deployments, target }: ComponentPlan): KubeObj
   return revision?.deployment ?? deployments.find(({ metadata }) => metadata.name === target);
 }
 
-/** The status of a service whose spec cannot be carried out: what serves already is still told. */
+/** Returns the status of a service whose spec cannot be carried out: what serves already is still told. */
 export function invalidStatus(
   { parent, now, routing }: PlanInput,
   { reason, message }: SpecProblem,
@@ -221,7 +221,7 @@ function failureInfo(
   };
 }
 
-/** The runtime that the revision pinned. */
+/** Returns the name of the runtime that the revision pinned. */
 function runtimeName(deployment: KubeObject | undefined): Partial<InferenceServiceStatus> {
   const pinned = deployment?.metadata.annotations?.[ANNOTATIONS.runtime];
   const [kind, name] = pinned?.split('/') ?? [];

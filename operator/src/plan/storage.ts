@@ -1,4 +1,4 @@
-/** Where a pod gets its model from: a volume, the server's own download, or the storage-initializer. */
+/** Sources of a pod's model: a volume, the server's own download, or the storage-initializer. */
 import type { ModelSpec, ServingRuntimeData } from '../api/inferenceservice.ts';
 import type { Container, Observed, PodSpec, ServiceAccount, Volume } from '../api/kube.ts';
 import {
@@ -16,9 +16,10 @@ import { merge, mergeContainer } from './merge.ts';
 /** Schemes that Wherry's runtime and its storage-initializer fetch. */
 const FETCHED = ['builtin', 'file', 'http', 'https', 's3', 'gs', 'az', 'hf', 'oci'];
 
+/** Options of `withStorage`. */
 export interface StorageOptions {
   readonly model: ModelSpec;
-  /** Undefined for containers of the user's own. */
+  /** Runtime that serves the model; undefined for containers of the user's own. */
   readonly runtime?: ServingRuntimeData;
   readonly annotations: Readonly<Record<string, string>>;
   readonly initializerImage: string;
@@ -41,14 +42,14 @@ export function storageUri(model: ModelSpec): Result<string | undefined> {
   return ok(uri);
 }
 
-/** `storage: {path, parameters: {type, bucket}}` as a URI. KServe: storage spec. */
+/** Writes `storage: {path, parameters: {type, bucket}}` as a URI. KServe: storage spec. */
 function specUri({ path = '', parameters }: NonNullable<ModelSpec['storage']>): string {
   const type = parameters?.type ?? 's3';
   const trimmed = path.replace(/^\//, '');
   return type === 's3' ? `s3://${parameters?.bucket ?? ''}/${trimmed}` : `${type}://${trimmed}`;
 }
 
-/** `pod` with the model of `uri` at /mnt/models. */
+/** Puts the model of `uri` into a pod, at /mnt/models. */
 export function withStorage(pod: PodSpec, uri: string, options: StorageOptions): PodSpec {
   const readOnly = options.annotations[ANNOTATIONS.storageReadonly] !== 'false';
   if (uri.startsWith('pvc://')) return withClaim(pod, uri, readOnly);

@@ -3,15 +3,17 @@
  * `{{ .Labels.key }}`, `{{ index .Annotations "key" }}`. KServe: ReplacePlaceholders.
  */
 
+/** Values that a template may name: texts, or maps of texts. */
 export type TemplateData = Readonly<Record<string, string | Readonly<Record<string, string>>>>;
 
+/** Error of a template: an action that is not known, or a key that is absent. */
 export class TemplateError extends Error {}
 
 const ACTION = /\{\{-?\s*(.*?)\s*-?\}\}/g;
 const FIELD = /^\.(\w+)(?:\.([\w-]+))?$/;
 const INDEX = /^index\s+\.(\w+)\s+"([^"]+)"$/;
 
-/** @throws TemplateError when an action is not known or its key is absent. */
+/** Renders a text. @throws TemplateError when an action is not known or its key is absent. */
 export function renderTemplate(text: string, data: TemplateData): string {
   return text.replace(ACTION, (action, expression: string) => {
     const [, field = '', key] = FIELD.exec(expression) ?? INDEX.exec(expression) ?? [];

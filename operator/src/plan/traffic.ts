@@ -1,5 +1,5 @@
 /**
- * Which revision gets which share: the one place where percents are computed. KServe's and Knative's meaning
+ * The shares that revisions get: the one place where percents are computed. KServe's and Knative's meaning
  * of canaryTrafficPercent; a share grows only as far as the revision's ready pods can carry it.
  *
  * An edit of the model without canaryTrafficPercent, with 2 pods (r = ready pods):
@@ -43,10 +43,11 @@ export function step(members: readonly Member[], stable: string): ReadonlyMap<st
   return shares.set(stable, left);
 }
 
+/** Everything that the shares follow from. */
 export interface TrafficInput {
   /** Revision that the spec asks for; it may not exist yet. */
   readonly target: string;
-  /** spec.predictor.canaryTrafficPercent. */
+  /** Percent of `spec.predictor.canaryTrafficPercent`; undefined when the canary is to be promoted. */
   readonly canaryPercent: number | undefined;
   /** Ready pods of every revision that exists. */
   readonly ready: Readonly<Record<string, number>>;
@@ -56,6 +57,7 @@ export interface TrafficInput {
   readonly before: ComponentStatus | undefined;
 }
 
+/** Shares of the revisions, and what each of them is. */
 export interface Traffic {
   /** Shares that sum to 100. */
   readonly targets: readonly TrafficTarget[];
@@ -66,6 +68,7 @@ export interface Traffic {
   readonly goalPercent: number;
 }
 
+/** Returns the next shares of all revisions. */
 export function traffic(input: TrafficInput): Traffic {
   const { target, ready, before } = input;
   const existing = (name: string | undefined) =>

@@ -8,7 +8,7 @@ export class Window {
   /** Second of the newest bucket; -1 before the first write. */
   #last = -1;
 
-  /** @param seconds length of the window, a whole number of at least 1 */
+  /** Makes an empty window. @param seconds length of the window, a whole number of at least 1 */
   constructor(seconds: number) {
     this.#sums = new Array<number>(seconds).fill(0);
   }
@@ -42,7 +42,7 @@ export class Window {
   }
 
   /**
-   * Mean per second at `now`. Seconds without a write count as 0 between writes, but a missing tail
+   * Returns the mean per second at `now`. Seconds without a write count as 0 between writes, but a missing tail
    * does not count at all; rounded to 6 digits.
    */
   average(now: number): number {
