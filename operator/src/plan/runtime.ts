@@ -1,7 +1,7 @@
 /**
  * The choice of the ServingRuntime that serves a model. KServe: utils.go GetSupportingRuntimes,
- * predictor_model.go; unlike
- * there, an absent protocolVersion means any, and the choice is pinned with the revision.
+ * predictor_model.go; unlike there, an absent protocolVersion means any, and the choice is pinned with the
+ * revision.
  */
 import type { ModelSpec, ServingRuntimeData } from '../api/inferenceservice.ts';
 import { ok, type PlanInput, problem, type Result } from './input.ts';
