@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Refusal, type Writer } from '../api/cluster.ts';
-import type { InferenceServiceData } from '../api/inferenceservice.ts';
+import type { InferenceServiceData, InferenceServiceStatus } from '../api/inferenceservice.ts';
 import { isKind, KINDS, type Kind } from '../api/kinds.ts';
 import { type KubeObject, keyOf } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
@@ -10,11 +10,24 @@ import type { Logger } from '../log.ts';
 import type { Plan, PlanInput } from '../plan/input.ts';
 import { belongsTo, owner } from '../plan/owner.ts';
 import { type ChildRefusal, nameTaken, withRefusals } from '../plan/refusal.ts';
+import type { NewsPace } from './news-pace.ts';
+
+/** Everything that it takes to carry out a plan. */
+export interface ApplyOptions {
+  readonly plan: Plan;
+  /** Observation that the plan was made from. */
+  readonly input: PlanInput;
+  readonly writer: Writer;
+  readonly news: NewsPace;
+  readonly log: Logger;
+}
 
 /** Result of carrying out a plan. */
 export interface Applied {
   /** True when the status was changed, so that the observed parent is out of date. */
   readonly statusChanged: boolean;
+  /** Milliseconds after which the status may be written; 0 when nothing is held back. */
+  readonly newsWaitMs: number;
   /** Refusals of the cluster; the status tells of them, and the plan is to be tried again later. */
   readonly refusals: readonly ChildRefusal[];
   /** True when the caches were behind the cluster: the service is to be looked at again. */
@@ -24,21 +37,16 @@ export interface Applied {
 /**
  * Carries out `plan`: it first makes, changes and grows children, then writes the status, then shrinks and deletes
  * children, and last writes the events. Every child is tried and the status is written, whatever becomes of others.
- * @param input the observation that the plan was made from
  * @throws AggregateError of the children's failures that are no refusals, after all the rest is done
  * @throws Error at once when the status or an event cannot be written
  */
-export async function applyPlan(
-  plan: Plan,
-  input: PlanInput,
-  writer: Writer,
-  log: Logger,
-): Promise<Applied> {
+export async function applyPlan(options: ApplyOptions): Promise<Applied> {
+  const { plan, input, writer, news, log } = options;
   const { parent } = input;
   const children = new Children(input, writer, log);
   for (const child of plan.children) await children.write(child);
   const told = withRefusals(plan, input, children.refusals);
-  const statusChanged = await applyStatus(told, parent, writer);
+  const status = await applyStatus(told, parent, { writer, news });
   for (const child of plan.children) await children.shrink(child);
   await children.prune(plan.children);
   for (const event of told.events) await writer.event(parent, event);
@@ -46,7 +54,7 @@ export async function applyPlan(
   if (failures.length > 0) {
     throw new AggregateError(failures, failures.map(({ message }) => message).join('; '));
   }
-  return { statusChanged, refusals, isStale };
+  return { ...status, refusals, isStale };
 }
 
 /** The children of one InferenceService while a plan is carried out. */
@@ -188,15 +196,28 @@ function withAppliedHash(child: KubeObject): KubeObject {
 async function applyStatus(
   { status }: Plan,
   parent: InferenceServiceData,
-  writer: Writer,
-): Promise<boolean> {
-  // Through JSON, because a field that is undefined is absent to the API server.
-  const next = JSON.parse(JSON.stringify(status)) as object;
-  if (isDeepStrictEqual(parent.status ?? {}, next)) return false;
+  { writer, news }: Pick<ApplyOptions, 'writer' | 'news'>,
+): Promise<Pick<Applied, 'statusChanged' | 'newsWaitMs'>> {
   const { apiVersion, kind, metadata } = parent;
   const { name, namespace, resourceVersion } = metadata;
+  const key = keyOf(parent);
+  // Through JSON, because a field that is undefined is absent to the API server.
+  const next = JSON.parse(JSON.stringify(status)) as InferenceServiceStatus;
+  const before = parent.status ?? {};
+  const isSame = isDeepStrictEqual(before, next);
+  const isNews = !isSame && isDeepStrictEqual(withoutNews(before), withoutNews(next));
+  const newsWaitMs = isNews ? news.wait(key) : 0;
+  if (!isNews) news.forget(key);
+  if (isSame || newsWaitMs > 0) return { statusChanged: false, newsWaitMs };
   const object = { apiVersion, kind, metadata: { name, namespace }, status: next };
-  return (await writer.applyStatus(object)) !== resourceVersion;
+  const version = await writer.applyStatus(object);
+  return { statusChanged: version !== resourceVersion, newsWaitMs };
+}
+
+/** Leaves out the conditions that tell of no state of the service itself. */
+function withoutNews(status: InferenceServiceStatus): InferenceServiceStatus {
+  const conditions = status.conditions?.filter(({ severity }) => severity !== 'Info');
+  return { ...status, conditions };
 }
 
 /**

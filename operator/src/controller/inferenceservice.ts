@@ -11,8 +11,9 @@ import type { Logger } from '../log.ts';
 import { serviceAccountName } from '../plan/credentials.ts';
 import type { PlanInput } from '../plan/input.ts';
 import { plan } from '../plan/plan.ts';
-import { applyPlan } from './apply.ts';
+import { type Applied, applyPlan } from './apply.ts';
 import type { Change, Controller, Outcome } from './controller.ts';
+import { NewsPace } from './news-pace.ts';
 import { observe, type Surroundings } from './observe.ts';
 
 /** Everything that the controller of InferenceServices reads from and writes to. */
@@ -61,11 +62,13 @@ function reconciler(
   const { lister, writer, surroundings, config } = options;
   /** Resource version of a service that our last write of its status has replaced, by key. */
   const replaced = new Map<string, string | undefined>();
+  const news = new NewsPace();
   return async (key, log) => {
     const observed = observe(key, lister, surroundings, config);
     if (observed === undefined) {
       // Kubernetes deletes what the InferenceService owned, by owner reference.
       replaced.delete(key);
+      news.forget(key);
       return {};
     }
     const { resourceVersion } = observed.parent.metadata;
@@ -73,10 +76,13 @@ function reconciler(
     if (resourceVersion !== undefined && replaced.get(key) === resourceVersion) return {};
     const input = await withToldRevisions(observed, writer);
     const planned = plan(input);
-    const { statusChanged, refusals, isStale } = await applyPlan(planned, input, writer, log);
-    if (statusChanged) replaced.set(key, resourceVersion);
+    const applied = await applyPlan({ plan: planned, input, writer, news, log });
+    if (applied.statusChanged) replaced.set(key, resourceVersion);
     else replaced.delete(key);
-    return { retry: refusals.length > 0 || isStale, resyncAt: planned.resyncAt };
+    return {
+      retry: applied.refusals.length > 0 || applied.isStale,
+      resyncAt: earliest(planned.resyncAt, newsAt(input, applied)),
+    };
   };
 }
 
@@ -107,4 +113,13 @@ function toldRevisions({ status }: InferenceServiceData): string[] {
         ...traffic.filter(({ percent }) => percent > 0).map(({ revisionName }) => revisionName),
       ].filter((name) => name !== undefined),
   );
+}
+
+/** Returns the ISO 8601 time at which news that were held back may be told; undefined when none were. */
+function newsAt({ now }: PlanInput, { newsWaitMs }: Applied): string | undefined {
+  return newsWaitMs === 0 ? undefined : new Date(Date.parse(now) + newsWaitMs).toISOString();
+}
+
+function earliest(...times: readonly (string | undefined)[]): string | undefined {
+  return times.filter((time) => time !== undefined).sort()[0];
 }
