@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { formatRevision, type RevisionRef } from '../src/api/revision.ts';
 import type { RouterFact, RouterRoutes } from '../src/api/router-fact.ts';
 import { RouterFleet } from '../src/router/fleet.ts';
-import { loadReport } from '../src/router/load.ts';
+import { dropQuiet, loadReport } from '../src/router/load.ts';
 
 const KEY = 'default/iris';
 
@@ -103,7 +103,7 @@ describe('RouterFleet', () => {
 });
 
 describe('load report', () => {
-  it('counts each cluster in its own period, and leaves out what nobody knows', () => {
+  it('counts each cluster in its own period, and leaves out what nobody knows or asks', () => {
     const cluster = (cluster_name: string, seconds: number, requests: number[]) => ({
       cluster_name,
       load_report_interval: { seconds: Math.floor(seconds), nanos: (seconds % 1) * 1e9 },
@@ -117,7 +117,8 @@ describe('load report', () => {
         cluster('one', 1, [100]),
         cluster('two', 0.5, [30, 20]),
         cluster('gone', 1, [1]),
-        cluster('one', 0, []),
+        cluster('one', 0, [1]),
+        cluster('two', 1, []),
       ],
     };
     const known = new Map([
@@ -125,12 +126,13 @@ describe('load report', () => {
       ['two', ref(2)],
     ]);
     const revision = (name: string) => known.get(name);
+    dropQuiet(message);
     expect(loadReport({ router: 'r', message, revision })).to.deep.equal({
       router: 'r',
       clusters: [
         { ref: ref(1), seconds: 1, requests: 100, inFlight: 2 },
         { ref: ref(2), seconds: 0.5, requests: 50, inFlight: 4 },
-        { ref: ref(1), seconds: 0.1, requests: 0, inFlight: 0 },
+        { ref: ref(1), seconds: 0.1, requests: 1, inFlight: 2 },
       ],
     });
   });

@@ -1,4 +1,4 @@
-/** Translates Envoy's load statistics into what the autoscaler knows. Envoy leaves quiet clusters out. */
+/** Translates Envoy's load statistics into what the autoscaler knows. */
 import type { RevisionRef } from '../api/revision.ts';
 import type { ClusterLoad, LoadReport } from '../api/route-table.ts';
 import type { Message } from './protos.ts';
@@ -23,6 +23,17 @@ export interface LoadMessage {
   readonly message: Message;
   /** Returns the revision that a cluster sends to; a cluster without one is left out of the report. */
   readonly revision: (cluster: string) => RevisionRef | undefined;
+}
+
+/**
+ * Drops the clusters that have had no request from a LoadStatsRequest. Envoy names every cluster in every report,
+ * and most of many have nothing to tell; it has no locality for those.
+ */
+export function dropQuiet(message: Message): void {
+  const stats = (message.cluster_stats as ClusterStats[] | undefined) ?? [];
+  message.cluster_stats = stats.filter(
+    ({ upstream_locality_stats = [] }) => upstream_locality_stats.length > 0,
+  );
 }
 
 /** Translates one report; each cluster has its own period, as Envoy measures them apart. */

@@ -56,10 +56,13 @@ export class EnvoyProtos {
 
   /**
    * Decodes protobuf of the type `name`: longs as numbers, enums as their names, absent fields with defaults.
+   * @param trim may drop from the message what is not worth the translation to a plain object
    * @throws Error when the type is not known or the bytes are not of it
    */
-  decode(name: string, bytes: Uint8Array): Message {
+  decode(name: string, bytes: Uint8Array, trim?: (message: Message) => void): Message {
     const type = this.#root.lookupType(name);
-    return type.toObject(type.decode(bytes), { longs: Number, enums: String, defaults: true });
+    const message = type.decode(bytes);
+    trim?.(message as unknown as Message);
+    return type.toObject(message, { longs: Number, enums: String, defaults: true });
   }
 }

@@ -1,5 +1,6 @@
 /** Defines the gRPC services that routers call, and what all their streams have in common. */
 import type { ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js';
+import { dropQuiet } from './load.ts';
 import type { EnvoyProtos, Message } from './protos.ts';
 
 /** A router's bidirectional stream of one service, seen from the server. */
@@ -11,6 +12,8 @@ interface ServiceNames {
   readonly method: string;
   /** The name that both messages begin with, before `Request` and `Response`. */
   readonly message: string;
+  /** Drops from a request what nobody reads. */
+  readonly trim?: (request: Message) => void;
 }
 
 /** The service of incremental discovery of all kinds of resources on one stream (Envoy's delta ADS). */
@@ -25,12 +28,13 @@ export const LOAD_REPORTING: ServiceNames = {
   service: 'envoy.service.load_stats.v3.LoadReportingService',
   method: 'StreamLoadStats',
   message: 'LoadStats',
+  trim: dropQuiet,
 };
 
 /** Defines a gRPC service with its one bidirectional method, whose messages `protos` translates. */
 export function serviceDefinition(
   protos: EnvoyProtos,
-  { service, method, message }: ServiceNames,
+  { service, method, message, trim }: ServiceNames,
 ): ServiceDefinition {
   const prefix = `${service.slice(0, service.lastIndexOf('.'))}.${message}`;
   const encode = (suffix: string) => (value: Message) => protos.encode(prefix + suffix, value);
@@ -41,7 +45,7 @@ export function serviceDefinition(
       requestStream: true,
       responseStream: true,
       requestSerialize: encode('Request'),
-      requestDeserialize: decode('Request'),
+      requestDeserialize: (bytes: Buffer) => protos.decode(`${prefix}Request`, bytes, trim),
       responseSerialize: encode('Response'),
       responseDeserialize: decode('Response'),
     },
