@@ -37,11 +37,9 @@ export class BenchOperator {
     writeFileSync(join(this.#dir, 'kubeconfig'), kubeConfig, { mode: 0o600 });
   }
 
-  /** Compiles the operator as its image does. */
+  /** Bundles the operator as its image does. */
   static async build(): Promise<void> {
-    await run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', 'operator'], {
-      cwd: ROOT,
-    });
+    await run(process.execPath, [join(ROOT, 'operator/scripts/bundle.ts')]);
   }
 
   /** Starts the process; resolves when its caches are full. */
@@ -55,7 +53,7 @@ export class BenchOperator {
     this.#process = spawn(process.execPath, [...program, `--namespace=${SYSTEM}`, ...ports], {
       env: {
         ...process.env,
-        NODE_ENV: 'production',
+        ...environment(),
         KUBECONFIG: join(this.#dir, 'kubeconfig'),
         POD_NAME: 'wherry-operator-bench',
       },
@@ -134,8 +132,20 @@ export class BenchOperator {
 
 /** Node's options and the program, as the image runs it. */
 function entrypoint(): string[] {
-  const dockerfile = readFileSync(join(ROOT, 'operator/Dockerfile'), 'utf8');
-  const [, command = ''] = /^ENTRYPOINT (.*)$/m.exec(dockerfile) ?? [];
-  const [, ...args] = JSON.parse(command) as string[];
+  const [, ...args] = JSON.parse(instruction('ENTRYPOINT')) as string[];
   return args.map((arg) => arg.replace(/^\/app\//, ROOT));
+}
+
+/** The environment variables of the image. */
+function environment(): Record<string, string> {
+  const pairs = instruction('ENV').split(' ');
+  return Object.fromEntries(pairs.map((pair) => pair.split('=') as [string, string]));
+}
+
+/** The arguments of an instruction in the image's Dockerfile. */
+function instruction(name: string): string {
+  const dockerfile = readFileSync(join(ROOT, 'operator/Dockerfile'), 'utf8');
+  const [, text] = new RegExp(`^${name} (.*)$`, 'm').exec(dockerfile) ?? [];
+  if (text === undefined) throw new Error(`operator/Dockerfile has no ${name}`);
+  return text;
 }
