@@ -16,8 +16,11 @@ const ADMIN_PORT = 19_901;
 /** Milliseconds between two questions to the router: without load, it answers each in less than one. */
 const POLL_MS = 1;
 const ANSWER_WITHIN_MS = 10_000;
-/** Milliseconds without a byte after which the router has all that it is sent. */
+/** Milliseconds of silence after which the router has all that it is sent. */
 const SILENCE_MS = 2000;
+const SILENT_WITHIN_MS = 60_000;
+/** Bytes between two looks up to which it is silence: a router's own load reports are acknowledged. */
+const ACKNOWLEDGEMENT_BYTES = 2000;
 
 export class BenchRouter {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -77,7 +80,10 @@ export class BenchRouter {
     return value;
   }
 
-  /** Waits until the router is connected and is sent nothing more; returns what it has had by then. */
+  /**
+   * Waits until the router is connected and is sent nothing more; returns what it has had by then.
+   * @throws Error after a minute
+   */
   async silent(): Promise<number> {
     const name = 'control_plane.connected_state';
     await eventually('the router is connected', async () => {
@@ -86,12 +92,13 @@ export class BenchRouter {
       ).text();
       return Number(text.split(': ')[1]) === 1;
     });
+    const deadline = performance.now() + SILENT_WITHIN_MS;
     let bytes = await this.receivedBytes();
     for (let since = performance.now(); performance.now() - since < SILENCE_MS; ) {
+      if (performance.now() > deadline) throw new Error('the router is sent more and more');
       await sleep(200);
       const now = await this.receivedBytes();
-      // Frames that keep a connection alive are some tens of bytes.
-      if (now - bytes > 100) since = performance.now();
+      if (now - bytes > ACKNOWLEDGEMENT_BYTES) since = performance.now();
       bytes = now;
     }
     return bytes;
