@@ -1,4 +1,5 @@
 /** Versions of a model: which are served, how they come and go, and that nothing is lost meanwhile. */
+import { symlinkSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseVersionPolicy, selectVersions } from '../src/serving/repository/version-policy.ts';
 import { nextAction, type VersionState } from '../src/serving/transition.ts';
@@ -121,6 +122,55 @@ describe('versions', () => {
       ).to.deep.equal([1]);
     });
   });
+
+  it('reads the numbers of folders as TensorFlow Serving does', async () => {
+    using folder = new RepositoryFolder({
+      'zeros/0002': { model: 'versions/2' },
+      'zeros/1': { model: 'versions/1' },
+      'long/00000123': { model: 'versions/3' },
+      'long/7': { model: 'versions/1' },
+      'first/000': { model: 'versions/2' },
+    });
+    // Links that lead nowhere and files are no versions.
+    symlinkSync('nowhere', `${folder.dir}/zeros/9`);
+    folder.put('zeros/8', '');
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      for (const [model, version, answer] of [
+        ['zeros', '2', 2],
+        ['long', '123', 3],
+        ['first', '0', 2],
+      ] as const) {
+        expect(await answering(`${url}/v2/models/${model}/infer`)).to.equal(answer);
+        const { json } = await call(`${url}/v2/models/${model}`);
+        expect(json.versions).to.deep.equal([version]);
+        const path = `${url}/v2/models/${model}/versions/${version.padStart(4, '0')}/infer`;
+        expect((await call(path, x)).json.model_version).to.equal(version);
+      }
+    });
+  });
+
+  for (const [title, names, error] of [
+    [
+      'two folders of one number',
+      ['7', '0007'],
+      /^version 7 is in two folders, \S+7 and \S+7: keep one$/,
+    ],
+    [
+      'a number too large',
+      ['7', '1700000000000000001'],
+      /1700000000000000001: versions go up to 9007199254740991, give it a smaller number$/,
+    ],
+  ] as const) {
+    it(`refuses ${title}`, async () => {
+      using folder = new RepositoryFolder({
+        [`v/${names[0]}`]: { model: 'versions/1' },
+        [`v/${names[1]}`]: { model: 'versions/2' },
+      });
+      await withServer({ modelRepository: [folder.dir] }, async (url) => {
+        expect((await call(`${url}/v2/health/ready`)).json.error).to.match(error);
+      });
+    });
+  }
 
   for (const transitionPolicy of ['availability', 'resource'] as const) {
     it(`loads a new version that appears, and unloads the old one (${transitionPolicy})`, async () => {

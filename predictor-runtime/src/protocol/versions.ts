@@ -8,12 +8,21 @@ export interface VersionChoice {
 }
 
 /**
- * Reads the version that a folder's name says: a positive integer without a leading zero. Undefined for other folders,
- * which hold no version (Triton).
+ * Reads the version that a folder's name says: a whole number, with or without leading zeros (TensorFlow Serving).
+ * Undefined for other folders, which hold no version.
  */
 export function parseVersion(folder: string): number | undefined {
   const version = Number(folder);
-  return /^[1-9]\d*$/.test(folder) && Number.isSafeInteger(version) ? version : undefined;
+  return isDigits(folder) && Number.isSafeInteger(version) ? version : undefined;
+}
+
+/** True for a folder whose name is a number that is too large for a version. */
+export function isBeyondVersions(folder: string): boolean {
+  return isDigits(folder) && !Number.isSafeInteger(Number(folder));
+}
+
+function isDigits(text: string): boolean {
+  return /^\d+$/.test(text);
 }
 
 /**
@@ -22,7 +31,7 @@ export function parseVersion(folder: string): number | undefined {
  */
 export function parseVersionChoice(text: string | undefined): VersionChoice {
   if (text === undefined || text === '') return {};
-  if (!/^\d+$/.test(text)) return { label: text };
+  if (!isDigits(text)) return { label: text };
   const version = Number(text);
   if (Number.isSafeInteger(version)) return { version };
   throw new InferenceError('NOT_FOUND', `there is no version '${text}'`);

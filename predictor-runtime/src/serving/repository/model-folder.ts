@@ -1,11 +1,11 @@
 /** A model's folder: its configuration, and its versions in numbered folders or, unnumbered, as version 1. */
 
 import { createHash } from 'node:crypto';
-import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { ModelLoadError } from '../../protocol/errors.ts';
-import { parseVersion } from '../../protocol/versions.ts';
+import { isBeyondVersions, parseVersion } from '../../protocol/versions.ts';
+import { foldersIn } from './folders.ts';
 import type { ModelConfig } from './model-config.ts';
 import { readModelConfig } from './model-config-file.ts';
 
@@ -38,22 +38,40 @@ export async function readModelFolder(
       `${config.source}: name is '${config.name}', but the model is '${name}'`,
     );
   }
-  const entries = await readdir(dir, { withFileTypes: true });
-  const numbered = entries
-    .filter((entry) => isFolder(entry))
-    .map((entry) => ({ version: parseVersion(entry.name), dir: join(dir, entry.name) }))
-    .filter((found): found is { version: number; dir: string } => found.version !== undefined);
-  const found = numbered.length > 0 ? numbered : [{ version: 1, dir }];
+  const numbered = await numberedFolders(dir);
+  const found = numbered.size > 0 ? [...numbered] : [[1, dir] as const];
   const versions: VersionFolder[] = [];
-  for (const version of found) {
-    versions.push({ ...version, fingerprint: await fingerprint(version.dir, config.source) });
+  for (const [version, path] of found) {
+    const print = await fingerprint(path, config.source);
+    versions.push({ version, dir: path, fingerprint: print });
   }
   return { config, versions };
 }
 
-/** True for a folder, or a link that may be one: Kubernetes mounts volumes' contents as links. */
-function isFolder(entry: Dirent): boolean {
-  return entry.isDirectory() || entry.isSymbolicLink();
+/**
+ * Finds the folders of a model's versions, by their numbers.
+ * @throws ModelLoadError for two folders of one number, and for a number too large: another version would be served.
+ */
+async function numberedFolders(dir: string): Promise<Map<number, string>> {
+  const folders = new Map<number, string>();
+  for (const name of await foldersIn(dir)) {
+    const version = parseVersion(name);
+    const path = join(dir, name);
+    if (isBeyondVersions(name)) {
+      throw new ModelLoadError(
+        `${path}: versions go up to ${Number.MAX_SAFE_INTEGER}, give it a smaller number`,
+      );
+    }
+    if (version === undefined) continue;
+    const other = folders.get(version);
+    if (other !== undefined) {
+      throw new ModelLoadError(
+        `version ${version} is in two folders, ${other} and ${path}: keep one`,
+      );
+    }
+    folders.set(version, path);
+  }
+  return folders;
 }
 
 async function fingerprint(dir: string, configFile: string | undefined): Promise<string> {

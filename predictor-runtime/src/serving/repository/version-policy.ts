@@ -45,7 +45,8 @@ export function parseVersionPolicy(text: string): VersionPolicy {
   const numbers = argument?.split(',').map(parseVersion) ?? [];
   const valid = numbers.filter((number) => number !== undefined);
   if (valid.length === numbers.length) {
-    if (kind === 'latest' && valid.length < 2) return { kind: 'latest', count: valid[0] ?? 1 };
+    const [count = 1] = valid;
+    if (kind === 'latest' && valid.length < 2 && count > 0) return { kind: 'latest', count };
     if (kind === 'specific' && valid.length > 0) return { kind: 'specific', versions: valid };
   }
   throw new Error(`expected latest, latest:N, all or specific:N,…, got '${text}'`);
