@@ -37,7 +37,7 @@ export async function warmupRequests(options: WarmupOptions): Promise<WarmupRequ
   for (const file of files.filter((name) => name.endsWith('.json')).sort()) {
     const path = join(dir, file);
     try {
-      const { inputs } = decodeInferRequest(await readFile(path, 'utf8'));
+      const { inputs } = decodeInferRequest(await readFile(path));
       requests.push({ name: file, inputs, outputs });
     } catch (error) {
       throw new ModelLoadError(`${path}: ${(error as Error).message}`, { cause: error });

@@ -2,11 +2,13 @@
  * The V1 protocol's predict, in TensorFlow Serving's two forms: rows (`instances` → `predictions`) and columns
  * (`inputs` → `outputs`). Source: TensorFlow Serving, RESTful API; KServe's V1 is its row form.
  */
+import { isUtf8 } from 'node:buffer';
 import { invalid } from '../errors.ts';
 import { MAX_DIMENSIONS } from '../numbers/nesting.ts';
 import { NumberArray, type Place } from '../numbers/number-arrays.ts';
 import { fill, flatten } from '../v2/elements.ts';
-import { array, base64, object, parseTensors } from '../v2/json.ts';
+import { array, base64, object } from '../v2/json.ts';
+import { parseTensors } from '../v2/json-document.ts';
 import { acceptedInputs } from '../v2/tabular.ts';
 import { elementTexts } from '../v2/tensor-text.ts';
 import type {
@@ -210,12 +212,16 @@ function rowTexts(output: Tensor): string[] {
 }
 
 /**
- * Returns the JSON text of each element. BYTES are base64 where the output's name ends in `_bytes` (TensorFlow
- * Serving).
+ * Returns the JSON text of each element. BYTES that are no text are base64, and so are all those of an output whose name
+ * ends in `_bytes` (TensorFlow Serving).
  */
 function valueTexts(output: Tensor): string[] {
-  if (output.datatype !== 'BYTES' || !output.name.endsWith('_bytes')) return elementTexts(output);
-  return (output.data as Buffer[]).map((value) =>
-    JSON.stringify({ b64: value.toString('base64') }),
+  const { name, data } = output;
+  if (!Array.isArray(data)) return elementTexts(output);
+  const asBase64 = name.endsWith('_bytes');
+  return data.map((bytes) =>
+    JSON.stringify(
+      asBase64 || !isUtf8(bytes) ? { b64: bytes.toString('base64') } : bytes.toString(),
+    ),
   );
 }

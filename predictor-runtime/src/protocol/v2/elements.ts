@@ -94,7 +94,7 @@ export function fill(type: Datatype, values: ArrayLike<unknown>, path: string): 
   for (let i = 0; i < values.length; i++) {
     const element = convert(values[i], row.min, row.max);
     if (element === undefined) {
-      throw invalid(`${path}[${i}]: ${show(values[i])} is not a ${type} value`);
+      throw invalid(`${path}[${i}]: ${show(values[i])} is not a ${type} value${hint(values[i])}`);
     }
     data[i] = element;
   }
@@ -137,7 +137,7 @@ const CONVERTERS: Record<Kind, (value: unknown, min: Bound, max: Bound) => Eleme
   },
   bytes: (value) => {
     if (Buffer.isBuffer(value)) return value;
-    return typeof value === 'string' ? Buffer.from(value) : undefined;
+    return isText(value) ? Buffer.from(value) : undefined;
   },
   int: (value, min, max) =>
     typeof value === 'number' && Number.isInteger(value) && inRange(value, min, max)
@@ -162,6 +162,15 @@ const NAMED = new Map<unknown, number>([
 function float(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
   return typeof value === 'bigint' ? Number(value) : NAMED.get(value);
+}
+
+/** True for a string that UTF-8 can hold: one without half of a surrogate pair. */
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.isWellFormed();
+}
+
+function hint(value: unknown): string {
+  return typeof value === 'string' && !isText(value) ? ', it has half of a surrogate pair' : '';
 }
 
 function bits(value: number | undefined, convert: (value: number) => number): number | undefined {

@@ -4,9 +4,10 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { invalid } from '../errors.ts';
-import { extractNumbers, NumberArray, type Place } from '../numbers/number-arrays.ts';
+import { NumberArray, type Place } from '../numbers/number-arrays.ts';
 import { BinaryReader, decodeElements, encodeElements } from './binary.ts';
 import { checkDatatype, decodeShape, fill, flatten, show } from './elements.ts';
+import { parse, parseTensors } from './json-document.ts';
 import { encodeHead, encodeTensor, quoted } from './tensor-text.ts';
 import {
   elementCount,
@@ -16,9 +17,6 @@ import {
   type RequestedOutput,
   type Tensor,
 } from './types.ts';
-
-/** Matches integers that a double may not hold exactly: 2^53 has 16 digits. */
-const LONG_INTEGER = /\d{16}/;
 
 /**
  * Parses a V2 inference request. `data` may be flat or nested as `shape` says; `null` is NaN in floating-point
@@ -114,67 +112,6 @@ function parametersOf(value: Record<string, unknown>, path: string): Record<stri
 function flag(value: unknown, path: string): boolean | undefined {
   if (value === undefined || typeof value === 'boolean') return value;
   throw invalid(`${path}: expected true or false, got ${show(value)}`);
-}
-
-/**
- * Parses JSON; integers beyond 2^53 become bigints. The bare words NaN, Infinity and -Infinity, which many writers
- * make, are understood too.
- * @throws InferenceError INVALID_ARGUMENT when the text is not JSON.
- */
-export function parse(text: string): unknown {
-  try {
-    return parseNumbers(text);
-  } catch (error) {
-    const named = text.replace(NOT_A_NUMBER, (word) => {
-      if (word.startsWith('"')) return word;
-      return word === 'NaN' ? 'null' : `"${word}"`;
-    });
-    if (named !== text) {
-      try {
-        return parseNumbers(named);
-      } catch {
-        // The first error is about the text as it came.
-      }
-    }
-    throw invalid(`body is not JSON: ${(error as Error).message}`);
-  }
-}
-
-/** Matches the bare words for numbers that JSON has not, and strings, in which such words must stay as they are. */
-const NOT_A_NUMBER = /"(?:\\.|[^"\\])*"|-?\b(?:NaN|Infinity)\b/g;
-
-function parseNumbers(text: string): unknown {
-  return LONG_INTEGER.test(text) ? JSON.parse(text, keepLongIntegers) : JSON.parse(text);
-}
-
-/**
- * Parses JSON as `parse` does, but where `isTensor` says so, arrays of plain numbers become a `NumberArray`.
- * @throws InferenceError INVALID_ARGUMENT when the text is not JSON.
- */
-export function parseTensors(bytes: Buffer, isTensor: (place: Place) => boolean): unknown {
-  const extraction = extractNumbers(bytes, isTensor);
-  if (extraction !== undefined) {
-    const { text, arrays } = extraction;
-    try {
-      const place: Reviver = (key, value, context) =>
-        typeof value === 'string'
-          ? (arrays.get(value) ?? value)
-          : keepLongIntegers(key, value, context);
-      return JSON.parse(text, place);
-    } catch {
-      // An error is told about the text as it came.
-    }
-  }
-  return parse(bytes.toString());
-}
-
-type Reviver = (key: string, value: unknown, context?: { source?: string }) => unknown;
-
-/** Makes bigints of integers beyond 2^53, from their text. A reviver for JSON.parse. */
-function keepLongIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
-  const source = context?.source;
-  return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value;
 }
 
 function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tensor {

@@ -79,10 +79,9 @@ function floatText(value: number): string {
   return Number.isNaN(value) ? 'null' : `"${value}"`;
 }
 
-/** Returns the JSON text of each element of a tensor; BYTES are written as text. */
+/** Returns the JSON text of each element of a tensor of any datatype but BYTES. */
 export function elementTexts(tensor: Tensor): string[] {
   const { data } = tensor;
-  if (Array.isArray(data)) return data.map((bytes) => JSON.stringify(bytes.toString()));
   switch (datatype(tensor.datatype).kind) {
     case 'int':
     case 'bigint':

@@ -1,9 +1,9 @@
 /** Loading and unloading by API. Source: Triton, model repository extension; the answers' bodies are KServe's. */
 import { invalid } from '../../protocol/errors.ts';
-import { base64, object, parse } from '../../protocol/v2/json.ts';
+import { base64, object } from '../../protocol/v2/json.ts';
 import type { LoadOverride } from '../../serving/repository/repository.ts';
-import { readBody } from './body.ts';
 import { type Exchange, json, type RestContext, type Routes } from './reply.ts';
+import { readJson } from './text.ts';
 
 export const REPOSITORY_ROUTES: Routes = {
   'POST /v2/repository/index': async (exchange, context) => {
@@ -27,8 +27,7 @@ export const REPOSITORY_ROUTES: Routes = {
 };
 
 async function bodyOf({ req }: Exchange, { maxBodyBytes }: RestContext) {
-  const text = (await readBody(req, { limit: maxBodyBytes })).toString();
-  return text.trim() === '' ? {} : object(parse(text), 'body');
+  return object((await readJson(req, { limit: maxBodyBytes })) ?? {}, 'body');
 }
 
 function override(value: unknown): LoadOverride | undefined {

@@ -1,10 +1,10 @@
 /** The routes about the server as a whole: health, metadata, metrics, logging. */
 
-import { object, parse } from '../../protocol/v2/json.ts';
+import { object } from '../../protocol/v2/json.ts';
 import { logSettings, setLogSettings } from '../../protocol/v2/logging.ts';
 import { SERVER_METADATA } from '../../protocol/v2/server-metadata.ts';
-import { readBody } from './body.ts';
 import { json, type Routes, readiness } from './reply.ts';
+import { readJson } from './text.ts';
 
 const metadata = () => json(SERVER_METADATA);
 
@@ -20,10 +20,7 @@ export const SERVER_ROUTES: Routes = {
   },
   'GET /v2/logging': (_, { log }) => json(logSettings(log)),
   'POST /v2/logging': async ({ req }, { log, maxBodyBytes }) => {
-    const settings = object(
-      parse((await readBody(req, { limit: maxBodyBytes })).toString()),
-      'body',
-    );
+    const settings = object(await readJson(req, { limit: maxBodyBytes }), 'body');
     setLogSettings(log, settings);
     return json(logSettings(log));
   },

@@ -20,6 +20,7 @@ import {
   type RestContext,
   type Routes,
 } from './reply.ts';
+import { inUtf8 } from './text.ts';
 
 const nameOf = ({ params }: Exchange): string => params.name ?? '';
 
@@ -45,7 +46,10 @@ function rows(exchange: Exchange, context: RestContext, verb: 'infer' | 'explain
     ...target,
     verb,
     answer: async (body, options) => {
-      const { request, form } = decodePredict(body, metadataOf(dataPlane, target));
+      const { request, form } = decodePredict(
+        inUtf8(exchange.req, body),
+        metadataOf(dataPlane, target),
+      );
       const response = await dataPlane[verb](target, request, options);
       return { status: 200, body: encodePredict(response, form, ROWS[verb]) };
     },
@@ -71,7 +75,7 @@ function examples(
     ...target,
     verb: 'infer',
     answer: async (body, options) => {
-      const request = decodeExamples(body, metadataOf(dataPlane, target));
+      const request = decodeExamples(inUtf8(exchange.req, body), metadataOf(dataPlane, target));
       const { outputs } = await dataPlane.infer(target, request, options);
       return { status: 200, body: encode(outputs[0] as Tensor) };
     },

@@ -16,6 +16,7 @@ import { parseVersionChoice, type VersionChoice } from '../../protocol/versions.
 import { statisticsOf } from '../statistics.ts';
 import { inference, JSON_LENGTH, jsonLength } from './inference.ts';
 import { type Exchange, type Handler, json, type Reply, type Routes, readiness } from './reply.ts';
+import { inUtf8 } from './text.ts';
 
 const choiceOf = ({ params }: Exchange): VersionChoice => parseVersionChoice(params.version);
 const nameOf = ({ params }: Exchange): string => params.name ?? '';
@@ -60,7 +61,7 @@ const infer: Handler = (exchange, context) => {
       const isRaw = length === 0 && req.headers[JSON_LENGTH] !== undefined;
       const request = isRaw
         ? rawRequest(body, dataPlane.metadata(target.name, target.choice))
-        : decodeInferRequest(body.subarray(0, length), body.subarray(length));
+        : decodeInferRequest(inUtf8(req, body.subarray(0, length)), body.subarray(length));
       const response = await dataPlane.infer(target, request, options);
       return inferReply(encodeInferResponse(response, request));
     },
