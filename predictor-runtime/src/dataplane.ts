@@ -245,10 +245,17 @@ function wholeNumber(parameters: Parameters, name: string): number | undefined {
 function classified(tensor: Tensor, request: InferRequest, model: Model): Tensor {
   const { classification } = request.outputs.find(({ name }) => name === tensor.name) ?? {};
   if (classification === undefined) return tensor;
-  const shape = model.metadata.outputs.find(({ name }) => name === tensor.name)?.shape ?? [];
   return classify(tensor, {
     count: classification,
     labels: model.classLabels(tensor.name),
-    batched: shape.length > 1 && shape[0] === -1,
+    batched: hasBatch(tensor.name, model),
   });
+}
+
+/** True when the first dimension of an output is a batch: as the configuration says, or else as its shape does. */
+function hasBatch(output: string, { config, metadata }: Model): boolean {
+  if (config.isUnbatched) return false;
+  if (config.maxBatchSize > 0) return true;
+  const shape = metadata.outputs.find(({ name }) => name === output)?.shape ?? [];
+  return shape.length > 1 && shape[0] === -1;
 }

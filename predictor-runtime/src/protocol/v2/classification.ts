@@ -3,12 +3,14 @@
  * extension.
  */
 import { invalid } from '../errors.ts';
-import { datatype } from './datatypes.ts';
+import { datatype, type Kind } from './datatypes.ts';
 import { numbers } from './elements.ts';
 import type { Tensor } from './types.ts';
 
 /** Largest number of elements that are sorted; the limit is Triton's. */
 const MAX_ELEMENTS = 1_000_000;
+/** Size from which JavaScript writes numbers with an exponent, whatever form is asked for. */
+const MAX_FIXED = 1e21;
 
 /** The classes to return for each row, and what counts as a row. */
 export interface ClassificationOptions {
@@ -30,28 +32,57 @@ export function classify(
   { count, labels, batched }: ClassificationOptions,
 ): Tensor {
   const { name, shape } = tensor;
-  if (datatype(tensor.datatype).kind === 'bytes') {
+  const { kind } = datatype(tensor.datatype);
+  if (kind === 'bytes') {
     throw invalid(
       `output '${name}': class result not available for output due to unsupported type`,
     );
   }
-  const values = numbers(tensor);
+  const values = exactNumbers(tensor);
   if (values.length > MAX_ELEMENTS) {
     throw invalid(`output '${name}': classification output tensor too large`);
   }
-  const whole = ['int', 'bigint', 'bool'].includes(datatype(tensor.datatype).kind);
   const rows = batched ? (shape[0] ?? 1) : 1;
   const classes = rows === 0 ? 0 : values.length / rows;
   const kept = Math.min(count, classes);
   const data: Buffer[] = [];
   for (let row = 0; row < rows; row++) {
     const order = Array.from({ length: classes }, (_, i) => i);
-    const value = (i: number) => values[row * classes + i] as number;
-    order.sort((a, b) => value(b) - value(a) || a - b);
+    const value = (i: number) => values[row * classes + i] as number | bigint;
+    order.sort((a, b) => descending(value(a), value(b)) || a - b);
     for (const i of order.slice(0, kept)) {
-      const label = labels[i] === undefined ? '' : `:${labels[i]}`;
-      data.push(Buffer.from(`${whole ? value(i) : value(i).toFixed(6)}:${i}${label}`));
+      const label = labels[i] ? `:${labels[i]}` : '';
+      data.push(Buffer.from(`${valueText(value(i), kind)}:${i}${label}`));
     }
   }
   return { name, datatype: 'BYTES', shape: batched ? [rows, kept] : [kept], data };
+}
+
+/** Returns the elements of a numeric tensor as they are: those of 64 bits would not fit a number. */
+function exactNumbers(tensor: Tensor): ArrayLike<number | bigint> {
+  return datatype(tensor.datatype).kind === 'bigint'
+    ? (tensor.data as BigInt64Array)
+    : numbers(tensor);
+}
+
+/** Orders the larger value first, and NaN last. */
+function descending(a: number | bigint, b: number | bigint): number {
+  if (a > b) return -1;
+  if (a < b) return 1;
+  return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+}
+
+/** Writes a value as C++ does: integers in full, others with six decimals. */
+function valueText(value: number | bigint, kind: Kind): string {
+  if (typeof value === 'bigint' || kind === 'int' || kind === 'bool') return String(value);
+  if (Number.isNaN(value)) return 'nan';
+  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
+  return Math.abs(value) < MAX_FIXED ? withSixDecimals(value) : `${BigInt(value)}.000000`;
+}
+
+/** Rounds to six decimals. A tie, which only 128ths are, goes to the even digit; JavaScript's would go up. */
+function withSixDecimals(value: number): string {
+  const seven = value.toFixed(7);
+  const isTie = Number.isInteger(value * 128) && seven.endsWith('5');
+  return isTie && Number(seven.at(-2)) % 2 === 0 ? seven.slice(0, -1) : value.toFixed(6);
 }

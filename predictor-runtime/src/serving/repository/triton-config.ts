@@ -94,6 +94,7 @@ function fromTriton(config: TritonConfig, defaults: ModelConfig): ModelConfig {
     file: config.default_model_filename || undefined,
     versionPolicy: policyOf(config.version_policy) ?? defaults.versionPolicy,
     maxBatchSize,
+    isUnbatched: maxBatchSize === 0 && saysBatch(config),
     batch: batching && {
       maxRows: maxBatchSize,
       preferredRows: batching.preferred_batch_size ?? [],
@@ -113,6 +114,11 @@ function fromTriton(config: TritonConfig, defaults: ModelConfig): ModelConfig {
       ]),
     ),
   };
+}
+
+/** True when a configuration says whether there is a batch: by its number, or by dimensions, which leave the batch out. */
+function saysBatch({ max_batch_size: size, input = [], output = [] }: TritonConfig): boolean {
+  return size !== undefined || [...input, ...output].some(({ dims }) => dims !== undefined);
 }
 
 function queuePolicy(
