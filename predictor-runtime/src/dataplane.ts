@@ -2,7 +2,7 @@
 
 import type { RequestTrace } from './platform/tracing.ts';
 import { InferenceError, invalid } from './protocol/errors.ts';
-import { checkRequest } from './protocol/v2/check.ts';
+import { checkBatch, checkRequest } from './protocol/v2/check.ts';
 import { classify } from './protocol/v2/classification.ts';
 import type {
   InferRequest,
@@ -158,7 +158,7 @@ export class DataPlane {
     options: InferOptions = {},
   ): Immediate<InferResponse> {
     return this.#options.manager.use(name, choice, (model, version) => {
-      checkRequest(request, model.metadata);
+      check(request, model);
       const respond = (tensors: readonly Tensor[]): InferResponse => ({
         modelName: name,
         modelVersion: String(version),
@@ -186,7 +186,7 @@ export class DataPlane {
       if (!model.explains) {
         throw new InferenceError('UNIMPLEMENTED', `model '${name}' has no explainer`);
       }
-      checkRequest(request, model.metadata);
+      check(request, model);
       const job: Job = { ...jobOf(request, options), outputs: [], method: 'explain' };
       const outputs = await model.infer(job);
       return { modelName: name, modelVersion: String(version), id: request.id, outputs };
@@ -204,6 +204,12 @@ export class DataPlane {
     if (hit) model.statistics.add('success', took);
     return outputs;
   }
+}
+
+/** Checks a request against the signature of a model and its batch. @throws InferenceError INVALID_ARGUMENT. */
+function check(request: InferRequest, { config, metadata }: Model): void {
+  checkRequest(request, metadata);
+  if (config.maxBatchSize > 0) checkBatch(request);
 }
 
 const NONE: Parameters = {};

@@ -326,6 +326,36 @@ describe('the batcher', () => {
     });
   });
 
+  it('refuses inputs with different numbers of rows', async () => {
+    using folder = new RepositoryFolder({ add: { model: 'add_two' }, plain: { model: 'add_two' } });
+    folder.put('add/config.pbtxt', 'max_batch_size: 4');
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      const [a] = add(1).inputs;
+      const [, b] = add(2).inputs;
+      const uneven = { inputs: [a, b] };
+      expect(await call(`${url}/v2/models/add/infer`, uneven)).to.deep.equal({
+        status: 400,
+        json: {
+          error:
+            "inputs[1].shape: the inputs of a batch have the same number of rows, 'a' has 1, 'b' has 2",
+        },
+      });
+      const columns = {
+        inputs: {
+          a: [[1, 2, 3, 4]],
+          b: [
+            [1, 1, 1, 1],
+            [2, 2, 2, 2],
+          ],
+        },
+      };
+      expect((await call(`${url}/v1/models/add:predict`, columns)).status).to.equal(400);
+      // Without a batch the model's own rules count: ONNX repeats the row.
+      const { json } = await call(`${url}/v2/models/plain/infer`, uneven);
+      expect(json.outputs[0].data).to.deep.equal([0, 2, 4, 6, 4, 6, 8, 10]);
+    });
+  });
+
   it('runs a failed batch again one by one', async () => {
     using folder = new RepositoryFolder({ g: { model: 'gather' } });
     await withServer(

@@ -13,6 +13,21 @@ export function checkRequest(request: InferRequest, model: ModelMetadata): void 
   checkOutputs(request, model);
 }
 
+/**
+ * Checks that the inputs of a request for a model with a batch dimension have the same number of rows: the model might
+ * repeat the rows of one for those of another.
+ * @throws InferenceError INVALID_ARGUMENT with the path of the field.
+ */
+export function checkBatch({ inputs }: InferRequest): void {
+  const [first] = inputs;
+  for (const [i, { name, shape }] of inputs.entries()) {
+    if (shape[0] === first?.shape[0]) continue;
+    throw invalid(
+      `inputs[${i}].shape: the inputs of a batch have the same number of rows, '${first?.name}' has ${first?.shape[0]}, '${name}' has ${shape[0]}`,
+    );
+  }
+}
+
 function checkInputs(request: InferRequest, model: ModelMetadata): void {
   const given = new Map<string, Tensor>();
   for (const [i, input] of request.inputs.entries()) {
