@@ -319,9 +319,10 @@ describe('loading by API', () => {
     using folder = new RepositoryFolder({ m: { model: 'add_two' } });
     await withServer(explicit(folder.dir), async (url) => {
       const config = JSON.stringify({ max_batch_size: 3 });
-      const load = (parameters: object) =>
+      const load = (parameters: object | null) =>
         call(`${url}/v2/repository/models/m/load`, { parameters });
-      expect((await load({ config })).status).to.equal(200);
+      expect((await load(null)).status).to.equal(200);
+      expect((await load({ config, other: null })).status).to.equal(200);
       expect((await call(`${url}/v2/models/m/config`)).json.max_batch_size).to.equal(3);
       const file = addTwo.toString('base64');
       expect((await load({ config, 'file:2/model.onnx': file })).status).to.equal(200);

@@ -7,7 +7,7 @@ import { invalid } from '../errors.ts';
 import { MAX_DIMENSIONS } from '../numbers/nesting.ts';
 import { NumberArray, type Place } from '../numbers/number-arrays.ts';
 import { fill, flatten } from '../v2/elements.ts';
-import { array, base64, object } from '../v2/json.ts';
+import { array, base64, fields, object } from '../v2/json.ts';
 import { parseTensors } from '../v2/json-document.ts';
 import { acceptedInputs } from '../v2/tabular.ts';
 import { elementTexts } from '../v2/tensor-text.ts';
@@ -46,7 +46,7 @@ export function decodePredict(json: Buffer, model: ModelMetadata): PredictReques
  * @throws InferenceError INVALID_ARGUMENT when it is not an object, or asks for another signature.
  */
 export function parseBody(json: Buffer): Record<string, unknown> {
-  const body = object(parseTensors(json, isTensor), 'body');
+  const body = fields(parseTensors(json, isTensor), 'body');
   const { signature_name: signature = 'serving_default' } = body;
   if (signature !== 'serving_default') {
     throw invalid(`signature_name: '${signature}' is not known, the model has 'serving_default'`);

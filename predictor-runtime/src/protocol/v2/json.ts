@@ -25,7 +25,7 @@ import {
  * @throws InferenceError INVALID_ARGUMENT with the path of the field.
  */
 export function decodeInferRequest(json: string | Buffer, binary: Buffer = NO_BYTES): InferRequest {
-  const body = object(typeof json === 'string' ? parse(json) : parseTensors(json, isData), 'body');
+  const body = fields(typeof json === 'string' ? parse(json) : parseTensors(json, isData), 'body');
   const reader = new BinaryReader(binary);
   const inputs = array(body.inputs, 'inputs').map((input, i) =>
     decodeTensor(input, `inputs[${i}]`, reader),
@@ -82,7 +82,7 @@ export function encodeInferResponse(
 }
 
 function decodeOutput(value: unknown, path: string): RequestedOutput {
-  const output = object(value, path);
+  const output = fields(value, path);
   const parameters = parametersOf(output, `${path}.parameters`);
   const at = `${path}.parameters`;
   return {
@@ -106,7 +106,7 @@ function contentType(parameters: Record<string, unknown>, path: string): string 
 }
 
 function parametersOf(value: Record<string, unknown>, path: string): Record<string, unknown> {
-  return value.parameters === undefined ? {} : object(value.parameters, path);
+  return value.parameters === undefined ? {} : fields(value.parameters, path);
 }
 
 function flag(value: unknown, path: string): boolean | undefined {
@@ -115,7 +115,7 @@ function flag(value: unknown, path: string): boolean | undefined {
 }
 
 function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tensor {
-  const input = object(value, path);
+  const input = fields(value, path);
   const name = string(input.name, `${path}.name`);
   const type = string(input.datatype, `${path}.datatype`);
   checkDatatype(type, `${path}.datatype`);
@@ -128,7 +128,9 @@ function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tenso
     const bytes = binary.take(size, at);
     return { name, datatype: type, shape, data: decodeElements(type, shape, bytes, at) };
   }
-  const values = decodeValues(input.data, shape, `${path}.data`);
+  // A scalar may be null itself: NaN.
+  const { data } = shape.length === 0 ? object(value, path) : input;
+  const values = decodeValues(data, shape, `${path}.data`);
   const isBase64 = type === 'BYTES' && contentType(parameters, `${path}.parameters`) === 'base64';
   const elements = isBase64
     ? Array.from(values, (text, i) => base64(text, `${path}.data[${i}]`))
@@ -176,6 +178,20 @@ export function object(value: unknown, path: string): Record<string, unknown> {
     throw invalid(`${path}: expected an object, got ${show(value)}`);
   }
   return value as Record<string, unknown>;
+}
+
+/**
+ * Checks that a JSON value is an object, and returns its fields that are given: one that is `null` says no more than one
+ * that is absent, and many clients write all that they know of.
+ * @throws InferenceError INVALID_ARGUMENT when it is no object.
+ */
+export function fields(value: unknown, path: string): Record<string, unknown> {
+  const all = object(value, path);
+  for (const name in all) {
+    if (all[name] !== null) continue;
+    return Object.fromEntries(Object.entries(all).filter(([, field]) => field !== null));
+  }
+  return all;
 }
 
 /** Checks that a JSON value is an array, and returns it. @throws InferenceError INVALID_ARGUMENT otherwise. */

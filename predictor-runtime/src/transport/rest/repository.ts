@@ -1,6 +1,6 @@
 /** Loading and unloading by API. Source: Triton, model repository extension; the answers' bodies are KServe's. */
 import { invalid } from '../../protocol/errors.ts';
-import { base64, object } from '../../protocol/v2/json.ts';
+import { base64, fields } from '../../protocol/v2/json.ts';
 import type { LoadOverride } from '../../serving/repository/repository.ts';
 import { type Exchange, json, type RestContext, type Routes } from './reply.ts';
 import { readJson } from './text.ts';
@@ -20,19 +20,19 @@ export const REPOSITORY_ROUTES: Routes = {
   'POST /v2/repository/models/{name}/unload': async (exchange, context) => {
     const { name = '' } = exchange.params;
     const { parameters = {} } = await bodyOf(exchange, context);
-    const { unload_dependents: dependents } = object(parameters, 'parameters');
+    const { unload_dependents: dependents } = fields(parameters, 'parameters');
     await context.repository.unload(name, { dependents: dependents === true });
     return json({ name, unload: true });
   },
 };
 
 async function bodyOf({ req }: Exchange, { maxBodyBytes }: RestContext) {
-  return object((await readJson(req, { limit: maxBodyBytes })) ?? {}, 'body');
+  return fields((await readJson(req, { limit: maxBodyBytes })) ?? {}, 'body');
 }
 
 function override(value: unknown): LoadOverride | undefined {
   if (value === undefined) return undefined;
-  const parameters = object(value, 'parameters');
+  const parameters = fields(value, 'parameters');
   const files = new Map<string, Buffer>();
   for (const [key, content] of Object.entries(parameters)) {
     if (key.startsWith('file:')) files.set(key.slice(5), base64(content, `parameters.${key}`));

@@ -1,6 +1,6 @@
 /** The routes about the server as a whole: health, metadata, metrics, logging. */
 
-import { object } from '../../protocol/v2/json.ts';
+import { fields } from '../../protocol/v2/json.ts';
 import { logSettings, setLogSettings } from '../../protocol/v2/logging.ts';
 import { SERVER_METADATA } from '../../protocol/v2/server-metadata.ts';
 import { json, type Routes, readiness } from './reply.ts';
@@ -20,7 +20,7 @@ export const SERVER_ROUTES: Routes = {
   },
   'GET /v2/logging': (_, { log }) => json(logSettings(log)),
   'POST /v2/logging': async ({ req }, { log, maxBodyBytes }) => {
-    const settings = object(await readJson(req, { limit: maxBodyBytes }), 'body');
+    const settings = fields(await readJson(req, { limit: maxBodyBytes }), 'body');
     setLogSettings(log, settings);
     return json(logSettings(log));
   },
