@@ -81,8 +81,9 @@ export interface GrpcClient extends Disposable {
 export function openGrpc(
   port: number | undefined,
   channel = credentials.createInsecure(),
+  host = '127.0.0.1',
 ): GrpcClient {
-  const client = new Client(`127.0.0.1:${port}`, channel, {
+  const client = new Client(`${host}:${port}`, channel, {
     'grpc.max_receive_message_length': -1,
   });
   const call: Call = (method, request, { metadata = new Metadata(), deadline } = {}) =>

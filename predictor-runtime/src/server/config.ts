@@ -9,6 +9,7 @@ import type { TransitionPolicy } from '../serving/transition.ts';
 import type { AccessOptions } from '../transport/access/gate.ts';
 import type { TlsFiles } from '../transport/access/tls.ts';
 import {
+  address,
   count,
   count0,
   labels,
@@ -162,7 +163,7 @@ function modelFlags(): Option[] {
 function serverFlags(): Option[] {
   return [
     option('--http_port <port>', 'port of the REST API').default(8080).argParser(port),
-    option('--host <address>', 'address to listen on').default('0.0.0.0'),
+    option('--host <address>', 'address to listen on').default('0.0.0.0').argParser(address),
     option('--grpc_port <port>', 'port of gRPC; without it gRPC is not served').argParser(port),
     option('--max_body_bytes <bytes>', 'largest request body')
       .default(64 << 20)
@@ -180,7 +181,9 @@ function accessFlags(): Option[] {
       '--management_port <port>',
       'port of the management API; without it there is none',
     ).argParser(port),
-    option('--management_host <address>', 'address of the management API').default('127.0.0.1'),
+    option('--management_host <address>', 'address of the management API')
+      .default('127.0.0.1')
+      .argParser(address),
     option('--management_token_file <file>', 'tokens of the management API, a line each'),
     option(
       '--allowed_uri <prefix>',

@@ -14,6 +14,11 @@ export function port(text: string): number {
   );
 }
 
+/** Parses an address to listen on; the brackets of an IPv6 address, which URLs need, may be there. */
+export function address(text: string): string {
+  return text.replace(/^\[(.*)\]$/, '$1');
+}
+
 /** Parses a whole number of at least 1. @throws InvalidArgumentError. */
 export function count(text: string): number {
   return number(

@@ -1,5 +1,6 @@
 /** The V2 protocol over gRPC, with health and reflection: convert, delegate, convert. */
 
+import { isIPv6 } from 'node:net';
 import {
   type handleUnaryCall,
   type Metadata,
@@ -90,7 +91,7 @@ export class GrpcServer {
             [{ private_key: tls.key, cert_chain: tls.cert }],
             tls.ca !== undefined,
           );
-    this.#server.bindAsync(`${host}:${port}`, credentials, (error, bound) =>
+    this.#server.bindAsync(authority(host, port), credentials, (error, bound) =>
       error === null ? resolve(bound) : reject(error),
     );
     return promise;
@@ -273,6 +274,11 @@ function deadlineOf(call: GrpcCall): number | undefined {
   const deadline = call.getDeadline();
   const at = typeof deadline === 'number' ? deadline : deadline.getTime();
   return Number.isFinite(at) ? at : undefined;
+}
+
+/** Writes a host and a port as one text, in which an IPv6 address has brackets. Source: RFC 3986, 3.2.2. */
+function authority(host: string, port: number): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function encodeSettings(settings: object): object {
