@@ -72,7 +72,7 @@ function modelList({ config, env, log }: ServerOptions): ModelList {
     return oneModel(name, new ModelSource({ storageUri, modelDir, isPolled, env, log }));
   }
   return modelConfigFile === undefined
-    ? repositoryFolders(modelRepository)
+    ? repositoryFolders(modelRepository, log)
     : configFile(modelConfigFile);
 }
 

@@ -15,6 +15,7 @@ import { checkRequest } from '../protocol/v2/check.ts';
 import type { ModelMetadata, TensorMetadata } from '../protocol/v2/types.ts';
 import { LoadedModel } from './loaded-model.ts';
 import type { Loader, Model } from './model.ts';
+import { filesIn } from './repository/folders.ts';
 import type { DeclaredTensor, ModelConfig } from './repository/model-config.ts';
 import { type WarmupRequest, warmupRequests } from './warmup.ts';
 
@@ -68,11 +69,8 @@ export class ModelLoader implements Loader {
   async estimate(): Promise<number> {
     const { dir, config } = this.#options;
     const path = await findModelFile(dir, config.file);
-    const files = await readdir(dir, { recursive: true, withFileTypes: true });
     let bytes = 0;
-    for (const file of files) {
-      if (file.isFile()) bytes += (await stat(join(file.parentPath, file.name))).size;
-    }
+    for (const file of await filesIn(dir)) bytes += (await stat(file)).size;
     const inline = (await this.#placement(path)) === 'inline';
     const copies = inline ? 1 : config.workers;
     return Math.ceil(copies * (bytes * FILE_TO_MEMORY + (inline ? 0 : PROCESS_BYTES)));

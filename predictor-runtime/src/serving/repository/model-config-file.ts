@@ -8,6 +8,8 @@ import { parseTritonConfig } from './triton-config.ts';
 
 const TRITON_FILE = 'config.pbtxt';
 const MLSERVER_FILE = 'model-settings.json';
+/** Names of the files that say how to serve a model. */
+export const CONFIG_FILES: readonly string[] = [TRITON_FILE, MLSERVER_FILE];
 
 /**
  * Reads the configuration in a model's folder: Triton's `config.pbtxt`, MLServer's `model-settings.json`, or none.

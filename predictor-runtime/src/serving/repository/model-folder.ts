@@ -2,12 +2,13 @@
 
 import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
+import { isModelFile } from '../../formats/format.ts';
 import { ModelLoadError } from '../../protocol/errors.ts';
 import { isBeyondVersions, parseVersion } from '../../protocol/versions.ts';
-import { foldersIn } from './folders.ts';
+import { filesIn, foldersIn, LOST_AND_FOUND } from './folders.ts';
 import type { ModelConfig } from './model-config.ts';
-import { readModelConfig } from './model-config-file.ts';
+import { CONFIG_FILES, readModelConfig } from './model-config-file.ts';
 
 /** Folder of one version. */
 export interface VersionFolder {
@@ -74,12 +75,31 @@ async function numberedFolders(dir: string): Promise<Map<number, string>> {
   return folders;
 }
 
+/**
+ * Tells whether a folder holds what a model's folder has: a configuration, a version, or a file that is a model, or is
+ * called one. A folder that cannot be read may hold a model.
+ */
+export async function holdsModel(dir: string): Promise<boolean> {
+  if (basename(dir) === LOST_AND_FOUND) return false;
+  const names = await readdir(dir).catch(() => undefined);
+  if (names === undefined) return true;
+  const isNamed = names.some((name) => CONFIG_FILES.includes(name) || name.startsWith('model.'));
+  if (isNamed || names.some((name) => isReadableModel(join(dir, name), name))) return true;
+  return (await foldersIn(dir)).some((name) => /^\d+$/.test(name));
+}
+
+/** True for a file that is a model; a link that leads nowhere is none. */
+function isReadableModel(path: string, name: string): boolean {
+  try {
+    return isModelFile(path, name);
+  } catch {
+    return false;
+  }
+}
+
 async function fingerprint(dir: string, configFile: string | undefined): Promise<string> {
   const hash = createHash('sha256');
-  const files = await readdir(dir, { recursive: true, withFileTypes: true });
-  const paths = files
-    .filter((file) => file.isFile())
-    .map(({ parentPath, name }) => join(parentPath, name));
+  const paths = await filesIn(dir);
   for (const path of [...paths.sort(), ...(configFile === undefined ? [] : [configFile])]) {
     const { size, mtimeMs } = await stat(path);
     hash.update(`${relative(dir, path)} ${size} ${mtimeMs}\n`);

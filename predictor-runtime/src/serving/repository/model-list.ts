@@ -1,8 +1,11 @@
 /** The list of a server's models: one by flags, the folders of a repository, or TensorFlow Serving's list of models. */
 
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Logger } from '../../platform/log.ts';
 import { ModelLoadError } from '../../protocol/errors.ts';
+import { foldersIn } from './folders.ts';
+import { holdsModel } from './model-folder.ts';
 import { type MessageType, parseTextProto } from './text-proto.ts';
 import { VERSION_POLICY } from './triton-schema.ts';
 import { type PolicyMessage, policyOf, type VersionPolicy } from './version-policy.ts';
@@ -44,24 +47,31 @@ function local(list: ModelList['list']): ModelList {
   return { list, refresh: list };
 }
 
-/** Makes a list in which every folder of the repositories is a model of that name. */
-export function repositoryFolders(dirs: readonly string[]): ModelList {
+/**
+ * Makes a list in which every folder of the repositories is a model of that name, but for those that hold no model: they
+ * would never be ready. These are told of in the log.
+ */
+export function repositoryFolders(dirs: readonly string[], log: Logger): ModelList {
+  const passedOver = new Set<string>();
   return local(async () => {
     const models: ModelEntry[] = [];
     for (const repository of dirs) {
-      const entries = await readdir(repository, { withFileTypes: true }).catch((error: Error) => {
+      const names = await foldersIn(repository).catch((error: Error) => {
         throw new ModelLoadError(`model repository ${repository} cannot be read: ${error.message}`);
       });
-      for (const entry of entries) {
-        if (entry.name.startsWith('.') || entry.isFile()) continue;
-        const dir = join(repository, entry.name);
-        const other = models.find(({ name }) => name === entry.name);
-        if (other !== undefined) {
-          throw new ModelLoadError(
-            `model '${entry.name}' is in two repositories: ${other.dir}, ${dir}`,
-          );
+      for (const name of names) {
+        const dir = join(repository, name);
+        if (name.startsWith('.')) continue;
+        if (!(await holdsModel(dir))) {
+          if (!passedOver.has(dir)) log.warn('folder of the model repository passed over', { dir });
+          passedOver.add(dir);
+          continue;
         }
-        models.push({ name: entry.name, dir });
+        const other = models.find((model) => model.name === name);
+        if (other !== undefined) {
+          throw new ModelLoadError(`model '${name}' is in two repositories: ${other.dir}, ${dir}`);
+        }
+        models.push({ name, dir });
       }
     }
     return models;

@@ -100,6 +100,9 @@ export class ModelRepository {
       const gone = manager.names().filter((name) => !models.some((model) => model.name === name));
       // A slow load or unload must not keep the next look at the files.
       for (const name of gone) void manager.aspire(name, []);
+      for (const name of this.#unreadable.keys()) {
+        if (!models.some((model) => model.name === name)) this.#unreadable.delete(name);
+      }
       for (const model of models) void this.#aspire(model);
     } catch (error) {
       // A store that cannot be read says nothing of its models: those that serve go on.
