@@ -1,14 +1,8 @@
-/** A request's body: bounded in size, also after decompression; and the compression of an answer. */
+/** A request's body: bounded in size, also after decompression; and whether an answer is compressed. */
 import type { IncomingMessage } from 'node:http';
-import { promisify } from 'node:util';
-import { deflate, gunzip, gzip, inflate } from 'node:zlib';
 import { countReceived } from '../../platform/young-collection.ts';
 import { InferenceError, invalid } from '../../protocol/errors.ts';
-
-const DECODERS = { gzip: promisify(gunzip), deflate: promisify(inflate) };
-const ENCODERS = { gzip: promisify(gzip), deflate: promisify(deflate) };
-/** Name of a compression that bodies may have. */
-export type Encoding = keyof typeof ENCODERS;
+import { acceptedCoding, codingsOf, decompress, type Encoding } from './codings.ts';
 
 /** Size below which an answer is not worth compressing, in bytes. */
 const MIN_COMPRESSED = 1024;
@@ -30,21 +24,17 @@ export async function readBody(
   req: IncomingMessage,
   { limit, take }: BodyOptions,
 ): Promise<Buffer> {
-  const encoding = req.headers['content-encoding'] ?? 'identity';
-  if (encoding !== 'identity' && !Object.hasOwn(DECODERS, encoding)) {
-    throw new InferenceError(
-      'UNSUPPORTED_MEDIA_TYPE',
-      `content-encoding '${encoding}' is not supported, use ${Object.keys(DECODERS).join(' or ')}`,
-    );
-  }
-  const bytes = await receive(req, { limit, take });
-  if (encoding === 'identity') return bytes;
-  return DECODERS[encoding as Encoding](bytes, { maxOutputLength: limit }).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(limit);
-      throw invalid(`body is not ${encoding}: ${error.message}`);
-    },
-  );
+  const codings = codingsOf(req.headers['content-encoding']);
+  let bytes = await receive(req, { limit, take });
+  for (const coding of codings.reverse()) bytes = await decoded(bytes, coding, limit);
+  return bytes;
+}
+
+function decoded(bytes: Buffer, coding: Encoding, limit: number): Promise<Buffer> {
+  return decompress(bytes, coding, limit).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(limit);
+    throw invalid(`body is not ${coding}: ${error.message}`);
+  });
 }
 
 /**
@@ -87,19 +77,10 @@ function tooLarge(limit: number): InferenceError {
   );
 }
 
-/** Returns the encoding that a client accepts for an answer of this size; undefined for none. */
+/** Returns the coding that a client accepts for an answer of this size; undefined for none. */
 export function answerEncoding(req: IncomingMessage, size: number): Encoding | undefined {
   const accepted = req.headers['accept-encoding'];
-  if (accepted === undefined || size < MIN_COMPRESSED) return undefined;
-  const names = String(accepted)
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => !/;\s*q=0(\.0*)?$/.test(part))
-    .map((part) => part.split(';', 1)[0]);
-  return (Object.keys(ENCODERS) as Encoding[]).find((encoding) => names.includes(encoding));
-}
-
-/** Compresses the body of an answer. */
-export function compress(bytes: Buffer, encoding: Encoding): Promise<Buffer> {
-  return ENCODERS[encoding](bytes);
+  return accepted === undefined || size < MIN_COMPRESSED
+    ? undefined
+    : acceptedCoding(String(accepted));
 }
