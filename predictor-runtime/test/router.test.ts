@@ -1,4 +1,7 @@
 /** Which route a path takes: literals beside parameters, names of parameters, and what finds nothing. */
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { json, type Routes } from '../src/transport/rest/reply.ts';
 import { Router } from '../src/transport/rest/router.ts';
@@ -43,6 +46,33 @@ describe('routes', () => {
     expect(() => router.find('GET', '/v2/models/%zz')).to.throw(
       "path segment '%zz' is not percent-encoded",
     );
+  });
+
+  it('lead back from what looks like a verb', () => {
+    expect(router.find('GET', '/v2/models/a:b/').params).to.deep.equal({ name: 'a:b' });
+    expect(router.find('POST', '/v2/models/a:b/infer').params).to.deep.equal({ name: 'a:b' });
+  });
+
+  it('are found in the absolute form of a request, too', async () => {
+    using folder = new RepositoryFolder({ add: { model: 'add_two' } });
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      const { port } = new URL(url);
+      for (const [path, status, body] of [
+        [`${url}/v2/models/add/ready?x=1`, 200, '{"name":"add","ready":true}'],
+        [
+          'HTTPS://models.example.com/v2/models/add/versions/1/ready',
+          200,
+          '{"name":"add","ready":true}',
+        ],
+        ['http://models.example.com:80', 200, '{"status":"alive"}'],
+        ['http://models.example.com?a=/v2', 200, '{"status":"alive"}'],
+        ['http://[::1]/v2/nothing', 404, '{"error":"no such path: GET /v2/nothing"}'],
+      ] as const) {
+        const reply = await once(request({ host: '127.0.0.1', port, path }).end(), 'response');
+        const [response] = reply as [IncomingMessage];
+        expect([response.statusCode, await text(response)]).to.deep.equal([status, body]);
+      }
+    });
   });
 
   it('serve a model whose name is a word of another path', async () => {

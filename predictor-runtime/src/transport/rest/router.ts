@@ -35,21 +35,28 @@ export class Router {
 
   /** Finds the handler of a path. @throws InferenceError NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_ARGUMENT. */
   find(method: string, path: string): Match {
-    const found = this.#paths.find(
-      method === 'HEAD' ? 'GET' : (method as HTTPMethod),
-      canonical(path),
-    );
+    const wanted = method === 'HEAD' ? 'GET' : (method as HTTPMethod);
+    const target = canonical(path);
+    let found = this.#paths.find(wanted, target);
+    // What looks like V1's verb may be part of a model's name.
+    if (found === null && this.#allowed(target).length === 0) {
+      found = this.#paths.find(wanted, withoutSlash(path));
+    }
     if (found === null) throw this.#absence(method, path);
     return { handler: found.store, params: found.params as Match['params'] };
+  }
+
+  /** Returns the methods that a path has a route for. */
+  #allowed(target: string): string[] {
+    return [...this.#methods].filter(
+      (method) => this.#paths.find(method as HTTPMethod, target) !== null,
+    );
   }
 
   #absence(method: string, path: string): InferenceError {
     const garbled = path.split('/').find((segment) => !isPercentEncoded(segment));
     if (garbled !== undefined) return invalid(`path segment '${garbled}' is not percent-encoded`);
-    const target = canonical(path);
-    const allowed = [...this.#methods].filter(
-      (other) => this.#paths.find(other as HTTPMethod, target) !== null,
-    );
+    const allowed = this.#allowed(canonical(path));
     return allowed.length === 0
       ? new InferenceError('NOT_FOUND', `no such path: ${method} ${path}`)
       : new InferenceError(
@@ -72,7 +79,11 @@ function patternOf(path: string): string {
 
 /** Makes V1's verb, as in `iris:predict`, a segment of its own, and drops a slash at the end of the last segment. */
 function canonical(path: string): string {
-  return path.replace(/(?<!\/):(\w+)$/, '/:$1').replace(/(?<=[^/])\/$/, '');
+  return withoutSlash(path.replace(/(?<!\/):(\w+)$/, '/:$1'));
+}
+
+function withoutSlash(path: string): string {
+  return path.replace(/(?<=[^/])\/$/, '');
 }
 
 function isPercentEncoded(segment: string): boolean {

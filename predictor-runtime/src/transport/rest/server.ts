@@ -22,6 +22,7 @@ import {
 import { REPOSITORY_ROUTES } from './repository.ts';
 import { Router } from './router.ts';
 import { SERVER_ROUTES } from './server-routes.ts';
+import { parseTarget } from './target.ts';
 import { V1_ROUTES } from './v1.ts';
 import { V2_ROUTES } from './v2.ts';
 
@@ -95,10 +96,7 @@ class RestCaller implements Caller {
 }
 
 function handle(req: IncomingMessage, caller: Caller, context: ServerContext): Immediate<Reply> {
-  const url = req.url ?? '/';
-  const mark = url.indexOf('?');
-  const path = mark < 0 ? url : url.slice(0, mark);
-  const query = mark < 0 ? '' : url.slice(mark + 1);
+  const { path, query } = parseTarget(req.url ?? '/');
   const { handler, params } = context.router.find(req.method ?? 'GET', path);
   const exchange = { req, params, query, caller };
   const isOpen = context.gate.isOpen || OPEN_PATHS.has(path);
