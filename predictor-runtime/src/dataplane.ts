@@ -4,6 +4,7 @@ import type { RequestTrace } from './platform/tracing.ts';
 import { InferenceError, invalid } from './protocol/errors.ts';
 import { checkBatch, checkRequest } from './protocol/v2/check.ts';
 import { classify } from './protocol/v2/classification.ts';
+import { show } from './protocol/v2/elements.ts';
 import type {
   InferRequest,
   InferResponse,
@@ -236,16 +237,17 @@ function shorter(a: number | undefined, b: number | undefined): number | undefin
   return a && b ? Math.min(a, b) : a || b || undefined;
 }
 
+/** Reads a parameter that is a whole number, which may be written as text; those beyond 2^53 are rounded. */
 function wholeNumber(parameters: Parameters, name: string): number | undefined {
-  const value = parameters[name];
+  const value: unknown = parameters[name];
   if (value === undefined) return undefined;
-  const number = Number(value);
-  if (typeof value === 'boolean' || !Number.isSafeInteger(number) || number < 0) {
-    throw invalid(
-      `parameters.${name}: expected a whole number, got ${JSON.stringify(String(value))}`,
-    );
-  }
-  return number;
+  const isWhole = typeof value === 'bigint' || Number.isInteger(value) || isDigits(value);
+  if (isWhole && Number(value) >= 0) return Number(value);
+  throw invalid(`parameters.${name}: expected a whole number of at least 0, got ${show(value)}`);
+}
+
+function isDigits(value: unknown): boolean {
+  return typeof value === 'string' && /^\d+$/.test(value);
 }
 
 function classified(tensor: Tensor, request: InferRequest, model: Model): Tensor {

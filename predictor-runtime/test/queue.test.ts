@@ -226,7 +226,7 @@ describe('the queue', () => {
       );
       expect([status, json.error]).to.deep.equal([
         400,
-        'parameters.priority: expected 0 to 3, got 4',
+        "parameters.priority: model 'l' has 3 priority_levels, 1 being the most urgent; got 4",
       ]);
     });
   });
@@ -272,7 +272,7 @@ describe('the queue', () => {
       );
       expect([bad.status, bad.json.error]).to.deep.equal([
         400,
-        'parameters.timeout: expected a whole number, got "soon"',
+        'parameters.timeout: expected a whole number of at least 0, got "soon"',
       ]);
     });
   });

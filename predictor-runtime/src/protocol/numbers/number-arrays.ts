@@ -48,6 +48,8 @@ export interface Extraction {
 
 /** Size of a document below which JSON.parse is as fast. */
 const MIN_BYTES = 1024;
+/** Most braces and brackets that are open at a time in a document of tensors; others are none that a model takes. */
+const MAX_DEPTH = 64;
 /** Largest size of a key that matters here, quotes included; longer ones are not kept. */
 const MAX_KEY_BYTES = 16;
 /** Beginning of every mark. It is random, so that no request can hold one. */
@@ -92,6 +94,7 @@ export function extractNumbers(
       at = read.end;
     } else {
       if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
+        if (opened.length === MAX_DEPTH) return undefined;
         opened += String.fromCharCode(byte);
         keys[opened.length] = '';
       } else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) opened = opened.slice(0, -1);

@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import { invalid } from '../errors.ts';
 import { MAX_DIMENSIONS } from '../numbers/nesting.ts';
 import { NumberArray, type Place } from '../numbers/number-arrays.ts';
-import { fill, flatten } from '../v2/elements.ts';
+import { fill, flatten, show } from '../v2/elements.ts';
 import { array, base64, fields, object } from '../v2/json.ts';
 import { parseTensors } from '../v2/json-document.ts';
 import { acceptedInputs } from '../v2/tabular.ts';
@@ -49,7 +49,8 @@ export function parseBody(json: Buffer): Record<string, unknown> {
   const body = fields(parseTensors(json, isTensor), 'body');
   const { signature_name: signature = 'serving_default' } = body;
   if (signature !== 'serving_default') {
-    throw invalid(`signature_name: '${signature}' is not known, the model has 'serving_default'`);
+    const name = typeof signature === 'string' ? `'${signature}'` : show(signature);
+    throw invalid(`signature_name: ${name} is not known, the model has 'serving_default'`);
   }
   return body;
 }

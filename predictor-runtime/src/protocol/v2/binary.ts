@@ -4,6 +4,7 @@
  */
 import { invalid } from '../errors.ts';
 import { type Datatype, datatype, type TensorData } from './datatypes.ts';
+import { show } from './elements.ts';
 import { elementCount, type Tensor } from './types.ts';
 
 /** Gives out the bytes that follow a request's JSON, tensor by tensor. */
@@ -27,7 +28,7 @@ export class BinaryReader {
    */
   take(size: unknown, path: string): Buffer {
     if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
-      throw invalid(`${path}: expected a number of bytes, got ${JSON.stringify(size)}`);
+      throw invalid(`${path}: expected a number of bytes, got ${show(size)}`);
     }
     if (size > this.left) {
       throw invalid(`${path}: ${size} bytes are announced, but ${this.left} follow`);

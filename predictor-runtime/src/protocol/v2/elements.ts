@@ -220,12 +220,32 @@ export function numbers({ datatype: type, data }: Tensor): ArrayLike<number> {
   }
 }
 
-/** Returns a short text of a faulty value, for an error message. */
+/** Largest size of a value's text in an error message, in characters. */
+const MAX_SHOWN = 40;
+
+/** Returns the beginning of a faulty value's JSON, for an error message. */
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
+  const text = beginning(value, MAX_SHOWN + 1);
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+}
+
+/**
+ * Writes a value as JSON, and stops as soon as there are `room` characters: the value may be as large as a body, and
+ * nested deeper than the stack.
+ */
+function beginning(value: unknown, room: number): string {
   if (typeof value === 'bigint') return value.toString();
-  const text = JSON.stringify(value, (_key, item) =>
-    typeof item === 'bigint' ? item.toString() : item,
-  );
-  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, room));
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'nothing';
+  const isArray = Array.isArray(value);
+  const fields = value as Readonly<Record<string, unknown>>;
+  let text = isArray ? '[' : '{';
+  for (const key of isArray ? value.keys() : Object.keys(value)) {
+    if (text.length > 1) text += ',';
+    if (!isArray) text += `${JSON.stringify(String(key).slice(0, room))}:`;
+    if (text.length >= room) return text;
+    text += beginning(fields[key], room - text.length);
+  }
+  return `${text}${isArray ? ']' : '}'}`;
 }

@@ -1,6 +1,7 @@
 /** Triton's logging extension: the settings of the server's log. */
 import type { Logger } from '../../platform/log.ts';
 import { invalid } from '../errors.ts';
+import { show } from './elements.ts';
 
 /** Levels of winston in the order of Triton's switches, the least verbose first. */
 const LEVELS = ['error', 'warn', 'info', 'debug'];
@@ -37,7 +38,7 @@ export function setLogSettings(log: Logger, settings: Readonly<Record<string, un
     }
     if (changes[name]?.(value) !== true) {
       throw invalid(
-        `${name}: ${JSON.stringify(value)} can not be set; errors and the format stay as they are`,
+        `${name}: ${show(value)} can not be set; errors and the format stay as they are`,
       );
     }
   }

@@ -27,12 +27,13 @@ async function leadsToFolder({ parentPath, name }: { parentPath: string; name: s
 
 /** Lists the paths of the files in a folder and in the folders in it. @throws Error when one cannot be read. */
 export async function filesIn(dir: string): Promise<string[]> {
-  const paths: string[] = [];
-  for (const entry of await readdir(dir, { withFileTypes: true })) {
-    const path = join(dir, entry.name);
-    if (entry.isFile()) paths.push(path);
-    else if (entry.isDirectory() && entry.name !== LOST_AND_FOUND)
-      paths.push(...(await filesIn(path)));
-  }
-  return paths;
+  const entries = await readdir(dir, { withFileTypes: true });
+  const paths = await Promise.all(
+    entries.map((entry) => {
+      const path = join(dir, entry.name);
+      if (entry.isFile()) return [path];
+      return entry.isDirectory() && entry.name !== LOST_AND_FOUND ? filesIn(path) : [];
+    }),
+  );
+  return paths.flat();
 }

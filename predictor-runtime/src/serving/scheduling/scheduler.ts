@@ -105,12 +105,13 @@ export class Scheduler {
   }
 
   #priority(wanted: number | undefined): number {
-    const { priorityLevels, defaultPriority } = this.#options.queue;
+    const { queue, name } = this.#options;
+    const { priorityLevels, defaultPriority } = queue;
     if (wanted === undefined || wanted === 0 || priorityLevels === 0) return defaultPriority;
     if (wanted > priorityLevels) {
       throw new InferenceError(
         'INVALID_ARGUMENT',
-        `parameters.priority: expected 0 to ${priorityLevels}, got ${wanted}`,
+        `parameters.priority: model '${name}' has ${priorityLevels} priority_levels, 1 being the most urgent; got ${wanted}`,
       );
     }
     return wanted;

@@ -1,6 +1,6 @@
 /** The custom endpoints of plugins as routes of the server. */
 
-import { InferenceError } from '../../protocol/errors.ts';
+import { InferenceError, invalid } from '../../protocol/errors.ts';
 import { decodeInferRequest, encodeInferResponse } from '../../protocol/v2/json.ts';
 import type { PluginReply, PluginRequest, ServerPlugin } from '../access/server-plugin.ts';
 import { readBody } from './body.ts';
@@ -46,6 +46,15 @@ function replyOf({ status = 200, type, body = '' }: PluginReply): Reply {
   return { ...json(body, status), type };
 }
 
+/** Writes a plugin's request as JSON. @throws InferenceError INVALID_ARGUMENT when it has no form there. */
+function textOf(body: object): string {
+  try {
+    return JSON.stringify(body);
+  } catch (error) {
+    throw invalid(`body cannot be written as JSON: ${(error as Error).message}`);
+  }
+}
+
 /** Runs an inference for a plugin, as the caller of its route; an error becomes the answer that the API has for it. */
 async function infer(
   exchange: Exchange,
@@ -55,7 +64,7 @@ async function infer(
   const target = { verb: 'infer', model, choice: {} } as const;
   try {
     return await envelope.answer(callOf(exchange, target), {
-      receive: () => JSON.stringify(body),
+      receive: () => textOf(body),
       answer: async (text, options) => {
         const request = decodeInferRequest(text);
         const response = await dataPlane.infer({ name: model, choice: {} }, request, options);
