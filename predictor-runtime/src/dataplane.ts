@@ -135,9 +135,8 @@ export class DataPlane {
    */
   statistics(name?: string, choice?: VersionChoice): VersionStatistics[] {
     const { manager } = this.#options;
-    if (name !== undefined && choice?.version !== undefined) {
-      return [{ name, ...manager.get(name, choice) }];
-    }
+    const isOne = choice?.version !== undefined || choice?.label !== undefined;
+    if (name !== undefined && isOne) return [{ name, ...manager.get(name, choice) }];
     if (name !== undefined) manager.notReadyReason(name);
     const names = name === undefined ? manager.names() : [name];
     return names.flatMap((model) =>

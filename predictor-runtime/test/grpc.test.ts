@@ -17,6 +17,7 @@ const input = (name: string, contents?: object, shape = [1, 4], datatype = 'INT3
   shape,
   contents,
 });
+const SHARED = { shared_memory_region: { string_param: 'r' } };
 const typed = { int_contents: [1, 2, 3, 4] };
 
 interface Response {
@@ -123,6 +124,22 @@ describe('V2 over gRPC', () => {
       'an unknown output',
       { inputs: [input('a', typed), input('b', typed)], outputs: [{ name: 'x' }] },
       "3 outputs[0].name: model 'add' has no output 'x', expected 'sum', 'diff'",
+    ],
+    [
+      'an input in shared memory',
+      {
+        inputs: [input('a'), { ...input('b'), parameters: SHARED }],
+        raw_input_contents: [int32(1, 2, 3, 4)],
+      },
+      '3 inputs[1].parameters.shared_memory_region: there is no shared memory here, send and receive data in messages',
+    ],
+    [
+      'an output in shared memory',
+      {
+        inputs: [input('a', typed), input('b', typed)],
+        outputs: [{ name: 'sum', parameters: SHARED }],
+      },
+      '3 outputs[0].parameters.shared_memory_region: there is no shared memory here, send and receive data in messages',
     ],
   ];
   for (const [name, request, expected] of cases) {
@@ -249,6 +266,15 @@ describe('V2 over gRPC', () => {
         return count >= 3 && count;
       });
       expect(failures).to.equal(3);
+    });
+  });
+
+  it('knows no statistics of a version that is none', async () => {
+    await withGrpc(add, async (call) => {
+      const asked = call('ModelStatistics', { name: 'add', version: 'x' });
+      expect(await asked.then(() => 'OK', failure)).to.equal(
+        "5 model 'add' has no label 'x'; it has none",
+      );
     });
   });
 

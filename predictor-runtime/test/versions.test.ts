@@ -106,6 +106,10 @@ describe('versions', () => {
       ]) {
         expect(await call(`${url}/${path}`, x)).to.deep.equal({ status: 404, json: { error } });
       }
+      const { json: stats } = await call(`${url}/v2/models/v/versions/stable/stats`);
+      expect(stats.model_stats.map(({ version }: { version: string }) => version)).to.deep.equal([
+        '1',
+      ]);
       const { json: status } = await call(`${url}/v1/models/v`);
       expect(
         status.model_version_status.map(({ version }: { version: string }) => version),

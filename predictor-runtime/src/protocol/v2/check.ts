@@ -28,6 +28,20 @@ export function checkBatch({ inputs }: InferRequest): void {
   }
 }
 
+/**
+ * Checks that a tensor's parameters name no region of shared memory (Triton's extension): its data would come from there,
+ * or be expected there.
+ * @throws InferenceError INVALID_ARGUMENT with the path of the field.
+ */
+export function checkInline(parameters: Readonly<Record<string, unknown>>, path: string): void {
+  if (parameters[REGION] === undefined) return;
+  throw invalid(
+    `${path}.parameters.${REGION}: there is no shared memory here, send and receive data in messages`,
+  );
+}
+
+const REGION = 'shared_memory_region';
+
 function checkInputs(request: InferRequest, model: ModelMetadata): void {
   const given = new Map<string, Tensor>();
   for (const [i, input] of request.inputs.entries()) {

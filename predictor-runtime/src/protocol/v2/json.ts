@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { invalid } from '../errors.ts';
 import { NumberArray, type Place } from '../numbers/number-arrays.ts';
 import { BinaryReader, decodeElements, encodeElements } from './binary.ts';
+import { checkInline } from './check.ts';
 import { checkDatatype, decodeShape, fill, flatten, show } from './elements.ts';
 import { parse, parseTensors } from './json-document.ts';
 import { encodeHead, encodeTensor, quoted } from './tensor-text.ts';
@@ -84,6 +85,7 @@ export function encodeInferResponse(
 function decodeOutput(value: unknown, path: string): RequestedOutput {
   const output = fields(value, path);
   const parameters = parametersOf(output, `${path}.parameters`);
+  checkInline(parameters, path);
   const at = `${path}.parameters`;
   return {
     name: string(output.name, `${path}.name`),
@@ -121,6 +123,7 @@ function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tenso
   checkDatatype(type, `${path}.datatype`);
   const shape = decodeShape(array(input.shape, `${path}.shape`), `${path}.shape`);
   const parameters = parametersOf(input, `${path}.parameters`);
+  checkInline(parameters, path);
   const { binary_data_size: size } = parameters;
   if (size !== undefined) {
     if (input.data !== undefined) throw invalid(`${path}: has both data and binary_data_size`);

@@ -1,6 +1,7 @@
 /** V2 over gRPC: protobuf messages as plain objects ↔ InferRequest and InferResponse. */
 import { invalid } from '../../protocol/errors.ts';
 import { decodeElements, encodeElements } from '../../protocol/v2/binary.ts';
+import { checkInline } from '../../protocol/v2/check.ts';
 import { type Datatype, datatype } from '../../protocol/v2/datatypes.ts';
 import { checkDatatype, decodeShape, fill, show } from '../../protocol/v2/elements.ts';
 import type {
@@ -32,6 +33,7 @@ export interface InferMessage {
     readonly name: string;
     readonly datatype: string;
     readonly shape: readonly string[];
+    readonly parameters: ParameterMap;
     readonly contents?: Partial<Record<ContentsField, readonly unknown[]>> | null;
   }[];
   readonly outputs: readonly { readonly name: string; readonly parameters: ParameterMap }[];
@@ -64,6 +66,11 @@ const CONTENTS: Record<Datatype, ContentsField | undefined> = {
 
 /** Decodes a request. @throws InferenceError INVALID_ARGUMENT with the path of the field. */
 export function decodeInferMessage(message: InferMessage): InferRequest {
+  for (const kind of ['inputs', 'outputs'] as const) {
+    message[kind].forEach(({ parameters }, i) => {
+      checkInline(parameters, `${kind}[${i}]`);
+    });
+  }
   const raw = message.raw_input_contents;
   if (raw.length > 0 && raw.length !== message.inputs.length) {
     throw invalid(
