@@ -92,6 +92,18 @@ describe('deep and odd values', () => {
     });
   });
 
+  it('are no settings that every object has', async () => {
+    using folder = new RepositoryFolder({ add: { model: 'add_two' } });
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      for (const name of ['__proto__', 'toString', 'constructor']) {
+        expect(await call(`${url}/v2/logging`, `{"${name}":1}`)).to.deep.equal({
+          status: 400,
+          json: { error: `${name}: 1 can not be set; errors and the format stay as they are` },
+        });
+      }
+    });
+  });
+
   it('cost no more than their size', async () => {
     using folder = new RepositoryFolder({ add: { model: 'add_two' } });
     await withServer({ modelRepository: [folder.dir] }, async (url) => {

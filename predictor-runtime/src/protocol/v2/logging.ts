@@ -36,7 +36,7 @@ export function setLogSettings(log: Logger, settings: Readonly<Record<string, un
     if (name === 'log_file') {
       throw invalid('log_file: log file location can not be updated through network protocol');
     }
-    if (changes[name]?.(value) !== true) {
+    if (!Object.hasOwn(changes, name) || changes[name]?.(value) !== true) {
       throw invalid(
         `${name}: ${show(value)} can not be set; errors and the format stay as they are`,
       );
