@@ -226,14 +226,10 @@ function jobOf(
     outputs: outputs.map(({ name }) => name),
     caller,
     priority,
-    timeoutMs: shorter(timeoutUs && timeoutUs / 1000, timeoutMs),
+    timeoutMs,
+    ownTimeoutMs: timeoutUs && timeoutUs / 1000,
     trace,
   };
-}
-
-/** Returns the shorter of two timeouts; 0 and undefined are none. */
-function shorter(a: number | undefined, b: number | undefined): number | undefined {
-  return a && b ? Math.min(a, b) : a || b || undefined;
 }
 
 /** Reads a parameter that is a whole number, which may be written as text; those beyond 2^53 are rounded. */

@@ -278,6 +278,133 @@ describe('the queue', () => {
   });
 });
 
+/** Answers its input after as many milliseconds. */
+const SLEEPER = `
+const tensor = { name: 'ms', datatype: 'INT32', shape: [-1, 1] };
+export const inputs = [tensor];
+export const outputs = [{ ...tensor, name: 'slept' }];
+export async function infer({ ms }) {
+  await new Promise((resolve) => setTimeout(resolve, ms.data[0]));
+  return { slept: ms };
+}
+`;
+
+describe("Triton's queue policy", () => {
+  const sleep = (ms: number, parameters: object = {}) => ({
+    inputs: [{ name: 'ms', datatype: 'INT32', shape: [1, 1], data: [ms] }],
+    parameters,
+  });
+
+  /** Serves the sleeper, one run at a time, and tells the order in which its requests end. */
+  async function withPolicy(
+    batching: string,
+    run: (
+      send: (title: string, ms: number, parameters?: object) => Promise<void>,
+      seen: string[],
+      url: string,
+    ) => Promise<void>,
+  ): Promise<void> {
+    using folder = new RepositoryFolder({ 's/model.mjs': SLEEPER });
+    folder.put('s/config.pbtxt', `max_batch_size: 1 dynamic_batching { ${batching} }`);
+    const config = { modelRepository: [folder.dir], concurrency: 1, allowModelCode: true };
+    await withServer(config, async (url) => {
+      const seen: string[] = [];
+      const send = async (title: string, ms: number, parameters?: object) => {
+        const { status, json } = await call(`${url}/v2/models/s/infer`, sleep(ms, parameters));
+        seen.push(status === 200 ? title : `${title}: ${status} ${json.error}`);
+      };
+      await run(send, seen, url);
+    });
+  }
+
+  /** One that runs, and then each of the others as soon as the one before it waits. */
+  async function inTurn(url: string, sends: readonly (() => Promise<void>)[]): Promise<void> {
+    const all: Promise<void>[] = [];
+    for (const send of sends) {
+      all.push(send());
+      await underWay(url, 's', all.length);
+    }
+    await Promise.all(all);
+  }
+
+  const LATE =
+    /^late: 503 model 's' is overloaded: the request waited \d+ ms, longer than its queue policy allows; try again later$/;
+
+  it('limits the wait, and not the run', async () => {
+    await withPolicy(
+      'default_queue_policy { default_timeout_microseconds: 200000 }',
+      async (send, seen, url) => {
+        await send('long', 500);
+        // What a request names by itself counts only where the policy says so.
+        await inTurn(url, [() => send('running', 1500), () => send('late', 1, { timeout: 9e6 })]);
+        expect(seen[0]).to.equal('long');
+        expect(seen[1]).to.match(LATE);
+        expect(seen[2]).to.equal('running');
+        const text = await (await fetch(`${url}/metrics`)).text();
+        expect(text).to.contain(
+          'nv_inference_request_failure{model="s",version="1",reason="REJECTED"} 1',
+        );
+      },
+    );
+  });
+
+  it('lets a request shorten its wait where that is allowed', async () => {
+    const policy = 'default_timeout_microseconds: 60000000 allow_timeout_override: true';
+    await withPolicy(`default_queue_policy { ${policy} }`, async (send, seen, url) => {
+      await send('long', 500, { timeout: 100_000 });
+      await inTurn(url, [
+        () => send('running', 1500),
+        () => send('late', 1, { timeout: 300_000 }),
+        () => send('patient', 1),
+      ]);
+      expect(seen[0]).to.equal('long');
+      expect(seen[1]).to.match(LATE);
+      expect(seen.slice(2)).to.deep.equal(['running', 'patient']);
+    });
+  });
+
+  it('lets those in time pass a late one with DELAY', async () => {
+    const policy =
+      'default_timeout_microseconds: 60000000 timeout_action: DELAY allow_timeout_override: true';
+    await withPolicy(`default_queue_policy { ${policy} }`, async (send, seen, url) => {
+      await inTurn(url, [
+        () => send('running', 1000),
+        () => send('late', 1, { timeout: 1000 }),
+        () => send('in time', 1),
+      ]);
+      expect(seen).to.deep.equal(['running', 'in time', 'late']);
+    });
+  });
+
+  it('has rules by priority, and bounds each by itself', async () => {
+    const own = 'priority_queue_policy { key: 1 value { max_queue_size: 1 } }';
+    await withPolicy(
+      `priority_levels: 2 default_priority_level: 2 ${own}`,
+      async (send, seen, url) => {
+        await inTurn(url, [
+          () => send('running', 1000),
+          () => send('usual', 1),
+          () => send('usual too', 1),
+          () => send('urgent', 1, { priority: 1 }),
+          async () => {
+            await send('one too many', 1, { priority: 1 });
+            void send('usual again', 1);
+          },
+        ]);
+        await eventually(async () => seen.length === 6);
+        expect(seen).to.deep.equal([
+          "one too many: 429 model 's' is overloaded: 3 requests wait; try again later",
+          'running',
+          'urgent',
+          'usual',
+          'usual too',
+          'usual again',
+        ]);
+      },
+    );
+  });
+});
+
 /** `add_two`'s sum, in runs that are long enough for others to gather meanwhile. */
 const SLOW_ADD = `
 const tensor = (name) => ({ name, datatype: 'INT32', shape: [-1, 4] });

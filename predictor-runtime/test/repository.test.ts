@@ -129,6 +129,7 @@ describe('a model repository', () => {
           preserve_ordering: false,
           priority_levels: 0,
           default_priority_level: 0,
+          priority_queue_policy: {},
         },
         response_cache: { enable: false },
         parameters: { k: { string_value: 'v' } },
@@ -148,6 +149,18 @@ describe('a model repository', () => {
     ['backend: "tensorrt"', "backend: 'tensorrt' is not supported, use onnxruntime or ensemble"],
     ['max_batch_size: -1', 'max_batch_size: expected 0 or more, got -1'],
     ['dynamic_batching { }', 'dynamic_batching: needs a max_batch_size above 0'],
+    [
+      'max_batch_size: 2 dynamic_batching { default_queue_policy { timeout_action: DROP } }',
+      'dynamic_batching.default_queue_policy.timeout_action: expected REJECT or DELAY, got DROP',
+    ],
+    [
+      'max_batch_size: 2 dynamic_batching { priority_levels: 2 default_priority_level: 3 }',
+      'dynamic_batching.default_priority_level: expected 1 to priority_levels, which is 2, got 3',
+    ],
+    [
+      'max_batch_size: 2 dynamic_batching { priority_queue_policy { key: 1 value { } } }',
+      'dynamic_batching.priority_queue_policy[1]: expected a key of 1 to priority_levels, which is 0',
+    ],
     ['sequence_batching { }', 'line 1: sequence_batching: unknown field, expected one of'],
     ['input { name: "z" }', "inputs 'z': the model has 'a', 'b'"],
     ['input { name: "a" data_type: TYPE_FP32 }', "inputs 'a': is INT32 in the model, not FP32"],

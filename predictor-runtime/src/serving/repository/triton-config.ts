@@ -1,9 +1,9 @@
 /** Triton's `config.pbtxt`, and the same as JSON (its repository API) ↔ ModelConfig. */
 import { DATATYPES, type Datatype, isDatatype } from '../../protocol/v2/datatypes.ts';
 import type { ModelMetadata, TensorMetadata } from '../../protocol/v2/types.ts';
-import type { QueuePolicy } from '../scheduling/request-queue.ts';
 import type { DeclaredTensor, EnsembleStep, ModelConfig, WarmupSample } from './model-config.ts';
 import { checkMessage, parseTextProto } from './text-proto.ts';
+import { type QueueMessage, queuePolicyOf, toQueueMessage } from './triton-queue-policy.ts';
 import { MODEL_CONFIG } from './triton-schema.ts';
 import { type PolicyMessage, policyOf, type VersionPolicy } from './version-policy.ts';
 
@@ -27,10 +27,7 @@ interface TritonConfig {
   dynamic_batching?: {
     preferred_batch_size?: number[];
     max_queue_delay_microseconds?: number;
-    priority_levels?: number;
-    default_priority_level?: number;
-    default_queue_policy?: { default_timeout_microseconds?: number; max_queue_size?: number };
-  };
+  } & QueueMessage;
   model_warmup?: {
     name?: string;
     batch_size?: number;
@@ -100,7 +97,7 @@ function fromTriton(config: TritonConfig, defaults: ModelConfig): ModelConfig {
       preferredRows: batching.preferred_batch_size ?? [],
       maxDelayMs: (batching.max_queue_delay_microseconds ?? 0) / 1000,
     },
-    queue: queuePolicy(batching, defaults.queue),
+    queue: queuePolicyOf(batching, defaults.queue),
     workers: workers || defaults.workers,
     inputs: (config.input ?? []).map((tensor, i) => declared(tensor, `input[${i}]`)),
     outputs: (config.output ?? []).map((tensor, i) => declared(tensor, `output[${i}]`)),
@@ -119,21 +116,6 @@ function fromTriton(config: TritonConfig, defaults: ModelConfig): ModelConfig {
 /** True when a configuration says whether there is a batch: by its number, or by dimensions, which leave the batch out. */
 function saysBatch({ max_batch_size: size, input = [], output = [] }: TritonConfig): boolean {
   return size !== undefined || [...input, ...output].some(({ dims }) => dims !== undefined);
-}
-
-function queuePolicy(
-  batching: TritonConfig['dynamic_batching'],
-  defaults: QueuePolicy,
-): QueuePolicy {
-  const policy = batching?.default_queue_policy;
-  return {
-    ...defaults,
-    maxRequests: policy?.max_queue_size || defaults.maxRequests,
-    defaultTimeoutMs:
-      (policy?.default_timeout_microseconds ?? 0) / 1000 || defaults.defaultTimeoutMs,
-    priorityLevels: batching?.priority_levels ?? defaults.priorityLevels,
-    defaultPriority: batching?.default_priority_level ?? defaults.defaultPriority,
-  };
 }
 
 function declared(tensor: TritonTensor, path: string): DeclaredTensor {
@@ -227,8 +209,7 @@ export function toTriton(config: ModelConfig, metadata: ModelMetadata): Record<s
         preferred_batch_size: batch.preferredRows,
         max_queue_delay_microseconds: batch.maxDelayMs * 1000,
         preserve_ordering: false,
-        priority_levels: config.queue.priorityLevels,
-        default_priority_level: config.queue.defaultPriority,
+        ...toQueueMessage(config.queue),
       },
     }),
     ...(ensemble && {

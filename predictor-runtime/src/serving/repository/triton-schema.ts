@@ -38,6 +38,7 @@ export const MODEL_CONFIG: MessageType = {
       priority_levels: 'int',
       default_priority_level: 'int',
       default_queue_policy: { message: QUEUE_POLICY },
+      priority_queue_policy: { map: { message: QUEUE_POLICY } },
     },
   },
   model_warmup: {

@@ -6,6 +6,14 @@ import type { Job } from './job.ts';
 import type { Queued } from './request-queue.ts';
 import type { FailureReason, Statistics } from './statistics.ts';
 
+/** Bounds of the time that a request takes, in ms; 0 is none. */
+export interface Timeouts {
+  /** Longest time in the queue. */
+  readonly waitMs: number;
+  /** Longest time from the admission to the answer. */
+  readonly answerMs: number;
+}
+
 /** Circumstances of a request that its job does not say. */
 export interface EntryOptions {
   /** Name of the model, for messages. */
@@ -15,11 +23,12 @@ export interface EntryOptions {
   readonly priorityLevel: number;
   /** Total size of the request's tensors, in bytes. */
   readonly bytes: number;
-  /** Time until the request is given up, in ms; 0 is none. */
-  readonly timeoutMs: number;
+  readonly timeouts: Timeouts;
   readonly statistics: Statistics;
   /** Hears that the deadline is over or the caller has left: the entry is to be settled with the error. */
   onLeave(entry: Entry, error: InferenceError): void;
+  /** Hears that the entry has waited as long as it may, and still does. */
+  onLate(entry: Entry): void;
 }
 
 /** One run and the requests that wait for it. */
@@ -34,6 +43,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const REASONS: Partial<Record<InferenceError['code'], FailureReason>> = {
   OVERLOADED: 'REJECTED',
+  UNAVAILABLE: 'REJECTED',
   DEADLINE_EXCEEDED: 'REJECTED',
   CANCELLED: 'CANCELED',
   MODEL_FAILED: 'BACKEND',
@@ -54,9 +64,11 @@ export class Entry implements Queued {
   readonly enqueuedAt = performance.now();
   /** Run that the request is part of; undefined while it waits. */
   run: SharedRun | undefined;
+  isDelayed = false;
   readonly #options: EntryOptions;
   readonly #settlers: PromiseWithResolvers<Tensor[]>;
-  #timer: NodeJS.Timeout | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+  #waitLimit: NodeJS.Timeout | undefined;
   readonly #onAbort = () => {
     this.#options.onLeave(this, new InferenceError('CANCELLED', 'the caller left'));
   };
@@ -79,14 +91,20 @@ export class Entry implements Queued {
   }
 
   get hasDeadline(): boolean {
-    return this.#timer !== undefined;
+    return this.#deadline !== undefined;
+  }
+
+  /** Says that the request's run begins: from now on it cannot be late in the queue. */
+  stopWaiting(): void {
+    clearTimeout(this.#waitLimit);
   }
 
   /** Answers the request and counts the answer. Every call but the first does nothing. */
   settle(outcome: Tensor[] | InferenceError): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#deadline);
+    this.stopWaiting();
     this.job.caller?.signal.removeEventListener('abort', this.#onAbort);
     const { statistics } = this.#options;
     const took = performance.now() - this.enqueuedAt;
@@ -106,11 +124,13 @@ export class Entry implements Queued {
       return;
     }
     signal?.addEventListener('abort', this.#onAbort, { once: true });
-    const { model, onLeave } = this.#options;
-    const timeoutMs = Math.min(this.#options.timeoutMs, MAX_TIMER_MS);
-    if (timeoutMs <= 0) return;
-    const text = `model '${model}' did not answer within ${timeoutMs} ms`;
+    const { model, onLeave, onLate, timeouts } = this.#options;
+    const waitMs = Math.min(timeouts.waitMs, MAX_TIMER_MS);
+    if (waitMs > 0) this.#waitLimit = setTimeout(() => onLate(this), waitMs);
+    const answerMs = Math.min(timeouts.answerMs, MAX_TIMER_MS);
+    if (answerMs <= 0) return;
+    const text = `model '${model}' did not answer within ${answerMs} ms`;
     const onTimeout = () => onLeave(this, new InferenceError('DEADLINE_EXCEEDED', text));
-    this.#timer = setTimeout(onTimeout, timeoutMs);
+    this.#deadline = setTimeout(onTimeout, answerMs);
   }
 }

@@ -21,6 +21,11 @@ export interface Job {
   readonly priority?: number;
   /** Time until the request is given up, in ms; 0 and undefined leave it to the queue. */
   readonly timeoutMs?: number;
+  /**
+   * Time that the request names by itself, in ms: a bound of its wait where the queue has a rule for waiting, otherwise
+   * of all until its answer. 0 and undefined are none.
+   */
+  readonly ownTimeoutMs?: number;
   /** Caller that waits for the answer; undefined when the answer is wanted in any case. */
   readonly caller?: Caller;
   /** Task of the run; `infer` if not given. */

@@ -1,4 +1,4 @@
-/** Requests that wait, in the order in which they are to run: by priority, and then by age. */
+/** Requests that wait, in the order in which they are to run: by priority, then those in time, then by age. */
 
 /** Part of a request that its place in the queue depends on. */
 export interface Queued {
@@ -6,6 +6,20 @@ export interface Queued {
   readonly priorityLevel: number;
   /** Total size of the request's tensors, in bytes. */
   readonly bytes: number;
+  /** True when the request has waited too long, and is to run after those of its priority that have not. */
+  readonly isDelayed: boolean;
+}
+
+/** Rules for the requests of one priority while they wait. Source: Triton, ModelQueuePolicy. */
+export interface WaitPolicy {
+  /** Most requests of the priority that may wait; 0 leaves it to the queue's own bound. */
+  readonly maxRequests: number;
+  /** Longest time that a request may wait, in ms; 0 is no limit. The time that its run takes does not count. */
+  readonly timeoutMs: number;
+  /** Fate of a request that has waited too long: an error, or a place behind all that have not. */
+  readonly onTimeout: 'reject' | 'delay';
+  /** True when a request may name a shorter time of its own. */
+  readonly allowsOverride: boolean;
 }
 
 /** Bounds of a queue, and what requests get that say nothing. */
@@ -14,11 +28,20 @@ export interface QueuePolicy {
   readonly maxRequests: number;
   /** Most bytes of tensors that may wait. */
   readonly maxBytes: number;
-  /** Timeout of requests that name none, in ms; 0 is none. */
+  /** Timeout of requests that name none, from the queue to the answer, in ms; 0 is none. */
   readonly defaultTimeoutMs: number;
   /** Number of priorities, 1 being the most urgent; 0 is none. */
   readonly priorityLevels: number;
   readonly defaultPriority: number;
+  /** Rules of waiting for the priorities without their own; absent when nothing is said of it. */
+  readonly wait?: WaitPolicy;
+  /** Rules of waiting by priority. */
+  readonly waitByPriority?: ReadonlyMap<number, WaitPolicy>;
+}
+
+/** Returns the rules of waiting for a priority; undefined when nothing is said of it. */
+export function waitPolicyOf(policy: QueuePolicy, priorityLevel: number): WaitPolicy | undefined {
+  return policy.waitByPriority?.get(priorityLevel) ?? policy.wait;
 }
 
 /** Keeps waiting requests in the order in which they are to run. */
@@ -36,16 +59,16 @@ export class RequestQueue<T extends Queued> implements Iterable<T> {
   }
 
   /** True when the request may wait. It always is for an empty queue, so that one oversized request can still run. */
-  hasRoomFor(bytes: number): boolean {
-    const { maxRequests, maxBytes } = this.#policy;
+  hasRoomFor({ priorityLevel, bytes }: Pick<T, 'priorityLevel' | 'bytes'>): boolean {
     if (this.length === 0) return true;
-    return this.length < maxRequests && this.#bytes + bytes <= maxBytes;
+    if (this.#bytes + bytes > this.#policy.maxBytes) return false;
+    const ownBound = waitPolicyOf(this.#policy, priorityLevel)?.maxRequests || undefined;
+    if (ownBound === undefined) return this.length < this.#policy.maxRequests;
+    return this.filter((entry) => entry.priorityLevel === priorityLevel).length < ownBound;
   }
 
   add(entry: T): void {
-    const place = this.#entries.findLastIndex(
-      ({ priorityLevel }) => priorityLevel <= entry.priorityLevel,
-    );
+    const place = this.#entries.findLastIndex((other) => runsBefore(other, entry));
     this.#entries.splice(place + 1, 0, entry);
     this.#bytes += entry.bytes;
   }
@@ -65,4 +88,12 @@ export class RequestQueue<T extends Queued> implements Iterable<T> {
   [Symbol.iterator](): Iterator<T> {
     return this.#entries[Symbol.iterator]();
   }
+}
+
+/** True when a request that waits already runs before one that is to be added. */
+function runsBefore(waiting: Queued, added: Queued): boolean {
+  if (waiting.priorityLevel !== added.priorityLevel) {
+    return waiting.priorityLevel < added.priorityLevel;
+  }
+  return added.isDelayed || !waiting.isDelayed;
 }

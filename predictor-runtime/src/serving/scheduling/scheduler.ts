@@ -8,9 +8,9 @@ import { InferenceError } from '../../protocol/errors.ts';
 import type { Tensor } from '../../protocol/v2/types.ts';
 import type { Immediate } from '../immediate.ts';
 import { type BatchPolicy, concat, decide, slice, split } from './batch.ts';
-import { Entry, type SharedRun } from './entry.ts';
+import { Entry, type SharedRun, type Timeouts } from './entry.ts';
 import type { Job } from './job.ts';
-import { type QueuePolicy, RequestQueue } from './request-queue.ts';
+import { type QueuePolicy, RequestQueue, type WaitPolicy, waitPolicyOf } from './request-queue.ts';
 import type { RunTimes, Statistics } from './statistics.ts';
 
 /** Settings of a scheduler, and the parts that it works with. */
@@ -46,7 +46,7 @@ export class Scheduler {
 
   /**
    * Runs a request as soon as it is its turn, and gives its outputs.
-   * @throws InferenceError OVERLOADED, DEADLINE_EXCEEDED, CANCELLED, MODEL_FAILED, INVALID_ARGUMENT.
+   * @throws InferenceError OVERLOADED, UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, MODEL_FAILED, INVALID_ARGUMENT.
    */
   submit(job: Job): Immediate<Tensor[]> {
     return this.#submitNow(job) ?? this.#enqueue(job);
@@ -88,7 +88,8 @@ export class Scheduler {
   #admit(job: Job): Entry {
     const { queue, statistics, name } = this.#options;
     const bytes = job.inputs.reduce((sum, { data }) => sum + byteLength(data), 0);
-    if (!this.#queue.hasRoomFor(bytes)) {
+    const priorityLevel = this.#priority(job.priority);
+    if (!this.#queue.hasRoomFor({ priorityLevel, bytes })) {
       statistics.failed('REJECTED', 0);
       const text = `model '${name}' is overloaded: ${this.#queue.length} requests wait; try again later`;
       throw new InferenceError('OVERLOADED', text);
@@ -96,11 +97,12 @@ export class Scheduler {
     return new Entry(job, {
       model: name,
       isBatched: this.#options.batch !== undefined && job.method !== 'explain',
-      priorityLevel: this.#priority(job.priority),
+      priorityLevel,
       bytes,
-      timeoutMs: job.timeoutMs || queue.defaultTimeoutMs,
+      timeouts: timeoutsOf(job, queue, priorityLevel),
       statistics,
       onLeave: (entry, error) => this.#leave(entry, error),
+      onLate: (entry) => this.#late(entry),
     });
   }
 
@@ -123,6 +125,21 @@ export class Scheduler {
     this.#queue.remove(entry);
     entry.run?.members.delete(entry);
     if (entry.run?.members.size === 0) entry.run.controller?.abort();
+  }
+
+  /** Refuses a request that has waited too long, or lets those in time pass it. */
+  #late(entry: Entry): void {
+    const { name, queue } = this.#options;
+    const { onTimeout } = waitPolicyOf(queue, entry.priorityLevel) as WaitPolicy;
+    if (onTimeout === 'delay') {
+      this.#queue.remove(entry);
+      entry.isDelayed = true;
+      this.#queue.add(entry);
+      return;
+    }
+    const waited = Math.round(performance.now() - entry.enqueuedAt);
+    const text = `model '${name}' is overloaded: the request waited ${waited} ms, longer than its queue policy allows; try again later`;
+    this.#leave(entry, new InferenceError('UNAVAILABLE', text));
   }
 
   /** Waits for the end of this tick, so that requests of one tick share a batch; without batches nobody waits. */
@@ -183,7 +200,9 @@ export class Scheduler {
 
   async #startRun(entries: readonly Entry[]): Promise<void> {
     const started = performance.now();
-    for (const { enqueuedAt, job } of entries) {
+    for (const entry of entries) {
+      const { enqueuedAt, job } = entry;
+      entry.stopWaiting();
       this.#options.statistics.add('queue', started - enqueuedAt);
       job.trace?.stage('queue', enqueuedAt, started);
     }
@@ -289,4 +308,22 @@ export class Scheduler {
 
 function byteLength(data: Tensor['data']): number {
   return Array.isArray(data) ? data.reduce((sum, bytes) => sum + bytes.length, 0) : data.byteLength;
+}
+
+/** Says how long a request may wait, and how long it may take; 0 is no limit. Source: Triton, ModelQueuePolicy. */
+function timeoutsOf(job: Job, queue: QueuePolicy, priorityLevel: number): Timeouts {
+  const { timeoutMs = 0, ownTimeoutMs = 0 } = job;
+  const policy = waitPolicyOf(queue, priorityLevel);
+  if (policy === undefined) {
+    const answerMs = shorter(timeoutMs, ownTimeoutMs) || queue.defaultTimeoutMs;
+    return { waitMs: 0, answerMs };
+  }
+  const isShorter = policy.allowsOverride && ownTimeoutMs > 0 && ownTimeoutMs < policy.timeoutMs;
+  const waitMs = isShorter ? ownTimeoutMs : policy.timeoutMs;
+  return { waitMs, answerMs: timeoutMs || queue.defaultTimeoutMs };
+}
+
+/** Returns the shorter of two timeouts; 0 is none. */
+function shorter(a: number, b: number): number {
+  return a && b ? Math.min(a, b) : a || b;
 }
