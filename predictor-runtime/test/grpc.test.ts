@@ -48,6 +48,26 @@ describe('V2 over gRPC', () => {
     });
   });
 
+  it('says of a model that it does not know, or not any more, that it is not ready', async () => {
+    const config = {
+      modelName: 'add',
+      modelDir: folder('add_two'),
+      modelControlMode: 'explicit',
+      loadModel: ['add'],
+    } as const;
+    await withGrpc(config, async (call) => {
+      const ready = async (name: string, version?: string) =>
+        (await call<{ ready: boolean }>('ModelReady', { name, version })).ready;
+      expect(await ready('add')).to.equal(true);
+      expect(await ready('nope')).to.equal(false);
+      expect(await ready('add', '9')).to.equal(false);
+      expect(await ready('add', 'canary')).to.equal(false);
+      await call('RepositoryModelUnload', { model_name: 'add' });
+      expect(await ready('add')).to.equal(false);
+      expect(await ready('add', '1')).to.equal(false);
+    });
+  });
+
   it('answers typed contents with typed contents, and raw with raw', async () => {
     await withGrpc(add, async (call) => {
       const inputs = [input('a', typed), input('b', { int_contents: [1, 1, 1, 1] })];

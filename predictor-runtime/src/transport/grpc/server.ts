@@ -15,7 +15,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { packageFile } from '../../platform/package-files.ts';
-import { ERROR_TABLE } from '../../protocol/errors.ts';
+import { ERROR_TABLE, InferenceError } from '../../protocol/errors.ts';
 import { logSettings, setLogSettings } from '../../protocol/v2/logging.ts';
 import { SERVER_METADATA } from '../../protocol/v2/server-metadata.ts';
 import { parseVersionChoice } from '../../protocol/versions.ts';
@@ -115,9 +115,7 @@ export class GrpcServer {
     return {
       ServerLive: this.#unary(() => ({ live: true })),
       ServerReady: this.#unary(() => ({ ready: dataPlane.notReadyReason() === undefined })),
-      ModelReady: this.#unary(({ name, version }: Named) => ({
-        ready: dataPlane.modelNotReadyReason(name, parseVersionChoice(version)) === undefined,
-      })),
+      ModelReady: this.#unary((model: Named) => ({ ready: this.#isModelReady(model) })),
       ServerMetadata: this.#unary(() => SERVER_METADATA),
       ModelMetadata: this.#unary(({ name, version }: Named) => {
         const { inputs, outputs, ...about } = dataPlane.metadata(name, parseVersionChoice(version));
@@ -145,6 +143,17 @@ export class GrpcServer {
         return { settings: encodeSettings(logSettings(this.#options.log)) };
       }),
     };
+  }
+
+  /** Says whether a model can serve. One that nobody knows cannot: clients wait for it to come (Triton). */
+  #isModelReady({ name, version }: Named): boolean {
+    const { dataPlane } = this.#options;
+    try {
+      return dataPlane.modelNotReadyReason(name, parseVersionChoice(version)) === undefined;
+    } catch (error) {
+      if (error instanceof InferenceError && error.code === 'NOT_FOUND') return false;
+      throw error;
+    }
   }
 
   #repositoryMethods(): UntypedServiceImplementation {
