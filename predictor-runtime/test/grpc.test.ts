@@ -22,6 +22,7 @@ const typed = { int_contents: [1, 2, 3, 4] };
 
 interface Response {
   id: string;
+  parameters: Record<string, object>;
   outputs: {
     name: string;
     datatype: string;
@@ -249,7 +250,6 @@ describe('V2 over gRPC', () => {
       stream.end();
       const answers: { error_message: string; infer_response: Response }[] = [];
       for await (const answer of stream) answers.push(answer as (typeof answers)[0]);
-      answers.sort((x, y) => Number(x.infer_response.id) - Number(y.infer_response.id));
       expect(answers.map(({ error_message }) => error_message)).to.deep.equal([
         '',
         "model 'nope' is not found; this server has add",
@@ -258,6 +258,35 @@ describe('V2 over gRPC', () => {
       expect(answers[2]?.infer_response.outputs[0]?.contents?.int_contents).to.deep.equal([
         2, 4, 6, 8,
       ]);
+      expect(answers[2]?.infer_response.parameters.triton_final_response).to.include({
+        bool_param: true,
+      });
+      expect(answers[1]?.infer_response.parameters).to.deep.equal({});
+    });
+  });
+
+  it('answers a stream in the order of its messages, however long each takes', async () => {
+    const config = { modelName: 'l', modelDir: folder('loop_n') };
+    await withGrpc(config, async (_call, { client }) => {
+      const { ModelStreamInfer } = service;
+      if (ModelStreamInfer === undefined) throw new Error('no ModelStreamInfer');
+      const stream = client.makeBidiStreamRequest(
+        ModelStreamInfer.path,
+        ModelStreamInfer.requestSerialize,
+        ModelStreamInfer.responseDeserialize,
+      );
+      const trips = [300_000, 1, 100_000, 1, 1];
+      trips.forEach((count, i) => {
+        const inputs = [
+          { name: 'trips', datatype: 'INT64', shape: [], contents: { int64_contents: [count] } },
+          { name: 'x', datatype: 'FP32', shape: [1], contents: { fp32_contents: [0] } },
+        ];
+        stream.write({ model_name: i === 3 ? 'nope' : 'l', id: String(i), inputs });
+      });
+      stream.end();
+      const ids: string[] = [];
+      for await (const { infer_response } of stream) ids.push(infer_response.id);
+      expect(ids).to.deep.equal(['0', '1', '2', '3', '4']);
     });
   });
 

@@ -24,6 +24,7 @@ import type { Caller } from '../../serving/scheduling/job.ts';
 import { refusalOf } from '../call.ts';
 import type { TransportOptions } from '../options.ts';
 import { statisticsOf } from '../statistics.ts';
+import { deadlineOf, type GrpcCall, GrpcCaller } from './caller.ts';
 import {
   decodeInferMessage,
   decodeParameters,
@@ -32,6 +33,7 @@ import {
   type InferMessage,
   type ParameterMap,
 } from './messages.ts';
+import { answerStream } from './stream.ts';
 
 const SERVICE = 'inference.GRPCInferenceService';
 const PROTOS = packageFile('src/transport/grpc/');
@@ -44,14 +46,6 @@ interface Named {
 interface RepositoryRequest {
   readonly model_name: string;
   readonly parameters: ParameterMap;
-}
-
-/** Part of a call that unary calls and streams have in common. */
-interface GrpcCall {
-  readonly cancelled: boolean;
-  readonly metadata: Metadata;
-  getDeadline(): Date | number;
-  on(event: 'cancelled', listener: () => void): unknown;
 }
 
 /** Serves the V2 protocol over gRPC. */
@@ -203,29 +197,14 @@ export class GrpcServer {
     });
   }
 
-  /** Answers each message as soon as it can; a failure is an answer too, and the stream stays (Triton). */
   #stream(call: ServerDuplexStream<InferMessage, object>): void {
-    const running = new Set<Promise<void>>();
     const caller = new GrpcCaller(call);
-    call.on('data', (message: InferMessage) => {
-      const answer = this.#admit(call, message)
-        .then(() => this.#infer(message, call, caller))
-        .then(
-          (response) => ({ infer_response: response }),
-          (error) => ({
-            error_message: this.#statusOf(error).details,
-            infer_response: { id: message.id },
-          }),
-        )
-        .then((response) => {
-          if (!call.cancelled) call.write(response);
-          running.delete(answer);
-        });
-      running.add(answer);
-    });
-    call.on('end', async () => {
-      await Promise.all(running);
-      call.end();
+    answerStream(call, {
+      answer: async (message) => {
+        await this.#admit(call, message);
+        return this.#infer(message, call, caller);
+      },
+      explain: (error) => this.#statusOf(error).details,
     });
   }
 
@@ -257,32 +236,6 @@ export class GrpcServer {
     const { code, message } = refusalOf(error, this.#options.log);
     return { code: ERROR_TABLE[code].grpc, details: message };
   }
-}
-
-/** The client of one call. */
-class GrpcCaller implements Caller {
-  readonly #call: GrpcCall;
-  #controller: AbortController | undefined;
-
-  constructor(call: GrpcCall) {
-    this.#call = call;
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller !== undefined) return this.#controller.signal;
-    const controller = new AbortController();
-    this.#controller = controller;
-    if (this.#call.cancelled) controller.abort();
-    else this.#call.on('cancelled', () => controller.abort());
-    return controller.signal;
-  }
-}
-
-/** Returns the deadline of a call, in ms since 1970; undefined when it has none. */
-function deadlineOf(call: GrpcCall): number | undefined {
-  const deadline = call.getDeadline();
-  const at = typeof deadline === 'number' ? deadline : deadline.getTime();
-  return Number.isFinite(at) ? at : undefined;
 }
 
 /** Writes a host and a port as one text, in which an IPv6 address has brackets. Source: RFC 3986, 3.2.2. */
