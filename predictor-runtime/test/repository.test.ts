@@ -417,6 +417,102 @@ describe('ensembles', () => {
     });
   }
 
+  const explicit = (dir: string, ...loadModel: string[]) =>
+    ({ modelRepository: [dir], modelControlMode: 'explicit', loadModel }) as const;
+  const twiceOf = (model: string) =>
+    ensemble(
+      step({ a: 'x', b: 'x' }, { sum: 'y' }, model) +
+        step({ a: 'x', b: 'x' }, { diff: 'z' }, model),
+    );
+  const X = { inputs: [{ name: 'x', datatype: 'INT32', shape: [1, 4], data: [1, 2, 3, 4] }] };
+  const stateOf = async (url: string, model: string) => {
+    const index = (await call(`${url}/v2/repository/index`, {})).json;
+    const { state, reason } = index.find(({ name }: { name: string }) => name === model);
+    return [state, reason];
+  };
+
+  it('load the models that they need, at start and by API', async () => {
+    using folder = new RepositoryFolder({ add: { model: 'add_two' }, other: { model: 'add_two' } });
+    folder.put('e/config.pbtxt', ensemble(fourTimes + twice));
+    folder.put(
+      'nested/config.pbtxt',
+      ensemble(
+        'step { model_name: "e" input_map { key: "x" value: "x" } output_map { key: "y" value: "y" } output_map { key: "z" value: "z" } }',
+      ),
+    );
+    for (const loadModel of [['nested'], ['e'], ['*'], []]) {
+      await withServer(explicit(folder.dir, ...loadModel), async (url) => {
+        if (loadModel.length === 0) {
+          const load = await call(`${url}/v2/repository/models/nested/load`, {});
+          expect(load.status, JSON.stringify(load.json)).to.equal(200);
+        }
+        const { status, json } = await call(`${url}/v2/models/e/infer`, X);
+        expect(status, JSON.stringify(json)).to.equal(200);
+        expect((await call(`${url}/v2/health/ready`)).status).to.equal(200);
+        const others = loadModel[0] === '*' ? 'READY' : undefined;
+        expect((await stateOf(url, 'other'))[0]).to.equal(others);
+      });
+    }
+  });
+
+  it('are not loaded without the models that they need, and hold up nobody', async () => {
+    using folder = new RepositoryFolder({ add: { model: 'add_two' } });
+    folder.put('e/config.pbtxt', twiceOf('nope'));
+    folder.put('b/config.pbtxt', twiceOf('broken'));
+    folder.put('broken/model.onnx', 'not a model');
+    folder.put('c/config.pbtxt', twiceOf('d'));
+    folder.put('d/config.pbtxt', twiceOf('c'));
+    for (const loadModel of [['*'], ['e', 'b', 'c', 'add'], ['add']]) {
+      await withServer(explicit(folder.dir, ...loadModel), async (url) => {
+        for (const [model, error] of [
+          ['e', "it needs another model: there is no model 'nope' in the repository"],
+          ['b', "it needs another model: model 'broken' version 1 failed to load: ONNX Runtime"],
+          ['c', 'ensembles c → d → c are a circle'],
+        ] as const) {
+          const load = await call(`${url}/v2/repository/models/${model}/load`, {});
+          expect([load.status, load.json.error]).to.deep.equal([400, load.json.error]);
+          expect(load.json.error).to.contain(error);
+          expect((await call(`${url}/v2/models/${model}/infer`, X)).status).to.equal(404);
+          expect((await stateOf(url, model))[0]).to.equal('UNAVAILABLE');
+        }
+        expect((await call(`${url}/v2/models/add/infer`, ADD)).status).to.equal(200);
+        expect((await call(`${url}/v2/health/ready`)).status).to.equal(200);
+      });
+    }
+  });
+
+  it('are unavailable while one of their models is unloaded, and come back with it', async () => {
+    using folder = new RepositoryFolder({ add: { model: 'add_two' } });
+    folder.put('e/config.pbtxt', twiceOf('add'));
+    await withServer(explicit(folder.dir, 'e'), async (url) => {
+      await call(`${url}/v2/repository/models/add/unload`, {});
+      expect(await stateOf(url, 'e')).to.deep.equal([
+        'UNAVAILABLE',
+        "model 'e' needs another: model 'add' is not loaded",
+      ]);
+      expect((await call(`${url}/v2/repository/index`, { ready: true })).json).to.deep.equal([]);
+      expect((await call(`${url}/v2/models/e/infer`, X)).status).to.equal(503);
+      await call(`${url}/v2/repository/models/add/load`, {});
+      expect(await stateOf(url, 'e')).to.deep.equal(['READY', '']);
+      expect((await call(`${url}/v2/models/e/infer`, X)).status).to.equal(200);
+    });
+  });
+
+  it('that need each other are not ready, and the others are', async () => {
+    using folder = new RepositoryFolder({ add: { model: 'add_two' } });
+    folder.put('c/config.pbtxt', twiceOf('d'));
+    folder.put('d/config.pbtxt', twiceOf('c'));
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      const { status, json } = await call(`${url}/v2/models/c/ready`);
+      expect([status, json.error]).to.deep.equal([
+        503,
+        "model 'c' needs another: model 'd' needs another: ensembles c → d → c are a circle",
+      ]);
+      expect((await call(`${url}/v2/models/c/infer`, X)).status).to.equal(503);
+      expect((await call(`${url}/v2/models/add/infer`, ADD)).status).to.equal(200);
+    });
+  });
+
   it('are not ready while one of their models is not', async () => {
     using folder = new RepositoryFolder({ other: { model: 'add_two' } });
     folder.put('e/config.pbtxt', ensemble(twice + fourTimes));

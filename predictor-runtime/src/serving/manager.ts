@@ -12,6 +12,7 @@ import type { Immediate } from './immediate.ts';
 import { MemoryLedger } from './memory-ledger.ts';
 import type { Model } from './model.ts';
 import { ModelVersions } from './model-versions.ts';
+import { whyNotReady } from './readiness.ts';
 import type { AspiredVersion, Servable } from './servable.ts';
 import { nextAction, type TransitionPolicy } from './transition.ts';
 
@@ -169,22 +170,14 @@ export class ModelManager {
     return { model: model as Model, version };
   }
 
+  /** Returns a promise that nothing is left to do for a model, or that it is unknown. */
+  async settled(name: string): Promise<void> {
+    await this.#models.get(name)?.settled;
+  }
+
   /** Returns why a version cannot serve; undefined when it can. @throws InferenceError NOT_FOUND. */
   notReadyReason(name: string, choice: VersionChoice = {}): string | undefined {
-    const versions = this.#versionsOf(name);
-    try {
-      const { model } = versions.choose(choice);
-      for (const { model: step, version } of model?.config.ensemble ?? []) {
-        const reason = this.#models.has(step)
-          ? this.notReadyReason(step, { version })
-          : `model '${step}' is not loaded`;
-        if (reason !== undefined) return `model '${name}' needs another: ${reason}`;
-      }
-      return undefined;
-    } catch (error) {
-      if (error instanceof InferenceError && error.code === 'MODEL_NOT_READY') return error.message;
-      throw error;
-    }
+    return whyNotReady(this.#versionsOf(name), choice, { models: this.#models });
   }
 
   /**

@@ -40,13 +40,22 @@ export function modelIndex({ manager, listed, unreadable }: IndexSources): Index
     if (reason !== undefined) return [{ name, version: '1', state: 'UNAVAILABLE', reason }];
     const servables = manager.servables(name);
     if (servables.length === 0) return [unloadedEntry(manager, name)];
-    return servables.map(({ version, phase, error = '' }) => ({
+    return servables.map((servable) => ({
       name,
-      version: String(version),
-      state: STATES[phase],
-      reason: error,
+      version: String(servable.version),
+      ...stateOf(servable, manager),
     }));
   });
+}
+
+/** Tells what has become of a version. An ensemble that is loaded serves only while its models do. */
+function stateOf(
+  { name, version, phase, error = '' }: Servable,
+  manager: ModelManager,
+): Pick<IndexEntry, 'state' | 'reason'> {
+  const missing = phase === 'available' ? manager.notReadyReason(name, { version }) : undefined;
+  if (missing !== undefined) return { state: 'UNAVAILABLE', reason: missing };
+  return { state: STATES[phase], reason: error };
 }
 
 function unloadedEntry(manager: ModelManager, name: string): IndexEntry {

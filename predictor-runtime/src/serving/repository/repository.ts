@@ -6,6 +6,7 @@ import type { Logger } from '../../platform/log.ts';
 import { InferenceError, invalid, ModelLoadError } from '../../protocol/errors.ts';
 import type { ModelManager } from '../manager.ts';
 import type { Loader } from '../model.ts';
+import { loadSteps } from './ensemble-steps.ts';
 import type { ModelConfig } from './model-config.ts';
 import { type ModelFolder, readModelFolder } from './model-folder.ts';
 import { type IndexEntry, modelIndex } from './model-index.ts';
@@ -43,6 +44,14 @@ export interface RepositoryOptions {
 export interface LoadOverride {
   readonly config?: string;
   readonly files: ReadonlyMap<string, Buffer>;
+}
+
+/** Circumstances of a load that its folder does not say. */
+interface AspireOptions {
+  /** Configuration that came along, in JSON. */
+  readonly config?: string;
+  /** Ensembles that are being loaded and need the model. */
+  readonly ensembles?: readonly string[];
 }
 
 /** Finds models and their versions, and tells the manager which ones are aspired. */
@@ -136,7 +145,7 @@ export class ModelRepository {
     const { manager } = this.#options;
     const entry = await this.#find(name, override);
     manager.forgetFailures(name);
-    await this.#aspire(entry, override?.config);
+    await this.#aspire(entry, { config: override?.config });
     const failed = manager.servables(name).findLast(({ aspired, error }) => aspired && error);
     const reason = this.#unreadable.get(name) ?? failed?.error;
     if (reason !== undefined) throw invalid(`failed to load '${name}': ${reason}`);
@@ -223,14 +232,27 @@ export class ModelRepository {
     return found;
   }
 
-  async #aspire(entry: ModelEntry, config?: string): Promise<void> {
-    const { manager, defaults, log } = this.#options;
+  async #loadStep(name: string, ensembles: readonly string[]): Promise<void> {
+    const listed = await this.#options.models.list();
+    const entry = this.#registered.get(name) ?? listed.find((model) => model.name === name);
+    if (entry === undefined) return;
+    this.#options.manager.forgetFailures(name);
+    await this.#aspire(entry, { ensembles });
+  }
+
+  async #aspire(entry: ModelEntry, { config, ensembles = [] }: AspireOptions = {}): Promise<void> {
+    const { manager, defaults, log, mode } = this.#options;
     const { name, dir } = entry;
     let folder: ModelFolder;
     try {
       folder = await readModelFolder(name, dir, defaults);
       if (config !== undefined) {
         folder = { ...folder, config: parseTritonJson(config, folder.config) };
+      }
+      if (mode === 'explicit') {
+        const path = [...ensembles, name];
+        const load = (step: string) => this.#loadStep(step, path);
+        await loadSteps(folder.config, path, { manager, unreadable: this.#unreadable, load });
       }
     } catch (error) {
       // An unreadable folder does not say that no version is wanted: the loaded ones stay.
