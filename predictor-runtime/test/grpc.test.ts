@@ -234,6 +234,28 @@ describe('V2 over gRPC', () => {
     });
   });
 
+  for (const [overloadStatus, code] of [
+    [429, 8],
+    [503, 14],
+  ] as const) {
+    it(`refuses what the queue has no room for with status ${code}, where REST has ${overloadStatus}`, async () => {
+      const config = { modelName: 'l', modelDir: folder('loop_n'), concurrency: 1, queueSize: 1 };
+      await withGrpc({ ...config, overloadStatus }, async (call) => {
+        const inputs = [
+          { name: 'trips', datatype: 'INT64', shape: [], contents: { int64_contents: [100_000] } },
+          { name: 'x', datatype: 'FP32', shape: [1], contents: { fp32_contents: [0] } },
+        ];
+        const answers = await Promise.all(
+          Array.from({ length: 4 }, () =>
+            call('ModelInfer', { model_name: 'l', inputs }).then(() => 'served', failure),
+          ),
+        );
+        const refused = `${code} model 'l' is overloaded: 1 requests wait; try again later`;
+        expect(answers.sort()).to.deep.equal([refused, refused, 'served', 'served'].sort());
+      });
+    });
+  }
+
   it('answers a stream, message by message, errors among them', async () => {
     await withGrpc(add, async (_call, { client }) => {
       const { ModelStreamInfer } = service;
@@ -397,6 +419,43 @@ describe('V2 over gRPC', () => {
       ).to.deep.equal(['5']);
       await call('RepositoryModelUnload', { model_name: 'm' });
       expect(await call('ModelReady', { name: 'm' })).to.deep.equal({ ready: false });
+      for (const [method, more, error] of [
+        [
+          'Load',
+          { other: { string_param: 'x' } },
+          'parameters.other: expected config or file:PATH',
+        ],
+        [
+          'Load',
+          { config: { int64_param: 5 } },
+          'parameters.config: expected a string with the configuration in JSON',
+        ],
+        [
+          'Load',
+          { config: { string_param: '{}' }, 'file:1/m': { string_param: 'x' } },
+          'parameters.file:1/m: expected bytes_param',
+        ],
+        [
+          'Unload',
+          { unload_dependents: { string_param: 'x' } },
+          'parameters.unload_dependents: expected true or false',
+        ],
+        ['Unload', { other: { bool_param: true } }, 'parameters.other: expected unload_dependents'],
+      ] as const) {
+        const refused = await call(`RepositoryModel${method}`, {
+          model_name: 'm',
+          parameters: more,
+        }).catch(failure);
+        expect(refused).to.equal(`3 ${error}`);
+      }
+      for (const method of ['RepositoryIndex', 'RepositoryModelLoad', 'RepositoryModelUnload']) {
+        const refused = await call(method, { repository_name: 'r', model_name: 'm' }).catch(
+          failure,
+        );
+        expect(refused).to.equal(
+          "12 repository_name: 'r' cannot be named, models are found by their own names",
+        );
+      }
       const missing = await call('RepositoryModelLoad', { model_name: 'x' }).catch(failure);
       expect(missing).to.equal("3 failed to load 'x': no such model in the repository");
     });

@@ -1,5 +1,7 @@
 /** What the server tells of its work: metrics by model and version, traces, and the request log. */
+import { totalmem } from 'node:os';
 import { expect } from 'chai';
+import { processorTimes, utilization } from '../src/metrics/machine.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, eventually, withPredictor, withServer } from './server.ts';
 import { TraceCollector } from './trace-collector.ts';
@@ -14,6 +16,13 @@ const add = (rows = 1) => ({
 });
 
 describe('metrics', () => {
+  it('tell how busy the processors were between two looks', () => {
+    expect(utilization({ busy: 10, total: 100 }, { busy: 40, total: 200 })).to.equal(0.3);
+    expect(utilization({ busy: 10, total: 100 }, { busy: 10, total: 100 })).to.equal(0);
+    const { busy, total } = processorTimes();
+    expect(busy).to.be.above(0).and.below(total);
+  });
+
   it('count and time requests, queues, batches, runs and loads by model and version', async () => {
     using folder = new RepositoryFolder({ add: { model: 'add_two' } });
     const config = {
@@ -41,6 +50,7 @@ describe('metrics', () => {
         'wherry_inference_requests_total{model="add",code="400"} 1',
         '# TYPE nv_inference_count counter',
         'nodejs_eventloop_lag_p99_seconds',
+        `nv_cpu_memory_total_bytes ${totalmem()}`,
       ]) {
         expect(await text()).to.contain(line);
       }
@@ -48,6 +58,10 @@ describe('metrics', () => {
         await text(),
       );
       expect(Number(memory?.[1])).to.be.above(1000);
+      const used = Number(/^nv_cpu_memory_used_bytes (\S+)/m.exec(await text())?.[1]);
+      expect(used).to.be.above(0).and.below(totalmem());
+      const rate = Number(/^nv_cpu_utilization (\S+)/m.exec(await text())?.[1]);
+      expect(rate).to.be.within(0, 1);
       await call(`${url}/v2/repository/models/add/unload`, {});
       expect(await text()).not.to.contain(`wherry_request_seconds_count${version}`);
       expect(await text()).not.to.contain(`nv_inference_count${version}`);

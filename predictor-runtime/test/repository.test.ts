@@ -87,6 +87,28 @@ describe('a model repository', () => {
     });
   });
 
+  it('tells the statistics of a version, and not of another where there is no such version', async () => {
+    using folder = new RepositoryFolder({ v: { model: 'versions' } });
+    await withServer(
+      { modelRepository: [folder.dir], versionPolicy: { kind: 'all' }, versionLabels: { old: 1 } },
+      async (url) => {
+        const stats = async (path: string) => {
+          const { status, json } = await call(`${url}/v2/models/v${path}/stats`);
+          if (status !== 200) return [status, json.error];
+          return json.model_stats.map(({ version }: { version: string }) => version);
+        };
+        expect(await stats('')).to.deep.equal(['1', '2', '3']);
+        expect(await stats('/versions/2')).to.deep.equal(['2']);
+        expect(await stats('/versions/old')).to.deep.equal(['1']);
+        expect(await stats('/versions/x')).to.deep.equal([
+          404,
+          "model 'v' has no label 'x'; it has old",
+        ]);
+        expect((await stats('/versions/9'))[0]).to.equal(404);
+      },
+    );
+  });
+
   it("finds a model and its external data in a folder model.onnx, as Triton's layout has it", async () => {
     using folder = new RepositoryFolder({ 'cnn/1/model.onnx': { model: 'digits_cnn_external' } });
     folder.put('cnn/1/readme.txt', "other files are nobody's business");

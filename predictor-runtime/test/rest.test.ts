@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { type BinaryOutput, sendBinary } from './binary-client.ts';
 import { parseLossless } from './lossless-json.ts';
-import { withServer } from './server.ts';
+import { call, withServer } from './server.ts';
 
 interface Vector {
   name: string;
@@ -226,6 +226,10 @@ describe('V2 over REST', () => {
         log_info: false,
         log_warning: true,
       });
+      for (const log_format of ['ISO8601', 'default']) {
+        expect(await set({ log_format })).to.include({ log_format });
+        expect((await call(`${url}/v2/logging`)).json).to.include({ log_format });
+      }
       for (const [settings, error] of [
         [
           { log_file: '/tmp/x' },
@@ -233,9 +237,12 @@ describe('V2 over REST', () => {
         ],
         [
           { log_error: false },
-          'log_error: false can not be set; errors and the format stay as they are',
+          'log_error: false can not be set; errors are always written, formats are default and ISO8601',
         ],
-        [{ verbose: 1 }, 'verbose: 1 can not be set; errors and the format stay as they are'],
+        [
+          { verbose: 1 },
+          'verbose: 1 can not be set; errors are always written, formats are default and ISO8601',
+        ],
       ] as const) {
         expect(await set(settings)).to.deep.equal({ error });
       }

@@ -4,6 +4,7 @@ import type { ModelManager } from '../serving/manager.ts';
 import type { DurationName, FailureReason } from '../serving/scheduling/statistics.ts';
 import type { Servable } from '../serving/servable.ts';
 import { Histogram, type HistogramSeries } from './histogram.ts';
+import { addMachineMetrics } from './machine.ts';
 
 /** Bounds of latencies, in seconds: from a tiny tree to a slow network. */
 const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
@@ -147,6 +148,7 @@ export class Metrics {
     });
     // The default metrics have the event loop's delay (nodejs_eventloop_lag_*).
     collectDefaultMetrics({ register: this.registry });
+    addMachineMetrics(this.registry);
     for (const metric of MODEL_METRICS) this.#readFrom(manager, metric);
     this.#readFailures(manager);
   }

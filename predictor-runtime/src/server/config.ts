@@ -8,6 +8,7 @@ import { LATEST, type VersionPolicy } from '../serving/repository/version-policy
 import type { TransitionPolicy } from '../serving/transition.ts';
 import type { AccessOptions } from '../transport/access/gate.ts';
 import type { TlsFiles } from '../transport/access/tls.ts';
+import type { OverloadStatus } from '../transport/call.ts';
 import {
   address,
   count,
@@ -56,8 +57,7 @@ export interface Config {
   readonly queueBytes: number;
   /** Number of priorities, 1 being the most urgent; 0 is none. */
   readonly priorityLevels: number;
-  /** HTTP status of a request that the queue has no room for; Triton's is 503. */
-  readonly overloadStatus: 429 | 503;
+  readonly overloadStatus: OverloadStatus;
   /** Timeout of requests that name none, in ms; 0 is none. */
   readonly requestTimeoutMs: number;
   readonly responseCache: boolean;
@@ -166,7 +166,7 @@ function serverFlags(): Option[] {
     option('--host <address>', 'address to listen on').default('0.0.0.0').argParser(address),
     option('--grpc_port <port>', 'port of gRPC; without it gRPC is not served').argParser(port),
     option('--max_body_bytes <bytes>', 'largest request body')
-      .default(64 << 20)
+      .default(128 << 20)
       .argParser(count),
     option('--log_requests', 'a line in the log for each inference').default(false),
     option('--log_level <level>', 'least severe level logged')

@@ -12,6 +12,9 @@ import type { VersionChoice } from '../protocol/versions.ts';
 import type { Immediate } from '../serving/immediate.ts';
 import type { Caller } from '../serving/scheduling/job.ts';
 
+/** HTTP status of a request that the queue has no room for: 429, or 503 and gRPC's UNAVAILABLE as Triton has it. */
+export type OverloadStatus = 429 | 503;
+
 /** Parts of the server that the envelope tells of inferences, or asks about them. */
 export interface EnvelopeOptions {
   readonly dataPlane: DataPlane;
@@ -21,8 +24,7 @@ export interface EnvelopeOptions {
   readonly log: Logger;
   /** True when each inference writes a line in the log. */
   readonly logRequests: boolean;
-  /** HTTP status of a request that the queue has no room for: 429, or Triton's 503. */
-  readonly overloadStatus: number;
+  readonly overloadStatus: OverloadStatus;
 }
 
 /** One inference, as its transport hands it over. */
@@ -101,7 +103,7 @@ export class CallEnvelope {
 
   #tell({ model, choice }: InferenceCall, failure: Error | undefined, seconds: number): void {
     const { metrics, log, logRequests, overloadStatus } = this.#options;
-    const status = failure === undefined ? 200 : httpStatus(codeOf(failure), overloadStatus);
+    const status = failure === undefined ? 200 : statusesOf(codeOf(failure), overloadStatus).http;
     metrics.inference(model, status, seconds);
     if (logRequests) log.info('inference', { model, ...choice, status, seconds });
   }
@@ -138,9 +140,12 @@ export function refusalOf(error: unknown, log: Logger): Refusal {
   return { code: 'INTERNAL', message: 'internal error; the server log has the details' };
 }
 
-/** Returns the HTTP status of an error. @param overloadStatus status of a request that the queue has no room for */
-export function httpStatus(code: ErrorCode, overloadStatus: number): number {
-  return code === 'OVERLOADED' ? overloadStatus : ERROR_TABLE[code].http;
+/** Returns the statuses of an error. @param overloadStatus HTTP status of a request that the queue has no room for */
+export function statusesOf(
+  code: ErrorCode,
+  overloadStatus: OverloadStatus,
+): (typeof ERROR_TABLE)[ErrorCode] {
+  return ERROR_TABLE[code === 'OVERLOADED' && overloadStatus === 503 ? 'UNAVAILABLE' : code];
 }
 
 function codeOf(error: Error): ErrorCode {

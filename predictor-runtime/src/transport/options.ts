@@ -4,7 +4,7 @@ import type { Logger } from '../platform/log.ts';
 import type { ModelRepository } from '../serving/repository/repository.ts';
 import type { Gate } from './access/gate.ts';
 import type { TlsMaterial } from './access/tls.ts';
-import type { CallEnvelope } from './call.ts';
+import type { CallEnvelope, OverloadStatus } from './call.ts';
 
 /** Parts and settings that REST and gRPC share. */
 export interface TransportOptions {
@@ -14,6 +14,7 @@ export interface TransportOptions {
   readonly log: Logger;
   /** Size above which bodies and messages are refused, in bytes: 413, RESOURCE_EXHAUSTED. */
   readonly maxBodyBytes: number;
+  readonly overloadStatus: OverloadStatus;
   readonly gate: Gate;
   /** Certificates of the server; absent when it is not encrypted. */
   readonly tls?: TlsMaterial;

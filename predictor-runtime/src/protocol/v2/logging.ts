@@ -6,6 +6,10 @@ import { show } from './elements.ts';
 /** Levels of winston in the order of Triton's switches, the least verbose first. */
 const LEVELS = ['error', 'warn', 'info', 'debug'];
 
+/** Names of Triton's formats. The lines here are JSON with times in ISO 8601 under either name. */
+const FORMATS = ['default', 'ISO8601'];
+const formats = new WeakMap<Logger, string>();
+
 /** Returns the log's settings, under Triton's names. Source: Triton, logging extension. */
 export function logSettings(log: Logger): object {
   const level = LEVELS.indexOf(log.level);
@@ -15,7 +19,7 @@ export function logSettings(log: Logger): object {
     log_warning: level >= LEVELS.indexOf('warn'),
     log_error: true,
     log_verbose_level: level >= LEVELS.indexOf('debug') ? 1 : 0,
-    log_format: 'default',
+    log_format: formats.get(log) ?? FORMATS[0],
   };
 }
 
@@ -30,7 +34,7 @@ export function setLogSettings(log: Logger, settings: Readonly<Record<string, un
     log_warning: (value) => typeof value === 'boolean',
     log_error: (value) => value === true,
     log_verbose_level: (value) => Number.isSafeInteger(value) && Number(value) >= 0,
-    log_format: (value) => value === 'default',
+    log_format: (value) => FORMATS.includes(value as string),
   };
   for (const [name, value] of Object.entries(settings)) {
     if (name === 'log_file') {
@@ -38,10 +42,11 @@ export function setLogSettings(log: Logger, settings: Readonly<Record<string, un
     }
     if (!Object.hasOwn(changes, name) || changes[name]?.(value) !== true) {
       throw invalid(
-        `${name}: ${show(value)} can not be set; errors and the format stay as they are`,
+        `${name}: ${show(value)} can not be set; errors are always written, formats are ${FORMATS.join(' and ')}`,
       );
     }
   }
+  formats.set(log, String(wanted.log_format));
   if (Number(wanted.log_verbose_level) > 0) log.level = 'debug';
   else if (wanted.log_info) log.level = 'info';
   else log.level = wanted.log_warning ? 'warn' : 'error';

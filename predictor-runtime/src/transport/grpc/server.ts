@@ -15,14 +15,15 @@ import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { packageFile } from '../../platform/package-files.ts';
-import { ERROR_TABLE, InferenceError } from '../../protocol/errors.ts';
+import { InferenceError, invalid } from '../../protocol/errors.ts';
 import { logSettings, setLogSettings } from '../../protocol/v2/logging.ts';
 import { SERVER_METADATA } from '../../protocol/v2/server-metadata.ts';
 import { parseVersionChoice } from '../../protocol/versions.ts';
 import type { Immediate } from '../../serving/immediate.ts';
 import type { Caller } from '../../serving/scheduling/job.ts';
-import { refusalOf } from '../call.ts';
+import { refusalOf, statusesOf } from '../call.ts';
 import type { TransportOptions } from '../options.ts';
+import { loadOverride, refuseRepositoryName, unloadOptions } from '../repository-parameters.ts';
 import { statisticsOf } from '../statistics.ts';
 import { deadlineOf, type GrpcCall, GrpcCaller } from './caller.ts';
 import {
@@ -43,7 +44,13 @@ interface Named {
   readonly version: string;
 }
 
+interface IndexRequest {
+  readonly repository_name: string;
+  readonly ready: boolean;
+}
+
 interface RepositoryRequest {
+  readonly repository_name: string;
   readonly model_name: string;
   readonly parameters: ParameterMap;
 }
@@ -153,23 +160,21 @@ export class GrpcServer {
   #repositoryMethods(): UntypedServiceImplementation {
     const { repository } = this.#options;
     return {
-      RepositoryIndex: this.#unary(async ({ ready }: { ready: boolean }) => {
+      RepositoryIndex: this.#unary(async ({ ready, repository_name }: IndexRequest) => {
+        refuseRepositoryName(repository_name);
         const models = await repository.index();
         return { models: ready ? models.filter(({ state }) => state === 'READY') : models };
       }),
       RepositoryModelLoad: this.#unary(async (request: RepositoryRequest) => {
-        const parameters = Object.entries(decodeParameters(request.parameters));
-        const files = parameters.filter(([key]) => key.startsWith('file:'));
-        const config = parameters.find(([key]) => key === 'config')?.[1] as string | undefined;
-        await repository.load(request.model_name, {
-          config,
-          files: new Map(files.map(([key, bytes]) => [key.slice(5), bytes as unknown as Buffer])),
-        });
+        refuseRepositoryName(request.repository_name);
+        const parameters = decodeParameters(request.parameters);
+        await repository.load(request.model_name, loadOverride(parameters, bytesParam));
         return {};
       }),
-      RepositoryModelUnload: this.#unary(async ({ model_name, parameters }: RepositoryRequest) => {
-        const { unload_dependents: dependents } = decodeParameters(parameters);
-        await repository.unload(model_name, { dependents: dependents === true });
+      RepositoryModelUnload: this.#unary(async (request: RepositoryRequest) => {
+        refuseRepositoryName(request.repository_name);
+        const options = unloadOptions(decodeParameters(request.parameters));
+        await repository.unload(request.model_name, options);
         return {};
       }),
     };
@@ -233,14 +238,21 @@ export class GrpcServer {
 
   /** Translates what a method threw into the status that ends its call. */
   #statusOf(error: unknown): { code: number; details: string } {
-    const { code, message } = refusalOf(error, this.#options.log);
-    return { code: ERROR_TABLE[code].grpc, details: message };
+    const { log, overloadStatus } = this.#options;
+    const { code, message } = refusalOf(error, log);
+    return { code: statusesOf(code, overloadStatus).grpc, details: message };
   }
 }
 
 /** Writes a host and a port as one text, in which an IPv6 address has brackets. Source: RFC 3986, 3.2.2. */
 function authority(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Reads the content of a file. @throws InferenceError INVALID_ARGUMENT when it is in another field than bytes. */
+function bytesParam(content: unknown, path: string): Buffer {
+  if (Buffer.isBuffer(content)) return content;
+  throw invalid(`${path}: expected bytes_param`);
 }
 
 function encodeSettings(settings: object): object {

@@ -6,7 +6,7 @@ import { InferenceError } from '../../protocol/errors.ts';
 import type { Immediate } from '../../serving/immediate.ts';
 import type { Caller } from '../../serving/scheduling/job.ts';
 import type { ServerPlugin } from '../access/server-plugin.ts';
-import { httpStatus, refusalOf } from '../call.ts';
+import { refusalOf, statusesOf } from '../call.ts';
 import type { TransportOptions } from '../options.ts';
 import type { BodyPool } from './body-pool.ts';
 
@@ -14,8 +14,6 @@ import type { BodyPool } from './body-pool.ts';
 export interface RestOptions extends TransportOptions {
   /** Metrics that `GET /metrics` shows. */
   readonly metrics: Metrics;
-  /** HTTP status of a request that the queue has no room for: 429, or Triton's 503. */
-  readonly overloadStatus: number;
   /** Plugins whose routes the server has, too. */
   readonly plugins: readonly ServerPlugin[];
   /** Origins of pages that may call; `*` is all. */
@@ -71,5 +69,5 @@ export function errorReply(
   { log, overloadStatus }: Pick<RestOptions, 'log' | 'overloadStatus'>,
 ): Reply {
   const { code, message } = refusalOf(error, log);
-  return json({ error: message }, httpStatus(code, overloadStatus));
+  return json({ error: message }, statusesOf(code, overloadStatus).http);
 }

@@ -1,7 +1,6 @@
 /** Loading and unloading by API. Source: Triton, model repository extension; the answers' bodies are KServe's. */
-import { invalid } from '../../protocol/errors.ts';
 import { base64, fields } from '../../protocol/v2/json.ts';
-import type { LoadOverride } from '../../serving/repository/repository.ts';
+import { loadOverride, unloadOptions } from '../repository-parameters.ts';
 import { type Exchange, json, type RestContext, type Routes } from './reply.ts';
 import { readJson } from './text.ts';
 
@@ -13,15 +12,14 @@ export const REPOSITORY_ROUTES: Routes = {
   },
   'POST /v2/repository/models/{name}/load': async (exchange, context) => {
     const { name = '' } = exchange.params;
-    const { parameters } = await bodyOf(exchange, context);
-    await context.repository.load(name, override(parameters));
+    const parameters = await parametersOf(exchange, context);
+    await context.repository.load(name, loadOverride(parameters, base64));
     return json({ name, load: true });
   },
   'POST /v2/repository/models/{name}/unload': async (exchange, context) => {
     const { name = '' } = exchange.params;
-    const { parameters = {} } = await bodyOf(exchange, context);
-    const { unload_dependents: dependents } = fields(parameters, 'parameters');
-    await context.repository.unload(name, { dependents: dependents === true });
+    const parameters = await parametersOf(exchange, context);
+    await context.repository.unload(name, unloadOptions(parameters));
     return json({ name, unload: true });
   },
 };
@@ -30,17 +28,7 @@ async function bodyOf({ req }: Exchange, { maxBodyBytes }: RestContext) {
   return fields((await readJson(req, { limit: maxBodyBytes })) ?? {}, 'body');
 }
 
-function override(value: unknown): LoadOverride | undefined {
-  if (value === undefined) return undefined;
-  const parameters = fields(value, 'parameters');
-  const files = new Map<string, Buffer>();
-  for (const [key, content] of Object.entries(parameters)) {
-    if (key.startsWith('file:')) files.set(key.slice(5), base64(content, `parameters.${key}`));
-    else if (key !== 'config') throw invalid(`parameters.${key}: expected config or file:PATH`);
-  }
-  const { config } = parameters;
-  if (config !== undefined && typeof config !== 'string') {
-    throw invalid('parameters.config: expected a string with the configuration in JSON');
-  }
-  return { config, files };
+async function parametersOf(exchange: Exchange, context: RestContext) {
+  const { parameters } = await bodyOf(exchange, context);
+  return fields(parameters ?? {}, 'parameters');
 }
