@@ -17,7 +17,7 @@ import type { Immediate } from './serving/immediate.ts';
 import type { ModelManager } from './serving/manager.ts';
 import type { Model } from './serving/model.ts';
 import type { ModelRepository } from './serving/repository/repository.ts';
-import { toTriton } from './serving/repository/triton-config.ts';
+import { toTriton } from './serving/repository/triton-answer.ts';
 import type { Caller, Job } from './serving/scheduling/job.ts';
 import { cacheKey, type ResponseCache } from './serving/scheduling/response-cache.ts';
 import type { Servable } from './serving/servable.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { InlineExecutor } from '../src/engine/inline-executor.ts';
-import { chooseProviders } from '../src/engine/onnx/provider-choice.ts';
+import { chooseDevice, chooseProviders } from '../src/engine/onnx/provider-choice.ts';
 import type { Tensor } from '../src/protocol/v2/types.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, withServer } from './server.ts';
@@ -28,6 +28,22 @@ describe('execution providers', () => {
       'cuda',
     ]);
     expect(chooseProviders(['cpu'], GPU)).to.deep.equal([]);
+  });
+
+  it('are those of the device that a model asks for', () => {
+    const none = { hasNvidiaGpu: false, hasCudaLibrary: false };
+    expect(chooseDevice(undefined, ['auto'], GPU)).to.deep.equal({
+      providers: ['auto'],
+      device: 'gpu',
+    });
+    expect(chooseDevice(undefined, ['auto'], none)?.device).to.equal('cpu');
+    expect(chooseDevice('gpu', ['auto'], GPU)?.device).to.equal('gpu');
+    expect(chooseDevice('gpu', ['auto'], none)).to.equal(undefined);
+    expect(chooseDevice('gpu', ['cpu'], GPU)).to.equal(undefined);
+    expect(chooseDevice('cpu', ['tensorrt', 'auto', 'xnnpack'], GPU)).to.deep.equal({
+      providers: ['xnnpack'],
+      device: 'cpu',
+    });
   });
 
   it('one that the library has not is told with those that it has', async () => {
@@ -111,5 +127,24 @@ describe('the cache of optimised models', () => {
     expect(answers[1]).to.deep.equal(answers[0]);
     expect(answers[2]).to.deep.equal(answers[0]);
     rmSync(dir, { recursive: true });
+  });
+
+  it("are optimised as far as Triton's configuration lets them", async () => {
+    const isFused: boolean[] = [];
+    const answers: unknown[] = [];
+    for (const level of [0, 2]) {
+      using folder = new RepositoryFolder({ digits: { model: 'digits_cnn' } });
+      folder.put('digits/config.pbtxt', `optimization { graph { level: ${level} } }`);
+      const dir = mkdtempSync(join(tmpdir(), 'wherry-optimized-'));
+      const options = { modelRepository: [folder.dir], optimizedModelDir: dir };
+      await withServer(options, async (url) => {
+        answers.push((await call(`${url}/v2/models/digits/infer`, request)).json.outputs[0].shape);
+      });
+      const [file = ''] = readdirSync(dir);
+      isFused.push(readFileSync(join(dir, file)).includes('FusedGemm'));
+      rmSync(dir, { recursive: true });
+    }
+    expect(answers[1]).to.deep.equal(answers[0]);
+    expect(isFused).to.deep.equal([true, false]);
   });
 });

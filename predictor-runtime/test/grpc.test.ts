@@ -359,8 +359,12 @@ describe('V2 over gRPC', () => {
       expect(config.input[0]).to.deep.equal({
         name: 'a',
         data_type: 'TYPE_INT32',
+        format: 'FORMAT_NONE',
         dims: ['-1', '4'],
+        is_shape_tensor: false,
+        allow_ragged_batch: false,
         optional: false,
+        is_non_linear_format_io: false,
       });
       await call('ModelInfer', {
         model_name: 'add',

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Tensor } from '../src/protocol/v2/types.ts';
+import { AnswerOrder } from '../src/serving/scheduling/answer-order.ts';
 import { concat, decide, signatureOf, split } from '../src/serving/scheduling/batch.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { type Answer, call, eventually, withServer } from './server.ts';
@@ -329,6 +330,25 @@ describe("Triton's queue policy", () => {
 
   const LATE =
     /^late: 503 model 's' is overloaded: the request waited \d+ ms, longer than its queue policy allows; try again later$/;
+
+  it('answers in order with preserve_ordering, failures among the answers', async () => {
+    const order = new AnswerOrder();
+    const seen: string[] = [];
+    const [first, second, third] = [1, 2, 3].map(() => Promise.withResolvers<string>());
+    const told = [first, second, third].map((answer) =>
+      order.inTurn(answer?.promise ?? Promise.reject()).then(
+        (text) => seen.push(text),
+        ({ message }) => seen.push(message),
+      ),
+    );
+    third?.resolve('third');
+    second?.reject(new Error('second'));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(seen).to.deep.equal([]);
+    first?.resolve('first');
+    await Promise.all(told);
+    expect(seen).to.deep.equal(['first', 'second', 'third']);
+  });
 
   it('limits the wait, and not the run', async () => {
     await withPolicy(

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { parseTextProto } from '../src/serving/repository/text-proto.ts';
 import { MODEL_CONFIG } from '../src/serving/repository/triton-schema.ts';
+import { withGrpc } from './grpc-client.ts';
 import { keptLog } from './kept-log.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, eventually, withServer } from './server.ts';
@@ -16,6 +17,15 @@ const ADD = {
   })),
 };
 const addTwo = readFileSync(new URL('models/add_two/model.onnx', import.meta.url));
+
+const ENSEMBLE = `platform: "ensemble"
+  input { name: "x" data_type: TYPE_INT32 dims: [ -1, 4 ] }
+  output { name: "y" data_type: TYPE_INT32 dims: [ -1, 4 ] }
+  ensemble_scheduling { step { model_name: "m" model_version: -1
+    input_map { key: "a" value: "x" } input_map { key: "b" value: "x" } output_map { key: "sum" value: "y" } } }`;
+
+const camelCase = (name: string) =>
+  name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 
 describe('text format of protobuf', () => {
   for (const [title, text, value] of [
@@ -40,6 +50,23 @@ describe('text format of protobuf', () => {
       'maps',
       'parameters { key: "k" value { string_value: "v" } }',
       { parameters: { k: { string_value: 'v' } } },
+    ],
+    [
+      'booleans and names of enumerations in all their forms',
+      'input { optional: t is_shape_tensor: False data_type: 8 } dynamic_batching { preserve_ordering: 1 }',
+      {
+        input: [{ optional: true, is_shape_tensor: false, data_type: 'TYPE_INT32' }],
+        dynamic_batching: { preserve_ordering: true },
+      },
+    ],
+    [
+      'fields that say nothing',
+      'runtime: "" input { allow_ragged_batch: false } optimization { priority: PRIORITY_DEFAULT cuda { } }',
+      {
+        runtime: '',
+        input: [{ allow_ragged_batch: false }],
+        optimization: { priority: 'PRIORITY_DEFAULT', cuda: {} },
+      },
     ],
     ['nothing', '', {}],
   ] as const) {
@@ -123,38 +150,91 @@ describe('a model repository', () => {
     folder.put(
       'add/config.pbtxt',
       `name: "add" platform: "onnxruntime_onnx" max_batch_size: 8
-       input [ { name: "a" data_type: TYPE_INT32 dims: [ 4 ] } ]
+       input [ { name: "a" data_type: TYPE_INT32 dims: [ 4 ] format: FORMAT_NCHW } ]
        output { name: "sum" data_type: TYPE_INT32 dims: 4 label_filename: "labels.txt" }
-       dynamic_batching { preferred_batch_size: [ 4, 8 ] max_queue_delay_microseconds: 500 }
+       dynamic_batching { preferred_batch_size: [ 4, 8 ] max_queue_delay_microseconds: 500 preserve_ordering: true
+         default_queue_policy { default_timeout_microseconds: 9000000 allow_timeout_override: true max_queue_size: 3 } }
+       optimization { graph { level: 1 } } response_cache { enable: true } runtime: ""
+       model_warmup { name: "w" batch_size: 1
+         inputs { key: "a" value { data_type: TYPE_INT32 dims: 4 zero_data: true } }
+         inputs { key: "b" value { data_type: TYPE_INT32 dims: 4 random_data: true } } }
        instance_group [ { count: 2 kind: KIND_CPU } ]
-       parameters { key: "k" value { string_value: "v" } }`,
+       parameters { key: "k" value { string_value: "v" } }
+       parameters { key: "intra_op_thread_count" value { string_value: "1" } }`,
     );
     folder.put('add/labels.txt', 'one\ntwo\n');
     await withServer({ modelRepository: [folder.dir] }, async (url) => {
       const { json } = await call(`${url}/v2/models/add/config`);
+      const plain = { is_shape_tensor: false, is_non_linear_format_io: false };
+      const input = { format: 'FORMAT_NONE', allow_ragged_batch: false, optional: false, ...plain };
+      const tensor = (name: string) => ({ name, data_type: 'TYPE_INT32', dims: [4] });
       expect(json).to.deep.equal({
         name: 'add',
         platform: 'onnxruntime_onnx',
         backend: 'onnxruntime',
+        runtime: '',
         version_policy: { latest: { num_versions: 1 } },
         max_batch_size: 8,
-        input: ['a', 'b'].map((name) => ({ name, data_type: 'TYPE_INT32', dims: [4] })),
-        output: [
-          { name: 'sum', data_type: 'TYPE_INT32', dims: [4], label_filename: 'labels.txt' },
-          { name: 'diff', data_type: 'TYPE_INT32', dims: [4], label_filename: '' },
+        input: [
+          { ...tensor('a'), ...input, format: 'FORMAT_NCHW' },
+          { ...tensor('b'), ...input },
         ],
-        instance_group: [{ name: 'add', kind: 'KIND_CPU', count: 2 }],
-        default_model_filename: 'model.onnx',
+        output: [
+          { ...tensor('sum'), ...plain, label_filename: 'labels.txt' },
+          { ...tensor('diff'), ...plain, label_filename: '' },
+        ],
+        batch_input: [],
+        batch_output: [],
+        optimization: {
+          graph: { level: 1 },
+          priority: 'PRIORITY_DEFAULT',
+          input_pinned_memory: { enable: true },
+          output_pinned_memory: { enable: true },
+          gather_kernel_buffer_threshold: 0,
+          eager_batching: false,
+        },
         dynamic_batching: {
           preferred_batch_size: [4, 8],
           max_queue_delay_microseconds: 500,
-          preserve_ordering: false,
+          preserve_ordering: true,
           priority_levels: 0,
           default_priority_level: 0,
+          default_queue_policy: {
+            timeout_action: 'REJECT',
+            default_timeout_microseconds: 9000000,
+            allow_timeout_override: true,
+            max_queue_size: 3,
+          },
           priority_queue_policy: {},
         },
-        response_cache: { enable: false },
-        parameters: { k: { string_value: 'v' } },
+        instance_group: [
+          {
+            name: 'add',
+            kind: 'KIND_CPU',
+            count: 2,
+            gpus: [],
+            secondary_devices: [],
+            profile: [],
+            passive: false,
+            host_policy: '',
+          },
+        ],
+        default_model_filename: 'model.onnx',
+        cc_model_filenames: {},
+        metric_tags: {},
+        parameters: { k: { string_value: 'v' }, intra_op_thread_count: { string_value: '1' } },
+        model_warmup: [
+          {
+            name: 'w',
+            batch_size: 1,
+            inputs: {
+              a: { data_type: 'TYPE_INT32', dims: [4], zero_data: true },
+              b: { data_type: 'TYPE_INT32', dims: [4], random_data: true },
+            },
+            count: 1,
+          },
+        ],
+        response_cache: { enable: true },
       });
       const classified = await call(`${url}/v2/models/add/infer`, {
         ...ADD,
@@ -173,7 +253,7 @@ describe('a model repository', () => {
     ['dynamic_batching { }', 'dynamic_batching: needs a max_batch_size above 0'],
     [
       'max_batch_size: 2 dynamic_batching { default_queue_policy { timeout_action: DROP } }',
-      'dynamic_batching.default_queue_policy.timeout_action: expected REJECT or DELAY, got DROP',
+      'dynamic_batching.default_queue_policy.timeout_action: expected one of REJECT, DELAY, got DROP',
     ],
     [
       'max_batch_size: 2 dynamic_batching { priority_levels: 2 default_priority_level: 3 }',
@@ -183,12 +263,76 @@ describe('a model repository', () => {
       'max_batch_size: 2 dynamic_batching { priority_queue_policy { key: 1 value { } } }',
       'dynamic_batching.priority_queue_policy[1]: expected a key of 1 to priority_levels, which is 0',
     ],
-    ['sequence_batching { }', 'line 1: sequence_batching: unknown field, expected one of'],
+    [
+      'sequence_batching { }',
+      'line 1: sequence_batching: is not supported here; keep the state of a sequence in the client',
+    ],
+    [
+      'input { name: "a" reshape { shape: [ ] } }',
+      "line 1: input.reshape: is not supported here; declare the model's own shape",
+    ],
+    [
+      'input { name: "a" allow_ragged_batch: true }',
+      'line 1: input.allow_ragged_batch: is not supported here; true has no effect, leave it out',
+    ],
+    ['input { name: "a" optional: true }', "inputs 'a': is not optional in the model"],
+    [
+      'batch_input [ { kind: BATCH_ELEMENT_COUNT } ]',
+      'line 1: batch_input: is not supported here; ',
+    ],
+    [
+      'runtime: "libtriton_x.so"',
+      'line 1: runtime: is not supported here; "libtriton_x.so" has no',
+    ],
+    ['metric_tags { key: "a" value: "b" }', 'line 1: metric_tags: is not supported here; '],
+    ['optimization { priority: PRIORITY_MAX }', 'optimization.priority: is not supported here; '],
+    ['optimization { cuda { graphs: true } }', 'optimization.cuda: is not supported here; '],
+    [
+      'optimization { execution_accelerators { } }',
+      'optimization.execution_accelerators: is not supported here; start the server with --execution',
+    ],
+    [
+      'optimization { graph { level: 3 } }',
+      'optimization.graph.level: expected -1, 0, 1 or 2, got 3',
+    ],
+    ['instance_group { passive: true }', 'instance_group.passive: is not supported here; '],
+    [
+      'instance_group { kind: KIND_TPU }',
+      'instance_group.kind: expected one of KIND_AUTO, KIND_GPU,',
+    ],
+    ['instance_group { kind: KIND_GPU }', 'instance_group: KIND_GPU, but there is no GPU for '],
+    ['instance_group { gpus: [0] }', 'instance_group: KIND_GPU, but there is no GPU for '],
+    [
+      'instance_group { gpus: [1] }',
+      'instance_group[0].gpus: is not supported here; a server has one',
+    ],
+    ['instance_group { kind: KIND_CPU gpus: 0 }', 'instance_group[0].gpus: is for KIND_GPU'],
+    [
+      'instance_group [ { kind: KIND_CPU }, { kind: KIND_GPU } ]',
+      'instance_group: all groups need the same kind',
+    ],
+    [
+      'parameters { key: "intra_op_thread_count" value { string_value: "two" } }',
+      "parameters.intra_op_thread_count: expected a whole number, got 'two'",
+    ],
+    [
+      'parameters { key: "execution_mode" value { string_value: "1" } }',
+      "parameters.execution_mode: is not supported here; '1' has no effect, leave it out",
+    ],
+    ['max_batch_size: 1 max_batch_size: 2', 'line 1: max_batch_size: is given twice'],
+    [
+      'max_batch_size: 2 dynamic_batching { preferred_batch_size: 4 }',
+      'dynamic_batching.preferred_batch_size: expected 1 to max_batch_size, which is 2, got 4',
+    ],
+    [
+      'max_batch_size: 2 dynamic_batching { preserve_ordering: true default_queue_policy { timeout_action: DELAY } }',
+      'dynamic_batching.preserve_ordering: needs one priority level, and no timeout_action DELAY',
+    ],
     ['input { name: "z" }', "inputs 'z': the model has 'a', 'b'"],
     ['input { name: "a" data_type: TYPE_FP32 }', "inputs 'a': is INT32 in the model, not FP32"],
     [
       'input { name: "a" data_type: TYPE_FLOAT }',
-      "input[0].data_type: 'TYPE_FLOAT' is not one of TYPE_BOOL",
+      'input.data_type: expected one of TYPE_INVALID, TYPE_BOOL,',
     ],
     ['input { name: "a" dims: 5 }', "inputs 'a': has shape [-1,4] in the model, not [5]"],
     ['default_model_filename: "x.onnx"', 'no x.onnx in'],
@@ -347,6 +491,44 @@ describe('loading by API', () => {
         json: { error: "failed to load 'x': no such model in the repository" },
       });
       expect((await call(`${url}/v2/repository/models/x/unload`, {})).status).to.equal(404);
+    });
+  });
+
+  it('takes the configuration that it told, over each protocol', async () => {
+    using folder = new RepositoryFolder({ m: { model: 'add_two' } });
+    folder.put('e/config.pbtxt', ENSEMBLE);
+    folder.put(
+      'm/config.pbtxt',
+      `max_batch_size: 8 optimization { graph { level: -1 } } instance_group { count: 2 kind: KIND_CPU }
+       dynamic_batching { preserve_ordering: True default_queue_policy { max_queue_size: 9 } }
+       parameters { key: "intra_op_thread_count" value { string_value: "1" } }`,
+    );
+    await withGrpc({ ...explicit(folder.dir), loadModel: ['*'] }, async (grpc, { url }) => {
+      for (const model of ['m', 'e']) {
+        const told = await call(`${url}/v2/models/${model}/config`);
+        const again = async (config: object) => {
+          const parameters = { config: JSON.stringify(config) };
+          const load = await call(`${url}/v2/repository/models/${model}/load`, { parameters });
+          expect([load.status, load.json.error]).to.deep.equal([200, undefined]);
+          expect((await call(`${url}/v2/models/${model}/config`)).json).to.deep.equal(told.json);
+        };
+        await again(told.json);
+        // Protobuf's JSON has 64-bit integers as texts, and names in camel case if it is asked.
+        const { config } = await grpc<{ config: object }>('ModelConfig', { name: model });
+        const given = Object.entries(config).filter(([, value]) => value !== null);
+        await again(Object.fromEntries(given));
+        await again(Object.fromEntries(given.map(([key, value]) => [camelCase(key), value])));
+      }
+    });
+  });
+
+  it('takes a configuration that Triton told', async () => {
+    using folder = new RepositoryFolder({ m: { model: 'add_two' } });
+    const config = readFileSync(new URL('vectors/triton-config.json', import.meta.url), 'utf8');
+    await withServer(explicit(folder.dir), async (url) => {
+      const load = await call(`${url}/v2/repository/models/m/load`, { parameters: { config } });
+      expect([load.status, load.json.error]).to.deep.equal([200, undefined]);
+      expect((await call(`${url}/v2/models/m/config`)).json).to.deep.equal(JSON.parse(config));
     });
   });
 

@@ -1,6 +1,7 @@
 /** An executor holds one model and runs it, in this process or in one of its own. */
 import type { Tensor } from '../protocol/v2/types.ts';
 import type { RunOptions, Signature } from './engine.ts';
+import type { GraphOptimization } from './onnx/graph-optimization.ts';
 import type { Provider } from './onnx/provider-choice.ts';
 
 /** Everything that an executor needs to open its model. */
@@ -21,6 +22,8 @@ export interface ExecutorOptions {
   readonly arenaBytes: number;
   /** Execution providers of ONNX models, first choice first. */
   readonly executionProviders: readonly Provider[];
+  /** Level to which an ONNX model's graph may be rewritten; all the way if not given. */
+  readonly graphOptimization?: GraphOptimization;
   /** Folder where ONNX models are kept as they were optimised; absent when they are not. */
   readonly optimizedModelDir?: string;
   /** Resident memory, in bytes, beyond which an executor of its own process is replaced; 0 is none. */

@@ -7,7 +7,12 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { ExecutorPool } from '../engine/executor-pool.ts';
 import { isHarmless } from '../engine/onnx/onnx-graph.ts';
-import type { Provider } from '../engine/onnx/provider-choice.ts';
+import {
+  chooseDevice,
+  type DeviceChoice,
+  type Provider,
+  surroundings,
+} from '../engine/onnx/provider-choice.ts';
 import { formatOf, isModelFile, MODEL_EXTENSIONS } from '../formats/format.ts';
 import type { Logger } from '../platform/log.ts';
 import { ModelLoadError } from '../protocol/errors.ts';
@@ -85,6 +90,7 @@ export class ModelLoader implements Loader {
         `the model brings code, ${plugin ?? path}: start the server with --allow_model_code to let it run`,
       );
     }
+    const { device, providers } = deviceOf(path, config, execution);
     const pool = await ExecutorPool.start({
       executor: {
         path,
@@ -94,7 +100,8 @@ export class ModelLoader implements Loader {
         threads: config.threads ?? execution.threads,
         arenaBytes: execution.arenaBytes,
         predictProba: execution.predictProba,
-        executionProviders: execution.executionProviders,
+        executionProviders: providers,
+        graphOptimization: config.graphOptimization,
         optimizedModelDir: execution.optimizedModelDir,
         memoryBytes: execution.executorMemoryBytes,
       },
@@ -111,7 +118,7 @@ export class ModelLoader implements Loader {
         await warmUp(pool, request, metadata);
       }
       const labels = await readClassLabels(modelDir, config.outputs);
-      return new LoadedModel({ metadata, config, pool, labels });
+      return new LoadedModel({ metadata, config: { ...config, device }, pool, labels });
     } catch (error) {
       await pool.close();
       throw error;
@@ -126,6 +133,20 @@ export class ModelLoader implements Loader {
     if (format === 'onnx') return (await isHarmless(path)) ? 'inline' : 'process';
     return (await stat(path)).size <= MAX_INLINE_TABULAR_BYTES ? 'inline' : 'process';
   }
+}
+
+/** Chooses the device of a model, as its configuration wants it. @throws ModelLoadError when it is not there. */
+function deviceOf(
+  path: string,
+  { device, source }: ModelConfig,
+  { executionProviders }: ExecutionSettings,
+): DeviceChoice {
+  const wanted: readonly Provider[] = formatOf(path) === 'onnx' ? executionProviders : [];
+  const choice = chooseDevice(device, wanted, surroundings());
+  if (choice !== undefined) return choice;
+  throw new ModelLoadError(
+    `${source ?? 'configuration'}: instance_group: KIND_GPU, but there is no GPU for ${path}: use KIND_CPU or KIND_AUTO, or give the server a GPU and --execution_providers`,
+  );
 }
 
 /** Runs a warm-up request on every executor. @throws ModelLoadError that names the request. */
@@ -214,6 +235,7 @@ function mismatch(
   if (declared.datatype !== undefined && declared.datatype !== actual.datatype) {
     return `is ${actual.datatype} in the model, not ${declared.datatype}`;
   }
+  if (declared.optional && !actual.optional) return 'is not optional in the model';
   if (declared.dims === undefined) return undefined;
   const dims = batched ? [-1, ...declared.dims] : declared.dims;
   const fits =

@@ -1,8 +1,5 @@
 /** The execution providers of a session: ONNX Runtime's functions for those that were chosen. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import {
-  libraryDirectory,
   OrtError,
   type OrtFunction,
   ort,
@@ -11,7 +8,7 @@ import {
   readStrings,
   release,
 } from './ort-api.ts';
-import { chooseProviders, type Provider, type Surroundings } from './provider-choice.ts';
+import { chooseProviders, type Provider, surroundings } from './provider-choice.ts';
 
 /** Names of the providers in ONNX Runtime. */
 const ORT_NAMES: Readonly<Record<Exclude<Provider, 'auto'>, string>> = {
@@ -90,11 +87,4 @@ export function availableProviders(): string[] {
   const found = readStrings(list, count[0] as number);
   ort('ReleaseAvailableProviders', list, count[0] as number);
   return found;
-}
-
-function surroundings(): Surroundings {
-  return {
-    hasNvidiaGpu: existsSync('/dev/nvidiactl'),
-    hasCudaLibrary: existsSync(join(libraryDirectory(), 'libonnxruntime_providers_cuda.so')),
-  };
 }

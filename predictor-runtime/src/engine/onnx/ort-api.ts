@@ -2,12 +2,10 @@
  * ONNX Runtime's C API through FFI: the functions that this runtime calls, by their place in `OrtApi`, a struct that
  * only grows at its end. The library is the one that `onnxruntime-node` ships; docs/adr/0006 says why not its JS API.
  */
-import { createRequire } from 'node:module';
-import { arch, platform } from 'node:os';
-import { dirname, join } from 'node:path';
 // This import must stand before the library is loaded; telemetry.ts says why.
 import './telemetry.ts';
 import { koffi } from '../../platform/foreign-functions.ts';
+import { libraryPath } from './ort-library.ts';
 
 /** A native address; 0n is NULL. */
 export type Pointer = bigint;
@@ -219,26 +217,6 @@ function check(status: Pointer | null): void {
   const message = readString(functions.GetErrorMessage(status) as Pointer);
   functions.ReleaseStatus(status);
   throw new OrtError(message);
-}
-
-/** Returns the folder of the library and of what may lie beside it. */
-export function libraryDirectory(): string {
-  const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
-  return join(root, 'bin', 'napi-v6', platform(), arch());
-}
-
-/** Returns the version of onnxruntime-node, whose library this is. */
-export function libraryVersion(): string {
-  return createRequire(import.meta.url)('onnxruntime-node/package.json').version;
-}
-
-function libraryPath(): string {
-  const file = {
-    linux: 'libonnxruntime.so.1',
-    darwin: 'libonnxruntime.1.dylib',
-    win32: 'onnxruntime.dll',
-  }[platform() as 'linux' | 'darwin' | 'win32'];
-  return join(libraryDirectory(), file ?? 'libonnxruntime.so.1');
 }
 
 function bind(): Record<OrtFunction, NativeFunction> {

@@ -4,17 +4,11 @@ import type { Tensor, TensorMetadata } from '../../protocol/v2/types.ts';
 import type { Engine, RunOptions } from '../engine.ts';
 import { BoundRun } from './bound-run.ts';
 import { appendProviders } from './execution-providers.ts';
+import { GRAPH_OPTIMIZATIONS, type GraphOptimization } from './graph-optimization.ts';
 import { dropOptimized, keepOptimized, optimizedModel } from './optimized-model.ts';
-import {
-  cString,
-  libraryVersion,
-  ort,
-  ortAsync,
-  ortOut,
-  type Pointer,
-  release,
-} from './ort-api.ts';
+import { cString, ort, ortAsync, ortOut, type Pointer, release } from './ort-api.ts';
 import { ortEnvironment } from './ort-environment.ts';
+import { libraryVersion } from './ort-library.ts';
 import { valuesOf } from './ort-signature.ts';
 import { fromValue, toValue } from './ort-value.ts';
 import { Pace } from './pace.ts';
@@ -30,12 +24,11 @@ export interface SessionOptions {
   readonly arenaBytes: number;
   /** Execution providers, first choice first; the CPU if none is given. */
   readonly executionProviders?: readonly Provider[];
+  /** Level to which the graph may be rewritten; all the way if not given. */
+  readonly graphOptimization?: GraphOptimization;
   /** Folder where optimised models are kept for the next start; absent when they are not. */
   readonly optimizedModelDir?: string;
 }
-
-/** Level ORT_DISABLE_ALL, for a model that was optimised before. */
-const NO_OPTIMIZATION = 0;
 
 /** Arguments of one run for ONNX Runtime: names as C strings, values by their addresses. */
 interface RunArguments {
@@ -94,13 +87,14 @@ export class OrtSession implements Engine {
 
   /** Loads a model file off the event loop. @throws OrtError with ONNX Runtime's reason. */
   static async open(path: string, options: SessionOptions): Promise<OrtSession> {
-    const { optimizedModelDir: dir, executionProviders = [] } = options;
+    const { optimizedModelDir: dir, executionProviders = [], graphOptimization = 'all' } = options;
     if (dir === undefined) return OrtSession.#create(path, options);
-    const about = [libraryVersion(), ...executionProviders];
+    const about = [libraryVersion(), ...executionProviders, graphOptimization];
     const cached = await optimizedModel(dir, path, about);
     if (cached.exists) {
       try {
-        return await OrtSession.#create(cached.path, { ...options, isOptimized: true });
+        // The model was optimised before.
+        return await OrtSession.#create(cached.path, { ...options, graphOptimization: 'off' });
       } catch {
         await dropOptimized(cached);
       }
@@ -112,7 +106,7 @@ export class OrtSession implements Engine {
 
   static async #create(
     path: string,
-    options: SessionOptions & { readonly isOptimized?: boolean; readonly draft?: string },
+    options: SessionOptions & { readonly draft?: string },
   ): Promise<OrtSession> {
     const env = await ortEnvironment(options.arenaBytes);
     const settings = ortOut('CreateSessionOptions');
@@ -127,7 +121,8 @@ export class OrtSession implements Engine {
       if (options.arenaBytes > 0) {
         ort('AddSessionConfigEntry', settings, 'session.use_env_allocators', '1');
       }
-      if (options.isOptimized) ort('SetSessionGraphOptimizationLevel', settings, NO_OPTIMIZATION);
+      const { graphOptimization: level = 'all' } = options;
+      ort('SetSessionGraphOptimizationLevel', settings, GRAPH_OPTIMIZATIONS[level]);
       if (options.draft !== undefined) ort('SetOptimizedModelFilePath', settings, options.draft);
       devices = appendProviders(settings, options.executionProviders ?? []);
       await ortAsync('CreateSession', env, path, settings, out);

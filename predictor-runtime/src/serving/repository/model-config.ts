@@ -1,4 +1,6 @@
 /** The configuration of one model: the same value, whatever file it was read from. */
+import type { GraphOptimization } from '../../engine/onnx/graph-optimization.ts';
+import type { Device } from '../../engine/onnx/provider-choice.ts';
 import type { Datatype } from '../../protocol/v2/datatypes.ts';
 import type { BatchPolicy } from '../scheduling/batch.ts';
 import type { QueuePolicy } from '../scheduling/request-queue.ts';
@@ -12,6 +14,10 @@ export interface DeclaredTensor {
   readonly dims?: readonly number[];
   /** File, in the model's folder, with a line for each class. */
   readonly labelFile?: string;
+  /** Layout of an image, in Triton's words; the model itself does not know it. */
+  readonly format?: string;
+  /** True when requests may leave the input out. */
+  readonly optional?: boolean;
 }
 
 /** A request that is run before a version serves. */
@@ -64,6 +70,10 @@ export interface ModelConfig {
   readonly placement: Placement;
   /** Threads of one run; undefined is the server's number. */
   readonly threads?: number;
+  /** Device that an ONNX model is to run on; undefined leaves it to the server. */
+  readonly device?: Device;
+  /** Level to which an ONNX model's graph may be rewritten; undefined is all the way. */
+  readonly graphOptimization?: GraphOptimization;
   readonly warmup: readonly WarmupSample[];
   readonly inputs: readonly DeclaredTensor[];
   readonly outputs: readonly DeclaredTensor[];

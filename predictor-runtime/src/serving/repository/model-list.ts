@@ -6,7 +6,8 @@ import type { Logger } from '../../platform/log.ts';
 import { ModelLoadError } from '../../protocol/errors.ts';
 import { foldersIn } from './folders.ts';
 import { holdsModel } from './model-folder.ts';
-import { type MessageType, parseTextProto } from './text-proto.ts';
+import type { MessageType } from './proto-schema.ts';
+import { parseTextProto } from './text-proto.ts';
 import { VERSION_POLICY } from './triton-schema.ts';
 import { type PolicyMessage, policyOf, type VersionPolicy } from './version-policy.ts';
 

@@ -2,21 +2,15 @@
  * Protobuf's text format, read by a schema into the shape of protobuf's JSON (protobuf.dev, "Text Format
  * Specification"). Field names stay as written.
  */
+import {
+  enumName,
+  type FieldType,
+  idleFault,
+  type MessageType,
+  unknownField,
+  unsupported,
+} from './proto-schema.ts';
 
-/** Type of a field: a scalar, a message by its fields, a map to a message or scalar, or a repeated one of these. */
-export type FieldType =
-  | 'string'
-  | 'int'
-  | 'float'
-  | 'bool'
-  | 'enum'
-  | 'any'
-  | { readonly message: MessageType }
-  | { readonly repeated: FieldType }
-  | { readonly map: FieldType };
-
-/** Fields of a message by their names. */
-export type MessageType = Readonly<Record<string, FieldType>>;
 type Json = Record<string, unknown>;
 
 /** Parses a message. @throws SyntaxError with the line and what was expected there. */
@@ -27,47 +21,23 @@ export function parseTextProto(text: string, type: MessageType): Json {
   return message;
 }
 
-/**
- * Checks that an object of JSON fits a message's schema, and returns it.
- * @throws SyntaxError with the path of the field.
- */
-export function checkMessage(value: unknown, type: MessageType, path = ''): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new SyntaxError(`${path || 'config'}: expected an object`);
-  }
-  for (const [name, item] of Object.entries(value)) {
-    const at = path === '' ? name : `${path}.${name}`;
-    const field = type[name];
-    if (field === undefined) throw unknownField(at, type);
-    checkValue(item, field, at);
-  }
-  return value as Json;
-}
+/** Forms of booleans. */
+const BOOLEANS: Readonly<Record<string, boolean>> = {
+  true: true,
+  True: true,
+  t: true,
+  1: true,
+  false: false,
+  False: false,
+  f: false,
+  0: false,
+};
 
-function checkValue(value: unknown, type: FieldType, path: string): void {
-  if (typeof type === 'string') {
-    const expected = {
-      string: 'string',
-      int: 'number',
-      float: 'number',
-      bool: 'boolean',
-      enum: 'string',
-    };
-    if (type !== 'any' && typeof value !== expected[type]) {
-      throw new SyntaxError(`${path}: expected a ${expected[type]}, got ${JSON.stringify(value)}`);
-    }
-  } else if ('message' in type) {
-    checkMessage(value, type.message, path);
-  } else if ('repeated' in type) {
-    if (!Array.isArray(value)) throw new SyntaxError(`${path}: expected an array`);
-    for (const [i, item] of value.entries()) checkValue(item, type.repeated, `${path}[${i}]`);
-  } else {
-    checkMessage(value, new Proxy({}, { get: () => type.map }), path);
-  }
-}
-
-function unknownField(path: string, type: MessageType): SyntaxError {
-  return new SyntaxError(`${path}: unknown field, expected one of ${Object.keys(type).join(', ')}`);
+/** True for a field that may be given again. */
+function isMany(type: FieldType): boolean {
+  if (typeof type === 'string') return false;
+  if ('idle' in type) return isMany(type.idle);
+  return 'repeated' in type || 'map' in type;
 }
 
 const TOKEN = /\s+|#[^\n]*|("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[-+.\w]+|[{}[\]:,;<>])/gy;
@@ -96,13 +66,17 @@ class Parser {
       const name = this.#take();
       const at = path === '' ? name : `${path}.${name}`;
       const field = type[name];
-      if (field === undefined) throw this.#error(unknownField(at, type).message, line);
+      if (field === undefined) throw this.#error(unknownField(at, type), line);
+      if (typeof field !== 'string' && 'unsupported' in field) {
+        throw this.#error(unsupported(at, field.unsupported), line);
+      }
+      if (Object.hasOwn(result, name) && !isMany(field)) {
+        throw this.#error(`${at}: is given twice`, line);
+      }
       this.#skip(':');
       if (this.#peek() === '[') {
         this.#take();
-        if (this.#peek() === ']' && typeof field !== 'string' && 'repeated' in field) {
-          result[name] ??= [];
-        }
+        if (this.#peek() === ']' && isMany(field)) result[name] ??= [];
         while (this.#peek() !== ']') {
           this.#add(result, name, this.#value(field, at));
           if (!this.#skip(',') && this.#peek() !== ']') throw this.#unexpected("',' or ']'");
@@ -135,13 +109,27 @@ class Parser {
   }
 
   #value(type: FieldType, path: string): { value: unknown; many?: 'array' | 'map' } {
-    if (typeof type === 'string') return { value: this.#scalar(type, path) };
+    if (typeof type === 'string' || 'enum' in type) return { value: this.#scalar(type, path) };
+    if ('unsupported' in type) throw this.#unexpected('no value');
+    if ('idle' in type) return this.#idle(type.idle, path);
     if ('repeated' in type) return { ...this.#value(type.repeated, path), many: 'array' };
     const close = this.#open();
     const fields = 'message' in type ? type.message : { key: 'any' as const, value: type.map };
     const value = this.message(fields, path);
     this.expect(close);
     return 'message' in type ? { value } : { value, many: 'map' };
+  }
+
+  /** Reads a value that must say nothing. */
+  #idle(type: FieldType, path: string): { value: unknown; many?: 'array' | 'map' } {
+    const { line } = this.#token();
+    if (isMany(type) && ['{', '<'].includes(this.#peek())) {
+      throw this.#error(unsupported(path, 'leave it out'), line);
+    }
+    const read = this.#value(type, path);
+    const fault = idleFault(read.value, type, path);
+    if (fault !== undefined) throw this.#error(fault, line);
+    return read;
   }
 
   #open(): string {
@@ -156,7 +144,8 @@ class Parser {
     const { line } = this.#token();
     const text = this.#take();
     const quoted = /^["']/.test(text);
-    const wrong = () => this.#error(`${path}: expected a ${String(type)}, got ${text}`, line);
+    const what = typeof type === 'string' ? type : 'name';
+    const wrong = () => this.#error(`${path}: expected a ${what}, got ${text}`, line);
     if (type === 'string' || (type === 'any' && quoted)) {
       if (!quoted) throw wrong();
       let value = unquote(text);
@@ -165,10 +154,18 @@ class Parser {
     }
     if (quoted || /^[{}[\]:,;<>]?$/.test(text)) throw wrong();
     if (type === 'bool') {
-      if (text !== 'true' && text !== 'false') throw wrong();
-      return text === 'true';
+      if (!Object.hasOwn(BOOLEANS, text)) throw wrong();
+      return BOOLEANS[text];
     }
-    if (type === 'enum') return text;
+    if (typeof type !== 'string') {
+      const name = 'enum' in type ? enumName(text, type.enum) : undefined;
+      if (name === undefined)
+        throw this.#error(
+          `${path}: expected one of ${'enum' in type ? type.enum.join(', ') : ''}, got ${text}`,
+          line,
+        );
+      return name;
+    }
     const number = Number(text);
     if (Number.isNaN(number) || (type === 'int' && !Number.isInteger(number))) {
       if (type === 'any') return text;

@@ -1,17 +1,25 @@
-/** Triton's `config.pbtxt`, and the same as JSON (its repository API) ↔ ModelConfig. */
+/** Triton's `config.pbtxt`, and the same as JSON (its repository API) → ModelConfig. */
 import { DATATYPES, type Datatype, isDatatype } from '../../protocol/v2/datatypes.ts';
-import type { ModelMetadata, TensorMetadata } from '../../protocol/v2/types.ts';
+import { readJsonProto } from './json-proto.ts';
 import type { DeclaredTensor, EnsembleStep, ModelConfig, WarmupSample } from './model-config.ts';
-import { checkMessage, parseTextProto } from './text-proto.ts';
-import { type QueueMessage, queuePolicyOf, toQueueMessage } from './triton-queue-policy.ts';
+import { parseTextProto } from './text-proto.ts';
+import {
+  executionOf,
+  type InstanceGroupMessage,
+  type ParameterMessages,
+} from './triton-execution.ts';
+import { checkOrder, type QueueMessage, queuePolicyOf } from './triton-queue-policy.ts';
 import { MODEL_CONFIG } from './triton-schema.ts';
-import { type PolicyMessage, policyOf, type VersionPolicy } from './version-policy.ts';
+import { tritonType } from './triton-type.ts';
+import { type PolicyMessage, policyOf } from './version-policy.ts';
 
 interface TritonTensor {
   name?: string;
   data_type?: string;
   dims?: number[];
   label_filename?: string;
+  format?: string;
+  optional?: boolean;
 }
 
 interface TritonConfig {
@@ -23,10 +31,11 @@ interface TritonConfig {
   max_batch_size?: number;
   input?: TritonTensor[];
   output?: TritonTensor[];
-  instance_group?: { count?: number; kind?: string }[];
+  instance_group?: InstanceGroupMessage[];
   dynamic_batching?: {
     preferred_batch_size?: number[];
     max_queue_delay_microseconds?: number;
+    preserve_ordering?: boolean;
   } & QueueMessage;
   model_warmup?: {
     name?: string;
@@ -47,7 +56,8 @@ interface TritonConfig {
     }[];
   };
   model_transaction_policy?: { decoupled?: boolean };
-  parameters?: Record<string, { string_value?: string }>;
+  optimization?: { graph?: { level?: number } };
+  parameters?: ParameterMessages;
 }
 
 const BACKENDS = new Set(['onnxruntime', 'onnxruntime_onnx', 'ensemble', undefined, '']);
@@ -62,7 +72,7 @@ export function parseTritonConfig(text: string, defaults: ModelConfig): ModelCon
  * @throws SyntaxError with the field.
  */
 export function parseTritonJson(text: string, defaults: ModelConfig): ModelConfig {
-  return fromTriton(checkMessage(JSON.parse(text), MODEL_CONFIG), defaults);
+  return fromTriton(readJsonProto(JSON.parse(text), MODEL_CONFIG), defaults);
 }
 
 function fromTriton(config: TritonConfig, defaults: ModelConfig): ModelConfig {
@@ -83,10 +93,11 @@ function fromTriton(config: TritonConfig, defaults: ModelConfig): ModelConfig {
   if (batching !== undefined && maxBatchSize === 0) {
     throw new SyntaxError('dynamic_batching: needs a max_batch_size above 0');
   }
-  const instances = config.instance_group ?? [];
-  const workers = instances.reduce((sum, { count = 1 }) => sum + count, 0);
+  const queue = queuePolicyOf(batching, defaults.queue);
+  checkOrder(queue, batching?.preserve_ordering ?? false);
   return {
     ...defaults,
+    ...executionOf(config, defaults),
     name: config.name || undefined,
     file: config.default_model_filename || undefined,
     versionPolicy: policyOf(config.version_policy) ?? defaults.versionPolicy,
@@ -94,28 +105,33 @@ function fromTriton(config: TritonConfig, defaults: ModelConfig): ModelConfig {
     isUnbatched: maxBatchSize === 0 && saysBatch(config),
     batch: batching && {
       maxRows: maxBatchSize,
-      preferredRows: batching.preferred_batch_size ?? [],
+      preferredRows: preferredRows(batching.preferred_batch_size, maxBatchSize),
       maxDelayMs: (batching.max_queue_delay_microseconds ?? 0) / 1000,
+      preservesOrder: batching.preserve_ordering ?? false,
     },
-    queue: queuePolicyOf(batching, defaults.queue),
-    workers: workers || defaults.workers,
+    queue,
     inputs: (config.input ?? []).map((tensor, i) => declared(tensor, `input[${i}]`)),
     outputs: (config.output ?? []).map((tensor, i) => declared(tensor, `output[${i}]`)),
     warmup: (config.model_warmup ?? []).map(warmupSample),
     responseCache: config.response_cache?.enable ?? defaults.responseCache,
     ensemble: config.ensemble_scheduling && ensembleSteps(config.ensemble_scheduling.step ?? []),
-    parameters: Object.fromEntries(
-      Object.entries(config.parameters ?? {}).map(([key, { string_value = '' }]) => [
-        key,
-        string_value,
-      ]),
-    ),
   };
 }
 
 /** True when a configuration says whether there is a batch: by its number, or by dimensions, which leave the batch out. */
 function saysBatch({ max_batch_size: size, input = [], output = [] }: TritonConfig): boolean {
   return size !== undefined || [...input, ...output].some(({ dims }) => dims !== undefined);
+}
+
+/** Returns the preferred sizes; the largest size alone is no preference, and what Triton tells where there is none. */
+function preferredRows(sizes: readonly number[] = [], largest: number): readonly number[] {
+  const wrong = sizes.find((size) => size < 1 || size > largest);
+  if (wrong !== undefined) {
+    throw new SyntaxError(
+      `dynamic_batching.preferred_batch_size: expected 1 to max_batch_size, which is ${largest}, got ${wrong}`,
+    );
+  }
+  return sizes.length === 1 && sizes[0] === largest ? [] : sizes;
 }
 
 function declared(tensor: TritonTensor, path: string): DeclaredTensor {
@@ -125,6 +141,8 @@ function declared(tensor: TritonTensor, path: string): DeclaredTensor {
     datatype: tensor.data_type === undefined ? undefined : fromTritonType(tensor.data_type, path),
     dims: tensor.dims,
     labelFile: tensor.label_filename || undefined,
+    format: tensor.format,
+    optional: tensor.optional || undefined,
   };
 }
 
@@ -175,67 +193,4 @@ function fromTritonType(type: string, path: string): Datatype {
     throw new SyntaxError(`${path}.data_type: '${type}' is not one of ${known.join(', ')}`);
   }
   return name;
-}
-
-function tritonType(type: Datatype): string {
-  return type === 'BYTES' ? 'TYPE_STRING' : `TYPE_${type}`;
-}
-
-/** Writes a configuration in full, as `GET /v2/models/M/config` and gRPC's ModelConfig answer it. */
-export function toTriton(config: ModelConfig, metadata: ModelMetadata): Record<string, unknown> {
-  const { batch, maxBatchSize, ensemble } = config;
-  const tensor = ({ name, datatype, shape, optional }: TensorMetadata) => ({
-    name,
-    data_type: tritonType(datatype),
-    // Triton leaves the batch dimension out where there is batching.
-    dims: maxBatchSize > 0 ? shape.slice(1) : shape,
-    ...(optional ? { optional } : {}),
-  });
-  return {
-    name: metadata.name,
-    platform: metadata.platform,
-    backend: ensemble === undefined ? 'onnxruntime' : '',
-    version_policy: toVersionPolicy(config.versionPolicy),
-    max_batch_size: maxBatchSize,
-    input: metadata.inputs.map(tensor),
-    output: metadata.outputs.map((output) => ({
-      ...tensor(output),
-      label_filename: config.outputs.find(({ name }) => name === output.name)?.labelFile ?? '',
-    })),
-    instance_group: [{ name: metadata.name, kind: 'KIND_CPU', count: config.workers }],
-    default_model_filename: config.file ?? 'model.onnx',
-    ...(batch && {
-      dynamic_batching: {
-        preferred_batch_size: batch.preferredRows,
-        max_queue_delay_microseconds: batch.maxDelayMs * 1000,
-        preserve_ordering: false,
-        ...toQueueMessage(config.queue),
-      },
-    }),
-    ...(ensemble && {
-      ensemble_scheduling: {
-        step: ensemble.map(({ model, version = -1, inputs, outputs }) => ({
-          model_name: model,
-          model_version: version,
-          input_map: inputs,
-          output_map: outputs,
-        })),
-      },
-    }),
-    response_cache: { enable: config.responseCache },
-    parameters: Object.fromEntries(
-      Object.entries(config.parameters).map(([key, value]) => [key, { string_value: value }]),
-    ),
-  };
-}
-
-function toVersionPolicy(policy: VersionPolicy): object {
-  switch (policy.kind) {
-    case 'all':
-      return { all: {} };
-    case 'latest':
-      return { latest: { num_versions: policy.count } };
-    case 'specific':
-      return { specific: { versions: policy.versions } };
-  }
 }

@@ -17,7 +17,17 @@ export interface QueueMessage {
   priority_queue_policy?: Record<string, QueuePolicyMessage>;
 }
 
-const ACTIONS = { REJECT: 'reject', DELAY: 'delay' } as const;
+/** Checks that what keeps the order of the requests is asked for alone. @throws SyntaxError with the field. */
+export function checkOrder(queue: QueuePolicy, preservesOrder: boolean): void {
+  if (!preservesOrder) return;
+  const rules = [queue.wait, ...(queue.waitByPriority?.values() ?? [])];
+  if (queue.priorityLevels > 1 || rules.some((rule) => rule?.onTimeout === 'delay')) {
+    throw new SyntaxError(
+      'dynamic_batching.preserve_ordering: needs one priority level, and no timeout_action DELAY',
+    );
+  }
+}
+
 const US_PER_MS = 1000;
 
 /** Reads what a configuration says of the queue over the defaults. @throws SyntaxError with the field. */
@@ -38,11 +48,11 @@ export function queuePolicyOf(
     ...defaults,
     priorityLevels: levels,
     defaultPriority: level,
-    wait: wait && waitPolicy(wait, 'dynamic_batching.default_queue_policy'),
+    wait: wait && waitPolicy(wait),
     waitByPriority: new Map(
       Object.entries(byPriority).map(([key, policy]) => {
         const path = `dynamic_batching.priority_queue_policy[${key}]`;
-        return [priorityOf(key, levels, path), waitPolicy(policy, path)];
+        return [priorityOf(key, levels, path), waitPolicy(policy)];
       }),
     ),
   };
@@ -54,16 +64,11 @@ function priorityOf(key: string, levels: number, path: string): number {
   throw new SyntaxError(`${path}: expected a key of 1 to priority_levels, which is ${levels}`);
 }
 
-function waitPolicy(message: QueuePolicyMessage, path: string): WaitPolicy {
-  const { timeout_action: action = 'REJECT' } = message;
-  if (!Object.hasOwn(ACTIONS, action)) {
-    const known = Object.keys(ACTIONS).join(' or ');
-    throw new SyntaxError(`${path}.timeout_action: expected ${known}, got ${action}`);
-  }
+function waitPolicy(message: QueuePolicyMessage): WaitPolicy {
   return {
     maxRequests: message.max_queue_size ?? 0,
     timeoutMs: (message.default_timeout_microseconds ?? 0) / US_PER_MS,
-    onTimeout: ACTIONS[action as keyof typeof ACTIONS],
+    onTimeout: message.timeout_action === 'DELAY' ? 'delay' : 'reject',
     allowsOverride: message.allow_timeout_override ?? false,
   };
 }

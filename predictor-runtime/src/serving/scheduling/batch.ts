@@ -66,6 +66,8 @@ export interface BatchPolicy {
   readonly preferredRows: readonly number[];
   /** Longest time that the oldest request may wait for company while every executor is busy, in ms. */
   readonly maxDelayMs: number;
+  /** True when requests are answered in the order in which they came. */
+  readonly preservesOrder?: boolean;
 }
 
 /** Requests that may go together, and the runs under way. */

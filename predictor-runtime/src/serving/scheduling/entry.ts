@@ -5,14 +5,7 @@ import { rowsOf, signatureOf } from './batch.ts';
 import type { Job } from './job.ts';
 import type { Queued } from './request-queue.ts';
 import type { FailureReason, Statistics } from './statistics.ts';
-
-/** Bounds of the time that a request takes, in ms; 0 is none. */
-export interface Timeouts {
-  /** Longest time in the queue. */
-  readonly waitMs: number;
-  /** Longest time from the admission to the answer. */
-  readonly answerMs: number;
-}
+import type { Timeouts } from './timeouts.ts';
 
 /** Circumstances of a request that its job does not say. */
 export interface EntryOptions {

@@ -7,11 +7,14 @@ import type { ExecutorPool } from '../../engine/executor-pool.ts';
 import { InferenceError } from '../../protocol/errors.ts';
 import type { Tensor } from '../../protocol/v2/types.ts';
 import type { Immediate } from '../immediate.ts';
+import { AnswerOrder } from './answer-order.ts';
 import { type BatchPolicy, concat, decide, slice, split } from './batch.ts';
-import { Entry, type SharedRun, type Timeouts } from './entry.ts';
+import { Entry, type SharedRun } from './entry.ts';
 import type { Job } from './job.ts';
 import { type QueuePolicy, RequestQueue, type WaitPolicy, waitPolicyOf } from './request-queue.ts';
+import { runFailure } from './run-failure.ts';
 import type { RunTimes, Statistics } from './statistics.ts';
+import { timeoutsOf } from './timeouts.ts';
 
 /** Settings of a scheduler, and the parts that it works with. */
 export interface SchedulerOptions {
@@ -32,10 +35,13 @@ export class Scheduler {
   #runningRows = 0;
   #wakeUp: NodeJS.Timeout | undefined;
   #isStartDue = false;
+  /** Order of the answers; undefined where each is given as soon as it is there. */
+  readonly #order: AnswerOrder | undefined;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#queue = new RequestQueue(options.queue);
+    this.#order = options.batch?.preservesOrder ? new AnswerOrder() : undefined;
     options.pool.addJoinListener(() => this.#startRuns());
   }
 
@@ -70,7 +76,7 @@ export class Scheduler {
       return outputs;
     } catch (error) {
       statistics.failed('BACKEND', performance.now() - started);
-      throw this.#failure(error);
+      throw runFailure(this.#options.name, error);
     }
   }
 
@@ -78,7 +84,7 @@ export class Scheduler {
     const entry = this.#admit(job);
     if (!entry.isSettled) this.#queue.add(entry);
     this.#startRunsSoon();
-    return entry.answer;
+    return this.#order === undefined ? entry.answer : this.#order.inTurn(entry.answer);
   }
 
   /**
@@ -235,7 +241,7 @@ export class Scheduler {
       }
     } catch (error) {
       if (entries.length === 1) {
-        first.settle(this.#failure(error));
+        first.settle(runFailure(this.#options.name, error));
         return;
       }
     }
@@ -293,37 +299,8 @@ export class Scheduler {
     }
     return [...concat(parts)];
   }
-
-  #failure(error: unknown): InferenceError {
-    const { name } = this.#options;
-    const { message } = error as Error;
-    if (!(error instanceof ExecutorError)) {
-      return new InferenceError('INTERNAL', `model '${name}': ${message}`, { cause: error });
-    }
-    const code = error.failure === 'cancelled' ? 'CANCELLED' : 'MODEL_FAILED';
-    const what = error.failure === 'died' ? 'lost its executor, which' : 'failed:';
-    return new InferenceError(code, `model '${name}' ${what} ${message}`, { cause: error });
-  }
 }
 
 function byteLength(data: Tensor['data']): number {
   return Array.isArray(data) ? data.reduce((sum, bytes) => sum + bytes.length, 0) : data.byteLength;
-}
-
-/** Says how long a request may wait, and how long it may take; 0 is no limit. Source: Triton, ModelQueuePolicy. */
-function timeoutsOf(job: Job, queue: QueuePolicy, priorityLevel: number): Timeouts {
-  const { timeoutMs = 0, ownTimeoutMs = 0 } = job;
-  const policy = waitPolicyOf(queue, priorityLevel);
-  if (policy === undefined) {
-    const answerMs = shorter(timeoutMs, ownTimeoutMs) || queue.defaultTimeoutMs;
-    return { waitMs: 0, answerMs };
-  }
-  const isShorter = policy.allowsOverride && ownTimeoutMs > 0 && ownTimeoutMs < policy.timeoutMs;
-  const waitMs = isShorter ? ownTimeoutMs : policy.timeoutMs;
-  return { waitMs, answerMs: timeoutMs || queue.defaultTimeoutMs };
-}
-
-/** Returns the shorter of two timeouts; 0 is none. */
-function shorter(a: number, b: number): number {
-  return a && b ? Math.min(a, b) : a || b;
 }
