@@ -2,7 +2,9 @@
  * The `storage-initializer` init container fetches models for runtimes that do not do so themselves. Its arguments are
  * KServe's: source URI, target folder, and so on in pairs.
  */
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { isOfFileSystem } from './platform/files-below.ts';
 import { createLogger } from './platform/log.ts';
 import { fetchModel, StorageError } from './storage/storage.ts';
 
@@ -22,8 +24,18 @@ async function fetchAll(args: readonly string[]): Promise<void> {
     const [uri = '', dir = ''] = args.slice(i, i + 2);
     await mkdir(dir, { recursive: true });
     const fetched = await fetchModel(uri, { dir, env: process.env, log });
-    if (fetched !== dir) await cp(fetched, dir, { recursive: true, dereference: true });
+    if (fetched !== dir) await copyInto(fetched, dir);
   }
+}
+
+/** Copies a folder's content, or a file, into a folder. */
+async function copyInto(source: string, dir: string): Promise<void> {
+  const target = (await stat(source)).isFile() ? join(dir, basename(source)) : dir;
+  await cp(source, target, {
+    recursive: true,
+    dereference: true,
+    filter: (path) => !isOfFileSystem(basename(path)),
+  });
 }
 
 fetchAll(process.argv.slice(2)).catch(async (error: Error) => {

@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -16,9 +17,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
+import { filesBelow } from '../src/platform/files-below.ts';
 import { createLogger } from '../src/platform/log.ts';
 import { parseConfig } from '../src/server/config.ts';
 import { startServer } from '../src/server/server.ts';
@@ -92,6 +94,18 @@ describe('storage', () => {
     expect(await fetchModel(`file://${folder}`, { dir, env: {}, log })).to.equal(folder);
   });
 
+  it('takes a path on this machine as it is written, and its escapes where nothing is called so', async () => {
+    for (const name of ['a#b?c', '100%', 'a%20b', 'a b', 'ä\\n']) {
+      mkdirSync(join(dir, name));
+      expect(await fetchModel(`file://${dir}/${name}`, { dir, env: {}, log })).to.equal(
+        join(dir, name),
+      );
+    }
+    const escaped = pathToFileURL(join(dir, 'a#b?c')).href;
+    expect(await fetchModel(escaped, { dir, env: {}, log })).to.equal(join(dir, 'a#b?c'));
+    expect(await refusal(`file://${dir}/a#c`)).to.contain(`${dir}/a#c cannot be read: ENOENT`);
+  });
+
   it('says what is wrong with a URI', async () => {
     expect(await refusal('ftp://host/x')).to.equal(
       'storageUri "ftp://host/x": scheme "ftp" is not supported here, use one of builtin, file, http, https, s3, gs, az, hf, oci',
@@ -100,7 +114,6 @@ describe('storage', () => {
     expect(await refusal('builtin://nope')).to.match(
       /^storageUri "builtin:\/\/nope": .*models\/nope cannot be read: ENOENT/,
     );
-    expect(await refusal('file:///etc/hostname')).to.contain('is not a folder');
     expect(await refusal('az://c/x')).to.contain('needs AZURE_STORAGE_ACCOUNT');
   });
 
@@ -113,6 +126,105 @@ describe('storage', () => {
 
   it('never leaves the folder of the built-in models', async () => {
     expect(await refusal('builtin://iris/../../src')).to.match(/cannot be read: ENOENT/);
+  });
+
+  describe('one file on this machine', () => {
+    const row = {
+      inputs: [{ name: 'X', datatype: 'FP32', shape: [1, 4], data: [6.8, 2.8, 4.8, 1.4] }],
+    };
+    const label = async (url: string) =>
+      (await call(`${url}/v2/models/iris/infer`, row)).json.outputs[0].data[0];
+    let file: string;
+    beforeEach(() => {
+      mkdirSync(join(dir, 'many'));
+      file = join(dir, 'many/iris.onnx');
+      writeFileSync(file, readFileSync(MODEL));
+      // What lies beside it is not the model's: another model, settings, and code.
+      writeFileSync(join(dir, 'many/model.onnx'), 'another');
+      writeFileSync(join(dir, 'many/config.pbtxt'), 'nonsense');
+      writeFileSync(join(dir, 'many/plugin.mjs'), 'throw new Error("code of somebody")');
+    });
+
+    it('is a model, by its URI or its path', async () => {
+      for (const source of [
+        { storageUri: `file://${file}` },
+        { storageUri: file },
+        { modelDir: file },
+      ]) {
+        await withServer({ modelName: 'iris', modelDir: '/nowhere', ...source }, async (url) => {
+          expect(await label(url)).to.equal(1);
+        });
+      }
+    });
+
+    it('is looked at again when it is polled', async () => {
+      const { log, lines } = keptLog();
+      const config = {
+        modelName: 'iris',
+        modelDir: '/nowhere',
+        storageUri: `file://${file}`,
+        modelControlMode: 'poll',
+        repositoryPollSecs: 0.05,
+      } as const;
+      await withServer(
+        config,
+        async (url) => {
+          writeFileSync(file, 'nonsense');
+          await eventually(async () => lines.some(({ message }) => message === 'model not loaded'));
+          expect(await label(url)).to.equal(1);
+        },
+        {},
+        log,
+      );
+    });
+
+    it('may be an archive, and is refused when it is no model', async () => {
+      execFileSync('tar', ['-C', dir, '-czf', join(dir, 'a.tgz'), 'many/iris.onnx']);
+      const out = join(dir, 'out');
+      mkdirSync(out);
+      await withServer(
+        { modelName: 'iris', modelDir: out, storageUri: `file://${dir}/a.tgz` },
+        async (url) => {
+          expect(await label(url)).to.equal(1);
+        },
+      );
+      writeFileSync(join(dir, 'notes.md'), 'no model');
+      const failure = await withServer(
+        { modelName: 'iris', storageUri: `file://${dir}/notes.md` },
+        async () => undefined,
+      ).catch((error: Error) => error.message);
+      expect(failure).to.match(/notes\.md is no model file \(\.onnx .*\.pkl\)$/);
+    });
+
+    it('is copied by the storage-initializer', () => {
+      const out = join(dir, 'out');
+      execFileSync(process.execPath, [INITIALIZER, `file://${file}`, out], { stdio: 'ignore' });
+      expect(readdirSync(out)).to.deep.equal(['iris.onnx']);
+    });
+  });
+
+  it('passes over what file systems keep at the root of a volume', async () => {
+    writeFileSync(join(dir, 'model.onnx'), readFileSync(MODEL));
+    mkdirSync(join(dir, 'lost+found'), { mode: 0o000 });
+    chmodSync(dir, 0o755);
+    // Root may read everything: then a look with another user's eyes tells.
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) process.seteuid?.(65534);
+    try {
+      expect(await filesBelow(dir)).to.deep.equal([join(dir, 'model.onnx')]);
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
+    await withServer({ modelName: 'iris', modelDir: dir }, async (url) => {
+      expect((await call(`${url}/v2/models/iris/ready`)).status).to.equal(200);
+    });
+    const out = mkdtempSync(join(tmpdir(), 'wherry-test-'));
+    try {
+      execFileSync(process.execPath, [INITIALIZER, `file://${dir}`, out], { stdio: 'ignore' });
+      expect(readdirSync(out)).to.deep.equal(['model.onnx']);
+    } finally {
+      rmSync(out, { recursive: true });
+    }
   });
 
   describe('http', () => {
@@ -165,6 +277,17 @@ describe('storage', () => {
       expect(await refusal(`${base}/m/model.onnx`, { [`${host}-headers`]: '{' })).to.contain(
         `${host}-headers is not JSON`,
       );
+    });
+
+    it('keeps the escapes and the query of a URL, and takes a presigned one that is for GET alone', async () => {
+      answers['/100%25/a%20%23b.onnx?sig=a%2Fb'] = (req, res) => {
+        if (req.method === 'HEAD') res.writeHead(403).end();
+        else res.end(readFileSync(MODEL));
+      };
+      answers['/50%.onnx'] = answers['/m/model.onnx'] as Handler;
+      await fetchModel(`${base}/100%25/a%20%23b.onnx?sig=a%2Fb`, { dir, env: {}, log });
+      await fetchModel(`${base}/50%.onnx`, { dir, env: {}, log });
+      expect(readdirSync(dir).sort()).to.deep.equal(['50%.onnx', 'a #b.onnx']);
     });
 
     it('tells a missing file, a cut transfer and a server that is away, and leaves no half file', async () => {
@@ -298,6 +421,39 @@ describe('storage', () => {
         expect(readFileSync(join(target, '1/model.onnx')).equals(readFileSync(MODEL))).to.equal(
           true,
         );
+      }
+    });
+
+    it('leaves out the folder around everything in an archive', async () => {
+      const model = readFileSync(MODEL);
+      for (const [made, found] of [
+        [
+          ['iris/model.onnx', 'iris/labels.txt'],
+          ['labels.txt', 'model.onnx'],
+        ],
+        [['a/b/model.onnx'], ['model.onnx']],
+        [['iris/1/model.onnx'], ['1']],
+        [
+          ['iris/1/model.onnx', 'iris/config.pbtxt'],
+          ['1', 'config.pbtxt'],
+        ],
+        [['1/model.onnx'], ['1']],
+        [['iris/model.onnx', '__MACOSX/iris/._model.onnx', '.DS_Store'], ['model.onnx']],
+        [
+          ['model.onnx', 'warmup/a.json'],
+          ['model.onnx', 'warmup'],
+        ],
+      ] as const) {
+        const root = mkdtempSync(join(dir, 'in-'));
+        for (const path of made) {
+          mkdirSync(join(root, path, '..'), { recursive: true });
+          writeFileSync(join(root, path), model);
+        }
+        const tar = execFileSync('tar', ['-C', root, '-cz', ...readdirSync(root)]);
+        answers['/folder.tgz'] = (_req, res) => res.end(tar);
+        const target = mkdtempSync(join(dir, 'out-'));
+        await fetchModel(`${base}/folder.tgz`, { dir: target, env: {}, log });
+        expect(readdirSync(target).sort(), made.join()).to.deep.equal(found);
       }
     });
 

@@ -27,12 +27,28 @@ const log = createLogger('error');
 /** Two whole parts and a piece. */
 const BIG = randomBytes(33 << 20);
 
+/** Keys with characters that URLs give a meaning to, and with what escapes of them look like. */
+const ODD_KEYS = [
+  'a#b',
+  'a?b=c',
+  '100%',
+  'a%20b',
+  'a b',
+  'a+b',
+  'ä&;:@[]',
+  "it's $(x)",
+  '~!*{}|^`"',
+];
+
 /** What every store is seeded with, below `models`. */
 const FILES: Record<string, Buffer> = {
   'iris/model.onnx': readFileSync(MODEL),
   'iris/1/labels.txt': Buffer.from('setosa\n'),
   'iris-other': Buffer.from('not below the prefix'),
   'big/model.bin': BIG,
+  ...Object.fromEntries(
+    ODD_KEYS.map((key) => [`odd/${key}/model.onnx`, Buffer.from(`the model of ${key}`)]),
+  ),
 };
 
 /** How long a program may take to start: from a cold disk, on a busy machine. */
@@ -212,6 +228,18 @@ for (const [variable, store] of Object.entries(STORES)) {
     it('downloads one object by its key', async () => {
       await fetchModel(uri('iris/model.onnx'), { dir, env: store.env, log });
       expect(readdirSync(dir)).to.deep.equal(['model.onnx']);
+    });
+
+    it('takes keys as they are written, whatever is in them', async () => {
+      for (const key of ODD_KEYS) {
+        const content = `the model of ${key}`;
+        for (const path of [`odd/${key}`, `odd/${key}/model.onnx`]) {
+          const target = mkdtempSync(join(dir, 'odd-'));
+          await fetchModel(uri(path), { dir: target, env: store.env, log });
+          expect(readdirSync(target), path).to.deep.equal(['model.onnx']);
+          expect(readFileSync(join(target, 'model.onnx'), 'utf8')).to.equal(content);
+        }
+      }
     });
 
     it('leaves out what the patterns do', async () => {

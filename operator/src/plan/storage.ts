@@ -16,6 +16,13 @@ import { merge, mergeContainer } from './merge.ts';
 /** Schemes that Wherry's runtime and its storage-initializer fetch. */
 const FETCHED = ['builtin', 'file', 'http', 'https', 's3', 'gs', 'az', 'hf', 'oci'];
 
+/**
+ * Endings of models' files, of Wherry's runtime and other servers. A path on a volume that ends like this is one file,
+ * which is mounted under its name: a server knows a model's format by it.
+ */
+const MODEL_FILE =
+  /\/?([^/]+\.(onnx|json|ubj|bst|txt|joblib|pickle|pkl|mjs|pt|pth|pmml|cbm|model|h5|keras|gguf|mar))$/i;
+
 /** Options of `withStorage`. */
 export interface StorageOptions {
   readonly model: ModelSpec;
@@ -90,6 +97,7 @@ export function withStorage(pod: PodSpec, uri: string, options: StorageOptions):
 function withClaim(pod: PodSpec, uri: string, readOnly: boolean): PodSpec {
   const [claimName = '', ...path] = uri.slice('pvc://'.length).split('/');
   const subPath = path.join('/').replace(/\/$/, '');
+  const file = MODEL_FILE.exec(subPath)?.[1];
   return mergeContainer(
     merge(pod, {
       volumes: [{ name: PVC_VOLUME, persistentVolumeClaim: { claimName, readOnly } }],
@@ -99,7 +107,7 @@ function withClaim(pod: PodSpec, uri: string, readOnly: boolean): PodSpec {
       volumeMounts: [
         {
           name: PVC_VOLUME,
-          mountPath: MODEL_DIR,
+          mountPath: file === undefined ? MODEL_DIR : `${MODEL_DIR}/${file}`,
           readOnly,
           ...(subPath === '' ? {} : { subPath }),
         },

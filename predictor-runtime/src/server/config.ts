@@ -128,7 +128,7 @@ function modelFlags(): Option[] {
   return [
     option('--model_name <name>', 'name of the one model, in URLs'),
     option('--model_dir <dir>', 'folder of the one model').default('/mnt/models'),
-    option('--storage_uri <uri>', 'fetch that model from here: builtin, file, http, https, s3'),
+    option('--storage_uri <uri>', 'fetch that model from here, into the folder'),
     option('--model_repository <dir>', 'folder whose folders are models; may be given again')
       .default([])
       .argParser(append),

@@ -4,7 +4,7 @@
  */
 
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { ExecutorPool } from '../engine/executor-pool.ts';
 import { isHarmless } from '../engine/onnx/onnx-graph.ts';
 import {
@@ -14,13 +14,13 @@ import {
   surroundings,
 } from '../engine/onnx/provider-choice.ts';
 import { formatOf, isModelFile, MODEL_EXTENSIONS } from '../formats/format.ts';
+import { filesBelow } from '../platform/files-below.ts';
 import type { Logger } from '../platform/log.ts';
 import { ModelLoadError } from '../protocol/errors.ts';
 import { checkRequest } from '../protocol/v2/check.ts';
 import type { ModelMetadata, TensorMetadata } from '../protocol/v2/types.ts';
 import { LoadedModel } from './loaded-model.ts';
 import type { Loader, Model } from './model.ts';
-import { filesIn } from './repository/folders.ts';
 import type { DeclaredTensor, ModelConfig } from './repository/model-config.ts';
 import { type WarmupRequest, warmupRequests } from './warmup.ts';
 
@@ -48,7 +48,7 @@ export interface ExecutionSettings {
 /** One version of a model, and how it is to be loaded. */
 export interface ModelLoaderOptions {
   readonly name: string;
-  /** Folder of the model; `dir` is the folder of the version, which may be the same. */
+  /** Folder of the model; `dir` is the folder of the version, which may be the same. Both may be the model's one file. */
   readonly modelDir: string;
   readonly dir: string;
   readonly config: ModelConfig;
@@ -75,7 +75,7 @@ export class ModelLoader implements Loader {
     const { dir, config } = this.#options;
     const path = await findModelFile(dir, config.file);
     let bytes = 0;
-    for (const file of await filesIn(dir)) bytes += (await stat(file)).size;
+    for (const file of await filesBelow(dir)) bytes += (await stat(file)).size;
     const inline = (await this.#placement(path)) === 'inline';
     const copies = inline ? 1 : config.workers;
     return Math.ceil(copies * (bytes * FILE_TO_MEMORY + (inline ? 0 : PROCESS_BYTES)));
@@ -95,7 +95,7 @@ export class ModelLoader implements Loader {
       executor: {
         path,
         plugin,
-        dir,
+        dir: path === dir ? dirname(path) : dir,
         parameters: config.parameters,
         threads: config.threads ?? execution.threads,
         arenaBytes: execution.arenaBytes,
@@ -176,21 +176,26 @@ async function findPlugin(...dirs: readonly string[]): Promise<string | undefine
 }
 
 /**
- * Finds the model's file in a version's folder: the one that the configuration names, `model.*`, or the only one. It
+ * Finds the model's file in a version's folder, or at its path: the one that the configuration names, `model.*`, or the only one. It
  * may be a folder that holds the model and its external data (Triton).
  * @throws ModelLoadError that says what the folder holds.
  */
 async function findModelFile(dir: string, wanted?: string): Promise<string> {
-  const entries = await readdir(dir).catch((error: NodeJS.ErrnoException) => {
+  const found = await stat(dir).catch((error: Error) => {
     throw new ModelLoadError(`model folder ${dir} cannot be read: ${error.message}`);
   });
+  if (found.isFile()) {
+    if (isModelFile(dir, basename(dir))) return notEmpty(dir, found.size);
+    throw new ModelLoadError(`${dir} is no model file (${MODEL_EXTENSIONS.join(' ')})`);
+  }
+  const entries = await readdir(dir);
   const candidates = entries.filter((name) => isModelFile(join(dir, name), name)).sort();
   const preferred = candidates.filter((name) => name.startsWith('model.'));
   const file = wanted ?? preferred[0] ?? candidates[0];
   if (file === undefined || (wanted !== undefined && !entries.includes(wanted))) {
-    const found = entries.length === 0 ? 'it is empty' : `it holds ${entries.slice(0, 10)}`;
+    const there = entries.length === 0 ? 'it is empty' : `it holds ${entries.slice(0, 10)}`;
     const what = wanted ?? `model file (${MODEL_EXTENSIONS.join(' ')})`;
-    throw new ModelLoadError(`no ${what} in ${dir}: ${found}`);
+    throw new ModelLoadError(`no ${what} in ${dir}: ${there}`);
   }
   const rivals = preferred.length > 0 ? preferred : candidates;
   if (wanted === undefined && rivals.length > 1) {
@@ -199,10 +204,14 @@ async function findModelFile(dir: string, wanted?: string): Promise<string> {
     );
   }
   const path = join(dir, file);
-  const found = await stat(path);
-  if (found.isDirectory()) return findModelFile(path);
-  if (found.size === 0) throw new ModelLoadError(`${path} is an empty file`);
-  return path;
+  const chosen = await stat(path);
+  return chosen.isDirectory() ? findModelFile(path) : notEmpty(path, chosen.size);
+}
+
+/** Returns the path of a file. @throws ModelLoadError when there is nothing in it. */
+function notEmpty(path: string, size: number): string {
+  if (size > 0) return path;
+  throw new ModelLoadError(`${path} is an empty file`);
 }
 
 /** Checks that the model's tensors are what the configuration says of them. @throws ModelLoadError. */

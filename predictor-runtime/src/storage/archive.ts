@@ -3,13 +3,14 @@
  * honest archive of that size can hold.
  */
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, realpath, stat } from 'node:fs/promises';
-import { dirname, relative } from 'node:path';
+import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
 import { openPromise as openZip } from 'yauzl';
+import { parseVersion } from '../protocol/versions.ts';
 import { targetPath } from './download.ts';
 import { MAX_FILES, StoreError } from './store.ts';
 
@@ -24,6 +25,39 @@ export interface UnpackOptions {
   readonly dir: string;
   /** Folder of the archive, without which the files below it are unpacked, and no others. Undefined unpacks all. */
   readonly below?: string;
+}
+
+/** Folder, beside the archive, that it is unpacked to before its files get their places. */
+const UNPACKED = '.unpacked';
+
+/**
+ * Replaces an archive by the model that it holds. A folder around everything, as `tar -cz iris` makes it, is left out,
+ * unless it is a version's.
+ * @throws StoreError as `unpack` does.
+ */
+export async function unpackModel(archive: string, dir: string): Promise<void> {
+  const staging = join(dir, UNPACKED);
+  await rm(staging, { recursive: true, force: true });
+  await mkdir(staging);
+  try {
+    await unpack(archive, { dir: staging });
+    await rm(archive);
+    const model = await withoutOuterFolders(staging);
+    for (const name of await readdir(model)) {
+      await rm(join(dir, name), { recursive: true, force: true });
+      await rename(join(model, name), join(dir, name));
+    }
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+/** Returns the innermost folder that holds everything but what a desktop added to the archive. */
+async function withoutOuterFolders(dir: string): Promise<string> {
+  const entries = await readdir(dir, { withFileTypes: true });
+  const [only, ...others] = entries.filter(({ name }) => !/^(\.|__MACOSX$)/.test(name));
+  if (only === undefined || others.length > 0 || !only.isDirectory()) return dir;
+  return parseVersion(only.name) === undefined ? withoutOuterFolders(join(dir, only.name)) : dir;
 }
 
 /** Unpacks an archive. @throws StoreError for an entry that is no file, leads out of the folder, or is too much. */

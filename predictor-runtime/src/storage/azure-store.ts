@@ -7,11 +7,14 @@ import type { Readable } from 'node:stream';
 import type { ContainerClient, RestError } from '@azure/storage-blob';
 import type { Env } from '../platform/environment.ts';
 import {
+  bucketAndPrefix,
+  decodedPath,
   relativePath,
   type Store,
   type StoredFile,
   StoreError,
   type StoreOpener,
+  withoutOuterSlashes,
 } from './store.ts';
 
 /** Matches hosts of blob endpoints, as KServe tells them, and the account in them. */
@@ -20,16 +23,8 @@ export const AZURE_HOST =
 
 /** Opens a container of Azure Storage. */
 export const openAzure: StoreOpener = async (uri, env): Promise<Store> => {
-  const path = decodeURIComponent(uri.pathname).replace(/^\/+|\/+$/g, '');
-  const isHttps = uri.protocol === 'https:';
-  const container = isHttps ? (path.split('/')[0] ?? '') : uri.host;
-  const prefix = isHttps ? path.slice(container.length + 1) : path;
-  const account = isHttps ? AZURE_HOST.exec(uri.host)?.[1] : env.AZURE_STORAGE_ACCOUNT;
-  const client = await containerClient(container, {
-    account,
-    endpoint: isHttps ? uri.origin : undefined,
-    env,
-  });
+  const { container, prefix, account, endpoint } = placeOf(uri, env);
+  const client = await containerClient(container, { account, endpoint, env });
   return {
     async list() {
       const files: StoredFile[] = [];
@@ -60,6 +55,19 @@ export const openAzure: StoreOpener = async (uri, env): Promise<Store> => {
     },
   };
 };
+
+/** Returns what a URI names: az://CONTAINER/PREFIX as it is written, or a URL of a blob endpoint with its escapes. */
+function placeOf(uri: string, env: Env) {
+  if (!uri.startsWith('https:')) {
+    const { bucket: container, prefix } = bucketAndPrefix(uri);
+    return { container, prefix, account: env.AZURE_STORAGE_ACCOUNT, endpoint: undefined };
+  }
+  const url = new URL(uri);
+  const path = withoutOuterSlashes(decodedPath(url));
+  const [container = ''] = path.split('/');
+  const prefix = path.slice(container.length + 1);
+  return { container, prefix, account: AZURE_HOST.exec(url.host)?.[1], endpoint: url.origin };
+}
 
 /** Passes on an error of the SDK. @throws StoreError always, with the first line of its message. */
 function rethrow(error: RestError): never {

@@ -3,7 +3,13 @@
  * in GOOGLE_APPLICATION_CREDENTIALS, workload identity). Without any, the bucket must be public.
  */
 import { httpGet, httpText } from './http-client.ts';
-import { prefixOf, relativePath, type Store, type StoredFile, type StoreOpener } from './store.ts';
+import {
+  bucketAndPrefix,
+  relativePath,
+  type Store,
+  type StoredFile,
+  type StoreOpener,
+} from './store.ts';
 
 const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_only';
 
@@ -16,8 +22,8 @@ interface ObjectPage {
 export const openGcs: StoreOpener = async (uri, env): Promise<Store> => {
   const emulator = env.STORAGE_EMULATOR_HOST;
   const base = emulator ?? 'https://storage.googleapis.com';
-  const objects = `${base}/storage/v1/b/${uri.host}/o`;
-  const prefix = prefixOf(uri);
+  const { bucket, prefix } = bucketAndPrefix(uri);
+  const objects = `${base}/storage/v1/b/${encodeURIComponent(bucket)}/o`;
   const authorization = emulator === undefined ? await tokens() : async () => undefined;
 
   async function options() {

@@ -3,7 +3,13 @@
  * now: hf://OWNER/MODEL[:REVISION][/PATH]. HF_TOKEN opens private repositories.
  */
 import { httpGet, httpText } from './http-client.ts';
-import { type Store, type StoredFile, StoreError, type StoreOpener } from './store.ts';
+import {
+  bucketAndPrefix,
+  type Store,
+  type StoredFile,
+  StoreError,
+  type StoreOpener,
+} from './store.ts';
 
 /** An entry of a repository's tree, as the hub tells it. */
 interface TreeEntry {
@@ -16,17 +22,23 @@ interface TreeEntry {
   readonly lfs?: { readonly oid: string; readonly size: number };
 }
 
+/** Returns a path with each of its segments escaped for a URL. */
+function escaped(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
+}
+
 /** Opens a repository of the hub. */
 export const openHuggingFace: StoreOpener = (uri, env): Store => {
+  const { bucket: owner, prefix: path } = bucketAndPrefix(uri);
   const [, model = '', revision = 'main', below = ''] =
-    /^\/([^/:]+)(?::([^/]+))?\/?(.*)$/.exec(uri.pathname) ?? [];
-  if (uri.host === '' || model === '') {
+    /^([^/:]+)(?::([^/]+))?\/?(.*)$/s.exec(path) ?? [];
+  if (owner === '' || model === '') {
     throw new StoreError(
       'expected hf://OWNER/MODEL, hf://OWNER/MODEL:REVISION or a path below them',
     );
   }
   const base = env.HF_ENDPOINT ?? 'https://huggingface.co';
-  const repository = `${uri.host}/${model}`;
+  const repository = `${escaped(owner)}/${escaped(model)}`;
   const token = env.HF_TOKEN ?? env.HUGGING_FACE_HUB_TOKEN;
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const options = { env, headers };
@@ -39,9 +51,9 @@ export const openHuggingFace: StoreOpener = (uri, env): Store => {
       );
       commit = JSON.parse(await httpText(about, options)).sha;
       const tree = new URL(
-        `${base}/api/models/${repository}/tree/${commit}/${below}?recursive=true`,
+        `${base}/api/models/${repository}/tree/${commit}/${escaped(below)}?recursive=true`,
       );
-      const prefix = below === '' ? '' : `${below.replace(/\/$/, '')}/`;
+      const prefix = below === '' ? '' : `${below}/`;
       return (await pages(tree))
         .filter(({ type, path }) => type === 'file' && path.startsWith(prefix))
         .map(
@@ -55,9 +67,8 @@ export const openHuggingFace: StoreOpener = (uri, env): Store => {
         );
     },
     read({ path }, range) {
-      const file = [below.replace(/\/$/, ''), path].filter((part) => part !== '').join('/');
-      const encoded = file.split('/').map(encodeURIComponent).join('/');
-      return httpGet(new URL(`${base}/${repository}/resolve/${commit}/${encoded}`), {
+      const file = escaped(below === '' ? path : `${below}/${path}`);
+      return httpGet(new URL(`${base}/${repository}/resolve/${commit}/${file}`), {
         ...options,
         range,
       });

@@ -3,10 +3,11 @@
  */
 import { basename } from 'node:path';
 import { httpGet } from './http-client.ts';
-import { type Store, StoreError, type StoreOpener } from './store.ts';
+import { decodedPath, type Store, StoreError, type StoreOpener } from './store.ts';
 
 /** Opens the store of one file. */
-export const openHttp: StoreOpener = (uri, env): Store => {
+export const openHttp: StoreOpener = (text, env): Store => {
+  const uri = new URL(text);
   const extra = env[`${uri.host}-headers`];
   const headers = extra === undefined ? {} : parseHeaders(extra, uri.host);
   return {
@@ -15,14 +16,15 @@ export const openHttp: StoreOpener = (uri, env): Store => {
         env,
         headers: { ...headers, 'accept-encoding': 'identity' },
         method: 'HEAD',
-        accept: [405, 501],
+        // A presigned URL is for GET alone: the store refuses the other method, and says nothing of the file.
+        accept: [403, 405, 501],
       });
       response.resume();
       const answered = response.statusCode === 200 ? response.headers : {};
       const size = answered['content-length'];
       return [
         {
-          path: basename(decodeURIComponent(uri.pathname)) || 'model',
+          path: basename(decodedPath(uri)) || 'model',
           size: size === undefined ? undefined : Number(size),
           tag: answered.etag ?? answered['last-modified'],
           ranges: answered['accept-ranges'] === 'bytes',

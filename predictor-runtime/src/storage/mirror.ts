@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseVersion } from '../protocol/versions.ts';
-import { downloadInto, type FetchOptions, listed, localFolder, withStore } from './storage.ts';
+import { downloadInto, type FetchOptions, listed, localModel, withStore } from './storage.ts';
 import type { Store, StoredFile } from './store.ts';
 
 /** Folder in which versions lie until they are whole. */
@@ -29,7 +29,7 @@ export class Mirror {
     this.#folder = options.dir;
   }
 
-  /** Folder of the model; undefined before the first `sync` has ended. */
+  /** Folder or file of the model; undefined before the first `sync` has ended. */
   get folder(): string | undefined {
     return this.#isWhole ? this.#folder : undefined;
   }
@@ -47,7 +47,7 @@ export class Mirror {
   }
 
   async #sync(): Promise<string> {
-    this.#folder = localFolder(this.#uri) ?? (await this.#fetch());
+    this.#folder = (await localModel(this.#uri)) ?? (await this.#fetch());
     this.#isWhole = true;
     return this.#folder;
   }

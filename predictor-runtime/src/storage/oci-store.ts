@@ -44,7 +44,8 @@ export const LAYERS = '.layers';
 export const MODEL_FOLDER = 'models';
 
 /** Opens a repository of a registry. */
-export const openOci: StoreOpener = (uri, env): Store => {
+export const openOci: StoreOpener = (reference, env): Store => {
+  const uri = new URL(reference);
   const [, path = '', tag, digest] =
     /^\/([^:@]+)(?::([^@]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(uri.pathname) ?? [];
   if (path === '')

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import type { S3ClientConfig, S3ServiceException } from '@aws-sdk/client-s3';
 import type { Env } from '../platform/environment.ts';
 import {
-  prefixOf,
+  bucketAndPrefix,
   relativePath,
   type Store,
   type StoredFile,
@@ -27,8 +27,7 @@ interface StorageConfig {
 export const openS3: StoreOpener = async (uri, env): Promise<Store> => {
   const { GetObjectCommand, ListObjectsV2Command, S3Client } = await import('@aws-sdk/client-s3');
   const client = new S3Client(s3Config(env));
-  const bucket = uri.host;
-  const prefix = prefixOf(uri);
+  const { bucket, prefix } = bucketAndPrefix(uri);
   return {
     async list() {
       const files: StoredFile[] = [];

@@ -4,12 +4,12 @@
  */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join, matchesGlob } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Env } from '../platform/environment.ts';
 import type { Logger } from '../platform/log.ts';
 import { packageFile } from '../platform/package-files.ts';
 import { AZURE_HOST, openAzure } from './azure-store.ts';
 import { download } from './download.ts';
+import { filePath, openFile } from './file-store.ts';
 import { openGcs } from './gcs-store.ts';
 import { openHuggingFace } from './hf-store.ts';
 import { openHttp } from './http-store.ts';
@@ -37,16 +37,21 @@ export interface FetchOptions {
 /** Folder of the models that ship with the runtime. */
 const BUILTIN_MODELS = packageFile('models/');
 
-/** Folders of the models on this machine, by scheme. */
-const LOCAL: Record<string, (uri: URL) => string> = {
-  builtin: (uri) => join(BUILTIN_MODELS, uri.host + uri.pathname),
-  file: (uri) => fileURLToPath(uri),
+/** Paths of the models on this machine, by scheme. */
+const LOCAL: Record<string, (uri: string) => string> = {
+  builtin: (uri) => {
+    const { host, pathname } = new URL(uri);
+    return join(BUILTIN_MODELS, host + pathname);
+  },
+  file: filePath,
 };
 
 /** Stores by scheme. */
 const STORES: Record<string, StoreOpener> = {
+  file: openFile,
   http: openHttp,
-  https: (uri, env) => (AZURE_HOST.test(uri.host) ? openAzure(uri, env) : openHttp(uri, env)),
+  https: (uri, env) =>
+    AZURE_HOST.test(new URL(uri).host) ? openAzure(uri, env) : openHttp(uri, env),
   s3: openS3,
   gs: openGcs,
   az: openAzure,
@@ -60,12 +65,12 @@ const PARALLEL = 4;
 const PROGRESS_MS = 5000;
 
 /**
- * Makes a model available on this machine, and returns its folder.
+ * Makes a model available on this machine, and returns its folder, or its file where it is one on this machine.
  * @throws StorageError with the URI and the reason.
  */
 export async function fetchModel(uri: string, options: FetchOptions): Promise<string> {
-  const local = localFolder(uri);
-  if (local !== undefined) return existing(local, uri);
+  const local = await localModel(uri);
+  if (local !== undefined) return local;
   const { dir, env, log } = options;
   const started = performance.now();
   return withStore(uri, env, async (store) => {
@@ -78,13 +83,17 @@ export async function fetchModel(uri: string, options: FetchOptions): Promise<st
 }
 
 /**
- * Returns the folder of a model that is on this machine; undefined for one that is to be fetched.
- * @throws StorageError when the URI's scheme is not known.
+ * Returns the folder, or the one file, of a model that can be read where it is on this machine; undefined for one that
+ * is to be fetched, or unpacked.
+ * @throws StorageError when the URI's scheme is not known, or nothing is there.
  */
-export function localFolder(uri: string): string | undefined {
-  if (isAbsolute(uri)) return uri;
-  const { url, scheme } = parsed(uri);
-  return LOCAL[scheme]?.(url);
+export async function localModel(uri: string): Promise<string | undefined> {
+  const path = isAbsolute(uri) ? uri : LOCAL[schemeOf(uri)]?.(uri);
+  if (path === undefined) return undefined;
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new StorageError(`storageUri "${uri}": ${path} cannot be read: ${error.code}`);
+  });
+  return found.isFile() && isArchive(path) ? undefined : path;
 }
 
 /** Opens the store of a URI, and closes it when `use` has ended. @throws StorageError with the URI and the reason. */
@@ -93,10 +102,10 @@ export async function withStore<T>(
   env: Env,
   use: (store: Store) => Promise<T>,
 ): Promise<T> {
-  const { url, scheme } = parsed(uri);
+  const scheme = isAbsolute(uri) ? 'file' : schemeOf(uri);
   mustBeAllowed(uri, env);
   try {
-    const store = await (STORES[scheme] as StoreOpener)(url, env);
+    const store = await (STORES[scheme] as StoreOpener)(uri, env);
     try {
       return await use(store);
     } finally {
@@ -185,9 +194,7 @@ export async function downloadInto({
   }
   const [only] = files;
   if (only !== undefined && files.length === 1 && isArchive(only.path)) {
-    const archive = join(dir, only.path);
-    await (await archives()).unpack(archive, { dir });
-    await rm(archive);
+    await (await archives()).unpackModel(join(dir, only.path), dir);
   }
   await unpackLayers(join(dir, LAYERS), dir);
 }
@@ -200,36 +207,29 @@ async function unpackLayers(layers: string, dir: string): Promise<void> {
   await rm(layers, { recursive: true, force: true });
 }
 
+/** True for a URI that begins with one of the prefixes, and does not leave it again by `..`. */
+export function isBelow(uri: string, prefixes: readonly string[]): boolean {
+  const climbs = /(^|\/)(\.|%2e){2}(\/|$)/i.test(uri);
+  return !climbs && prefixes.some((prefix) => uri.startsWith(prefix));
+}
+
 /**
  * Checks that a URI begins with one of STORAGE_ALLOWED_URIS; unset, it allows all.
  * @throws StorageError otherwise.
  */
 function mustBeAllowed(uri: string, { STORAGE_ALLOWED_URIS: allowed }: Env): void {
-  if (allowed === undefined) return;
-  if (patterns(allowed).some((prefix) => uri.startsWith(prefix))) return;
+  if (allowed === undefined || isBelow(uri, patterns(allowed))) return;
   throw new StorageError(
     `storageUri "${uri}" begins with none of STORAGE_ALLOWED_URIS: ${allowed}`,
   );
 }
 
-/** Returns a URI and its scheme. @throws StorageError when the scheme is not known. */
-function parsed(uri: string): { url: URL; scheme: string } {
-  const url = URL.parse(uri);
-  const scheme = url?.protocol.slice(0, -1) ?? '';
-  if (url === null || !(scheme in LOCAL || scheme in STORES)) {
-    const known = [...Object.keys(LOCAL), ...Object.keys(STORES)].join(', ');
-    throw new StorageError(
-      `storageUri "${uri}": scheme "${scheme}" is not supported here, use one of ${known}`,
-    );
-  }
-  return { url, scheme };
-}
-
-/** Checks that a folder is there, and returns it. @throws StorageError otherwise. */
-async function existing(path: string, uri: string): Promise<string> {
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw new StorageError(`storageUri "${uri}": ${path} cannot be read: ${error.code}`);
-  });
-  if (!found.isDirectory()) throw new StorageError(`storageUri "${uri}": ${path} is not a folder`);
-  return path;
+/** Returns the scheme of a URI. @throws StorageError when it is not known. */
+function schemeOf(uri: string): string {
+  const scheme = /^([a-z][a-z\d+.-]*):\/\//i.exec(uri)?.[1]?.toLowerCase() ?? '';
+  if (scheme in LOCAL || scheme in STORES) return scheme;
+  const known = [...new Set([...Object.keys(LOCAL), ...Object.keys(STORES)])].join(', ');
+  throw new StorageError(
+    `storageUri "${uri}": scheme "${scheme}" is not supported here, use one of ${known}`,
+  );
 }

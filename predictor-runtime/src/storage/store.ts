@@ -44,7 +44,7 @@ export interface Store {
 }
 
 /** Opens the store that a URI names, without a request yet. @throws Error when the URI or its settings are wrong. */
-export type StoreOpener = (uri: URL, env: Env) => Store | Promise<Store>;
+export type StoreOpener = (uri: string, env: Env) => Store | Promise<Store>;
 
 /** A refusal or failure of a store. */
 export class StoreError extends Error {
@@ -72,9 +72,28 @@ export function relativePath(key: string, prefix: string): string | undefined {
   return key.startsWith(`${prefix}/`) ? key.slice(prefix.length + 1) : undefined;
 }
 
-/** Returns the prefix in a URI like s3://BUCKET/PREFIX/, without slashes at its ends. */
-export function prefixOf(uri: URL): string {
-  return decodeURIComponent(uri.pathname).replace(/^\/+|\/+$/g, '');
+/**
+ * Splits SCHEME://BUCKET/PREFIX/ into the bucket and the prefix without slashes at its ends. A key may hold any
+ * character, so that nothing of it is an escape, a query or a fragment: it is taken as it is written, as KServe and the
+ * stores' own tools take it.
+ */
+export function bucketAndPrefix(uri: string): { bucket: string; prefix: string } {
+  const [, bucket = '', path = ''] = /^[^:]+:\/\/([^/]*)(.*)$/s.exec(uri) ?? [];
+  return { bucket, prefix: withoutOuterSlashes(path) };
+}
+
+/** Returns a path without slashes at its beginning and its end. */
+export function withoutOuterSlashes(path: string): string {
+  return path.replace(/^\/+|\/+$/g, '');
+}
+
+/** Returns the path of a URL without its percent-escapes, or as it is where a `%` is no escape. */
+export function decodedPath({ pathname }: URL): string {
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return pathname;
+  }
 }
 
 /** Largest number of files of a model. No model has more, and a listing without end must end. */

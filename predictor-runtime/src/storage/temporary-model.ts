@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Env } from '../platform/environment.ts';
 import type { Logger } from '../platform/log.ts';
 import { InferenceError, invalid } from '../protocol/errors.ts';
-import { fetchModel } from './storage.ts';
+import { fetchModel, isBelow } from './storage.ts';
 
 /** Circumstances of a fetch that its caller does not choose. */
 export interface TemporaryModelOptions {
@@ -15,7 +15,7 @@ export interface TemporaryModelOptions {
   readonly log: Logger;
 }
 
-/** The folder of a fetched model. */
+/** The folder, or the one file, of a fetched model. */
 export interface TemporaryModel {
   readonly dir: string;
   /** True when the folder was made for this model, so that it is to be removed with it. */
@@ -30,7 +30,7 @@ export async function fetchTemporaryModel(
   uri: string,
   { allowedUris, env, log }: TemporaryModelOptions,
 ): Promise<TemporaryModel> {
-  if (!allowedUris.some((prefix) => uri.startsWith(prefix))) {
+  if (!isBelow(uri, allowedUris)) {
     throw new InferenceError(
       'PERMISSION_DENIED',
       `url: '${uri}' is no folder of the repository, and begins with none of --allowed_uri`,

@@ -1,16 +1,20 @@
-/** A model's folder: its configuration, and its versions in numbered folders or, unnumbered, as version 1. */
+/**
+ * A model's folder: its configuration, and its versions in numbered folders or, unnumbered, as version 1. A model may
+ * also be one file, of which nothing is said but what the defaults say: the files beside it are not its own.
+ */
 
 import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { isModelFile } from '../../formats/format.ts';
+import { filesBelow, isOfFileSystem } from '../../platform/files-below.ts';
 import { ModelLoadError } from '../../protocol/errors.ts';
 import { isBeyondVersions, parseVersion } from '../../protocol/versions.ts';
-import { filesIn, foldersIn, LOST_AND_FOUND } from './folders.ts';
+import { foldersIn } from './folders.ts';
 import type { ModelConfig } from './model-config.ts';
 import { CONFIG_FILES, readModelConfig } from './model-config-file.ts';
 
-/** Folder of one version. */
+/** Folder of one version, or its one file. */
 export interface VersionFolder {
   readonly version: number;
   readonly dir: string;
@@ -25,7 +29,7 @@ export interface ModelFolder {
 }
 
 /**
- * Reads a model's folder.
+ * Reads a model's folder, or its one file.
  * @throws ModelLoadError when the folder or its configuration cannot be read, or is another model's.
  */
 export async function readModelFolder(
@@ -33,6 +37,10 @@ export async function readModelFolder(
   dir: string,
   defaults: ModelConfig,
 ): Promise<ModelFolder> {
+  if ((await stat(dir).catch(() => undefined))?.isFile()) {
+    const versions = [{ version: 1, dir, fingerprint: await fingerprint(dir, undefined) }];
+    return { config: defaults, versions };
+  }
   const config = await readModelConfig(dir, defaults);
   if (config.name !== undefined && config.name !== name) {
     throw new ModelLoadError(
@@ -80,7 +88,7 @@ async function numberedFolders(dir: string): Promise<Map<number, string>> {
  * called one. A folder that cannot be read may hold a model.
  */
 export async function holdsModel(dir: string): Promise<boolean> {
-  if (basename(dir) === LOST_AND_FOUND) return false;
+  if (isOfFileSystem(basename(dir))) return false;
   const names = await readdir(dir).catch(() => undefined);
   if (names === undefined) return true;
   const isNamed = names.some((name) => CONFIG_FILES.includes(name) || name.startsWith('model.'));
@@ -99,8 +107,8 @@ function isReadableModel(path: string, name: string): boolean {
 
 async function fingerprint(dir: string, configFile: string | undefined): Promise<string> {
   const hash = createHash('sha256');
-  const paths = await filesIn(dir);
-  for (const path of [...paths.sort(), ...(configFile === undefined ? [] : [configFile])]) {
+  const files = await filesBelow(dir);
+  for (const path of [...files, ...(configFile === undefined ? [] : [configFile])]) {
     const { size, mtimeMs } = await stat(path);
     hash.update(`${relative(dir, path)} ${size} ${mtimeMs}\n`);
   }
