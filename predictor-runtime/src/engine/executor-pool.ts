@@ -56,6 +56,7 @@ export class ExecutorPool {
   /** Wake-up calls of the runs that wait for an executor to come back. */
   readonly #waiting: (() => void)[] = [];
   #rerun: Promise<unknown> = Promise.resolve();
+  #scaling: Promise<unknown> = Promise.resolve();
   #nextId = 0;
   #failures = 0;
   #closed = false;
@@ -147,10 +148,17 @@ export class ExecutorPool {
 
   /**
    * Starts or ends executors until there are `count`. An executor in this process makes way for processes when there
-   * are to be several.
+   * are to be several. Calls that come meanwhile wait: each counts the executors that the one before left.
    * @throws ModelLoadError when one cannot be started.
    */
-  async scale(count: number): Promise<void> {
+  scale(count: number): Promise<void> {
+    const turn = this.#scaling.then(() => this.#scaleTo(count));
+    this.#scaling = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #scaleTo(count: number): Promise<void> {
+    if (this.#closed) return;
     const leaving = this.#placement === 'inline' && count > 1 ? [...this.#workers] : [];
     if (leaving.length > 0) this.#placement = 'process';
     while (this.#workers.length - leaving.length > count) void this.#retire(this.#workers.pop());

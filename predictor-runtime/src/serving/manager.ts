@@ -85,28 +85,33 @@ export class ModelManager {
   }
 
   /**
-   * Unloads one version.
-   * @throws InferenceError NOT_FOUND; CONFLICT when it is the default version and others are there
+   * Adds versions to those wanted of a model. The one that requests go to now stays the default.
+   * @returns when everything is done: loaded or failed
    */
-  async withdraw(name: string, version: number): Promise<void> {
-    const versions = this.#versionsOf(name);
-    versions.choose({ version });
-    const others = versions.sorted.filter((servable) => servable.version !== version);
-    if (others.length > 0 && this.defaultVersion(name) === version) {
-      const text = `version ${version} of model '${name}' is the default one: set another first`;
-      throw new InferenceError('CONFLICT', text);
-    }
-    await this.aspire(name, others, versions.labels);
+  add(
+    name: string,
+    added: readonly AspiredVersion[],
+    labels: Readonly<Record<string, number>>,
+  ): Promise<void> {
+    const versions = this.#models.get(name) ?? this.#newModel(name);
+    const current = versions.find({})?.version;
+    if (current !== undefined) versions.setDefault(current);
+    const kept = versions.sorted.filter(({ aspired }) => aspired);
+    return this.aspire(name, [...kept, ...added], { ...versions.labels, ...labels });
+  }
+
+  /** Unloads versions, and forgets the model when none is left. */
+  async withdraw(name: string, withdrawn: readonly number[]): Promise<void> {
+    const kept = this.servables(name).filter(
+      ({ aspired, version }) => aspired && !withdrawn.includes(version),
+    );
+    await this.aspire(name, kept, this.labels(name));
+    if (this.servables(name).length === 0) this.#models.delete(name);
   }
 
   /** Makes a version that failed be tried again at the next `aspire`. */
   forgetFailures(name: string): void {
     this.#models.get(name)?.remove(({ phase }) => phase === 'failed');
-  }
-
-  /** Forgets a model that has no version left. */
-  forget(name: string): void {
-    if (this.#models.get(name)?.servables.length === 0) this.#models.delete(name);
   }
 
   /** Lists all models that are or were aspired. */

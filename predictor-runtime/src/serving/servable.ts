@@ -7,6 +7,10 @@ export interface AspiredVersion {
   readonly version: number;
   /** Text that changes with the version's files: another one means that the version is to be loaded anew. */
   readonly fingerprint: string;
+  /** URL that the model was registered with, or its path. */
+  readonly source: string;
+  /** True when the server wanted the version as it started. */
+  readonly isOfStart: boolean;
   readonly loader: Loader;
 }
 
@@ -14,6 +18,8 @@ export interface AspiredVersion {
 export interface Servable extends VersionState {
   readonly name: string;
   readonly fingerprint: string;
+  readonly source: string;
+  readonly isOfStart: boolean;
   readonly loader: Loader;
   aspired: boolean;
   phase: VersionState['phase'];

@@ -24,16 +24,19 @@ export interface TemporaryModel {
 
 /**
  * Fetches the model of a storage URI into a new temporary folder; a model that is on this machine stays where it is.
- * @throws InferenceError PERMISSION_DENIED for a URI that is not allowed, INVALID_ARGUMENT with the reason of a failure.
+ * @throws InferenceError NOT_FOUND for what is no URI, PERMISSION_DENIED for one that is not allowed, INVALID_ARGUMENT with the reason of a failure.
  */
 export async function fetchTemporaryModel(
   uri: string,
   { allowedUris, env, log }: TemporaryModelOptions,
 ): Promise<TemporaryModel> {
+  if (!/^([a-z][\w+.-]*:\/\/|\/)/i.test(uri)) {
+    throw new InferenceError('NOT_FOUND', `url: the repository has no folder '${uri}'`);
+  }
   if (!isBelow(uri, allowedUris)) {
     throw new InferenceError(
       'PERMISSION_DENIED',
-      `url: '${uri}' is no folder of the repository, and begins with none of --allowed_uri`,
+      `url: '${uri}' begins with none of --allowed_uri`,
     );
   }
   const own = await mkdtemp(join(tmpdir(), 'wherry-model-'));

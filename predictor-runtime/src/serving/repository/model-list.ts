@@ -7,6 +7,7 @@ import { ModelLoadError } from '../../protocol/errors.ts';
 import { foldersIn } from './folders.ts';
 import { holdsModel } from './model-folder.ts';
 import type { MessageType } from './proto-schema.ts';
+import type { RegistrationSettings } from './registration-settings.ts';
 import { parseTextProto } from './text-proto.ts';
 import { VERSION_POLICY } from './triton-schema.ts';
 import { type PolicyMessage, policyOf, type VersionPolicy } from './version-policy.ts';
@@ -15,6 +16,9 @@ import { type PolicyMessage, policyOf, type VersionPolicy } from './version-poli
 export interface ModelEntry {
   readonly name: string;
   readonly dir: string;
+  /** URL that the model was registered with. */
+  readonly url?: string;
+  readonly settings?: RegistrationSettings;
   readonly versionPolicy?: VersionPolicy;
   readonly labels?: Readonly<Record<string, number>>;
 }

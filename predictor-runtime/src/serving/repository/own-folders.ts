@@ -1,4 +1,4 @@
-/** Folders that the repository made for models: of files that came with a load request, and of fetched models. */
+/** Folders that the repository made for models, of files that came with a load request. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -7,12 +7,6 @@ import { invalid } from '../../protocol/errors.ts';
 /** Keeps one folder a model, and removes it when the model goes or gets another. */
 export class OwnFolders {
   readonly #dirs = new Map<string, string>();
-
-  /** Takes over a folder that was made for the model. */
-  async keep(name: string, dir: string): Promise<void> {
-    await this.remove(name);
-    this.#dirs.set(name, dir);
-  }
 
   /**
    * Writes a model's files into a new folder, and returns it.
@@ -34,7 +28,8 @@ export class OwnFolders {
       await rm(root, { recursive: true, force: true });
       throw error;
     }
-    await this.keep(name, root);
+    await this.remove(name);
+    this.#dirs.set(name, root);
     return root;
   }
 

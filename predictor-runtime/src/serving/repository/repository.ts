@@ -5,15 +5,14 @@
 import type { Logger } from '../../platform/log.ts';
 import { InferenceError, invalid, ModelLoadError } from '../../protocol/errors.ts';
 import type { ModelManager } from '../manager.ts';
-import type { Loader } from '../model.ts';
+import { type Aspiration, aspiredVersions, type LoaderOf, merged } from './aspired-versions.ts';
 import { loadSteps } from './ensemble-steps.ts';
 import type { ModelConfig } from './model-config.ts';
-import { type ModelFolder, readModelFolder } from './model-folder.ts';
 import { type IndexEntry, modelIndex } from './model-index.ts';
 import type { ModelEntry, ModelList } from './model-list.ts';
 import { OwnFolders } from './own-folders.ts';
-import { parseTritonJson } from './triton-config.ts';
-import { selectVersions } from './version-policy.ts';
+import type { RegistrationSettings } from './registration-settings.ts';
+import { type FetchModel, Registrations } from './registrations.ts';
 
 /** Occasion to look for versions: the start, an interval, or a caller's wish. Source: Triton, model control modes. */
 export type ControlMode = 'none' | 'poll' | 'explicit';
@@ -31,13 +30,8 @@ export interface RepositoryOptions {
   readonly defaults: ModelConfig;
   readonly manager: ModelManager;
   readonly log: Logger;
-  /**
-   * Brings the model of a storage URI here. The repository removes a folder that was made for it.
-   * @throws InferenceError.
-   */
-  fetch(uri: string): Promise<{ readonly dir: string; readonly isOwn: boolean }>;
-  /** Makes the loader of a version. */
-  loader(version: { name: string; modelDir: string; dir: string; config: ModelConfig }): Loader;
+  readonly fetch: FetchModel;
+  readonly loader: LoaderOf;
 }
 
 /** Additions of a load request: a configuration, and files of the model by their paths. */
@@ -60,8 +54,7 @@ export class ModelRepository {
   /** Models whose folder could not be read: name → why. */
   readonly #unreadable = new Map<string, string>();
   readonly #ownFolders = new OwnFolders();
-  /** Models that the management API added. */
-  readonly #registered = new Map<string, ModelEntry>();
+  readonly #registrations: Registrations;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   /** True when the models of the start have been looked at. */
@@ -69,6 +62,9 @@ export class ModelRepository {
 
   constructor(options: RepositoryOptions) {
     this.#options = options;
+    const { manager, models, fetch } = options;
+    const read = (entry: ModelEntry) => this.#read(entry);
+    this.#registrations = new Registrations({ manager, models, fetch, read });
     if (options.required !== undefined) options.manager.expect(options.required);
   }
 
@@ -86,7 +82,7 @@ export class ModelRepository {
     );
     if (missing !== undefined) throw new Error(`--load_model: there is no model '${missing}'`);
     await Promise.all(
-      models.filter(({ name }) => wanted(name)).map((model) => this.#aspire(model)),
+      models.filter(({ name }) => wanted(name)).map((model) => this.#aspire([model])),
     );
     this.#isStarted = true;
     if (mode === 'poll') this.#schedule();
@@ -112,7 +108,7 @@ export class ModelRepository {
       for (const name of this.#unreadable.keys()) {
         if (!models.some((model) => model.name === name)) this.#unreadable.delete(name);
       }
-      for (const model of models) void this.#aspire(model);
+      for (const model of models) void this.#aspire([model]);
     } catch (error) {
       // A store that cannot be read says nothing of its models: those that serve go on.
       log.warn('model repository not read', { reason: (error as Error).message });
@@ -124,6 +120,7 @@ export class ModelRepository {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#ownFolders.close();
+    await this.#registrations.close();
   }
 
   /** Lists every model that is known, each loaded version by itself; nothing is fetched for it. */
@@ -143,9 +140,9 @@ export class ModelRepository {
   async load(name: string, override?: LoadOverride): Promise<void> {
     this.#mustBeExplicit();
     const { manager } = this.#options;
-    const entry = await this.#find(name, override);
+    const entries = await this.#find(name, override);
     manager.forgetFailures(name);
-    await this.#aspire(entry, { config: override?.config });
+    await this.#aspire(entries, { config: override?.config });
     const failed = manager.servables(name).findLast(({ aspired, error }) => aspired && error);
     const reason = this.#unreadable.get(name) ?? failed?.error;
     if (reason !== undefined) throw invalid(`failed to load '${name}': ${reason}`);
@@ -166,38 +163,27 @@ export class ModelRepository {
   }
 
   /**
-   * Adds a model by the name of a folder in the repository, or from a storage URI that is allowed, and loads it.
-   * @throws InferenceError CONFLICT when there is one of that name; INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+   * Adds versions to a model, and loads them.
+   * @returns the versions
+   * @throws InferenceError UNAVAILABLE unless the mode is `explicit`; as `Registrations.register`.
    */
-  async register(name: string, url: string): Promise<void> {
+  async register(
+    name: string,
+    url: string,
+    settings: RegistrationSettings,
+  ): Promise<readonly number[]> {
     this.#mustBeExplicit();
-    const { manager, fetch } = this.#options;
-    if (!/^[\w][\w.-]*$/.test(name)) throw invalid(`model_name: '${name}' is no name for a model`);
-    if (manager.servables(name).some(({ phase }) => phase !== 'failed')) {
-      throw new InferenceError('CONFLICT', `model '${name}' is registered already`);
-    }
-    const listed = (await this.#options.models.refresh()).find((model) => model.name === url);
-    const found = listed ?? (await fetch(url));
-    const { dir } = found;
-    if ('isOwn' in found && found.isOwn) await this.#ownFolders.keep(name, dir);
-    this.#registered.set(name, { ...listed, name, dir });
-    await this.load(name);
+    return this.#registrations.register({ name, url, settings });
   }
 
   /**
-   * Unloads a model or one of its versions.
-   * @throws InferenceError UNAVAILABLE unless the mode is `explicit`; NOT_FOUND; CONFLICT for the default version.
+   * Unloads a version of a model, the default one if none is named, and forgets the model with its last version.
+   * @throws InferenceError UNAVAILABLE unless the mode is `explicit`; as `Registrations.unregister`.
    */
   async unregister(name: string, version?: number): Promise<void> {
-    if (version === undefined) {
-      await this.unload(name);
-      this.#registered.delete(name);
-      this.#options.manager.forget(name);
-      await this.#ownFolders.remove(name);
-      return;
-    }
     this.#mustBeExplicit();
-    await this.#options.manager.withdraw(name, version);
+    await this.#registrations.unregister(name, version);
+    if (this.#options.manager.servables(name).length === 0) await this.#ownFolders.remove(name);
   }
 
   #mustBeExplicit(): void {
@@ -216,44 +202,43 @@ export class ModelRepository {
   }
 
   /**
-   * Finds the model in the repository, or makes a folder of the files that came along.
+   * Finds the folders of the model, in the repository and registered, or makes a folder of the files that came along.
    * @throws InferenceError INVALID_ARGUMENT.
    */
-  async #find(name: string, override: LoadOverride | undefined): Promise<ModelEntry> {
+  async #find(name: string, override: LoadOverride | undefined): Promise<ModelEntry[]> {
     if (override !== undefined && override.files.size > 0) {
       if (override.config === undefined) throw invalid("parameters: 'file:…' needs a 'config' too");
-      return { name, dir: await this.#ownFolders.write(name, override.files) };
+      return [{ name, dir: await this.#ownFolders.write(name, override.files) }];
     }
-    const listed = await this.#options.models.refresh();
-    const found = this.#registered.get(name) ?? listed.find((model) => model.name === name);
-    if (found === undefined) {
-      throw invalid(`failed to load '${name}': no such model in the repository`);
-    }
-    return found;
+    const entries = this.#foldersOf(name, await this.#options.models.refresh());
+    if (entries.length > 0) return entries;
+    throw invalid(`failed to load '${name}': no such model in the repository`);
   }
 
+  /** Lists the folders of a model: those that were registered, and the one of its name if it serves, or is the only one. */
+  #foldersOf(name: string, listed: readonly ModelEntry[]): ModelEntry[] {
+    const registered = this.#registrations.entriesOf(name);
+    const found = listed.find((model) => model.name === name);
+    if (found === undefined) return registered;
+    const serves = this.#options.manager.servables(name).some(({ source }) => source === found.dir);
+    return registered.length === 0 || serves ? [found, ...registered] : registered;
+  }
+
+  /** Loads a model that an ensemble needs; nothing happens for one that is not there. */
   async #loadStep(name: string, ensembles: readonly string[]): Promise<void> {
-    const listed = await this.#options.models.list();
-    const entry = this.#registered.get(name) ?? listed.find((model) => model.name === name);
-    if (entry === undefined) return;
+    const entries = this.#foldersOf(name, await this.#options.models.list());
+    if (entries.length === 0) return;
     this.#options.manager.forgetFailures(name);
-    await this.#aspire(entry, { ensembles });
+    await this.#aspire(entries, { ensembles });
   }
 
-  async #aspire(entry: ModelEntry, { config, ensembles = [] }: AspireOptions = {}): Promise<void> {
-    const { manager, defaults, log, mode } = this.#options;
-    const { name, dir } = entry;
-    let folder: ModelFolder;
+  /** Aspires what the folders of one model say. */
+  async #aspire(entries: readonly ModelEntry[], options: AspireOptions = {}): Promise<void> {
+    const { manager, log } = this.#options;
+    const name = entries[0]?.name ?? '';
+    const aspirations: Aspiration[] = [];
     try {
-      folder = await readModelFolder(name, dir, defaults);
-      if (config !== undefined) {
-        folder = { ...folder, config: parseTritonJson(config, folder.config) };
-      }
-      if (mode === 'explicit') {
-        const path = [...ensembles, name];
-        const load = (step: string) => this.#loadStep(step, path);
-        await loadSteps(folder.config, path, { manager, unreadable: this.#unreadable, load });
-      }
+      for (const entry of entries) aspirations.push(await this.#read(entry, options));
     } catch (error) {
       // An unreadable folder does not say that no version is wanted: the loaded ones stay.
       const reason = (error as Error).message;
@@ -262,22 +247,23 @@ export class ModelRepository {
       return;
     }
     this.#unreadable.delete(name);
-    const available = new Map(folder.versions.map((version) => [version.version, version]));
-    const policy = entry.versionPolicy ?? folder.config.versionPolicy;
-    const wanted = selectVersions([...available.keys()], policy);
-    const versions = wanted.map((version) => {
-      const { dir: versionDir, fingerprint } = available.get(
-        version,
-      ) as (typeof folder.versions)[0];
-      const loader = this.#options.loader({
-        name,
-        modelDir: dir,
-        dir: versionDir,
-        config: folder.config,
-      });
-      return { version, fingerprint: `${fingerprint}${config ?? ''}`, loader };
-    });
-    await manager.aspire(name, versions, entry.labels ?? folder.config.labels);
+    const { versions, labels } = merged(aspirations);
+    await manager.aspire(name, versions, labels);
+  }
+
+  async #read(
+    entry: ModelEntry,
+    { config, ensembles = [] }: AspireOptions = {},
+  ): Promise<Aspiration> {
+    const { defaults, loader, manager, mode } = this.#options;
+    const isStart = !this.#isStarted;
+    const aspiration = await aspiredVersions(entry, { defaults, loader, config, isStart });
+    if (mode === 'explicit') {
+      const path = [...ensembles, entry.name];
+      const load = (step: string) => this.#loadStep(step, path);
+      await loadSteps(aspiration.config, path, { manager, unreadable: this.#unreadable, load });
+    }
+    return aspiration;
   }
 
   /**

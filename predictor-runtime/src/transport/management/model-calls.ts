@@ -1,131 +1,227 @@
 /** The management API's calls about models. Source: TorchServe, Management API. */
-import { type Request, type RequestHandler, Router } from 'express';
-import { invalid } from '../../protocol/errors.ts';
+import type { Logger } from '../../platform/log.ts';
+import { InferenceError, invalid } from '../../protocol/errors.ts';
 import type { ModelManager } from '../../serving/manager.ts';
 import type { ModelRepository } from '../../serving/repository/repository.ts';
-import type { Servable } from '../../serving/servable.ts';
-import { text, wholeNumber } from './query.ts';
+import type { CallReply, CallValues, ManagementCall, Parameter } from './calls.ts';
+import { modelDescription } from './model-description.ts';
 
 /** Parts that the calls about models work on. */
-export interface ModelRoutesOptions {
+export interface ModelCallsOptions {
   readonly manager: ModelManager;
   readonly repository: ModelRepository;
+  readonly log: Logger;
 }
 
-/** Makes the routes of the calls about models. */
-export function modelRoutes(options: ModelRoutesOptions): Router {
-  const router = Router();
-  router.get('/models', listModels(options));
-  router.post('/models', registerModel(options));
-  router.get(['/models/:name', '/models/:name/:version'], describeModel(options));
-  router.put(['/models/:name', '/models/:name/:version'], scaleModel(options));
-  router.put('/models/:name/:version/set-default', setDefaultVersion(options));
-  router.delete(['/models/:name', '/models/:name/:version'], unregisterModel(options));
-  return router;
+/** Paths of a model, for its default version, and of a version. */
+const MODEL_PATHS = ['/models/{model_name}', '/models/{model_name}/{model_version}'] as const;
+
+const PYTHON = 'is for handlers in Python, which are not run here; put code into plugin.mjs';
+const SYNCHRONOUS: Parameter = {
+  type: 'boolean',
+  description: 'Answer when it is done; otherwise at once, with 202',
+};
+
+/** Makes the table of the calls about models. */
+export function modelCalls(options: ModelCallsOptions): ManagementCall[] {
+  return [
+    {
+      method: 'get',
+      path: '/models',
+      summary: 'List models',
+      parameters: {
+        limit: { type: 'integer', description: 'Most models of one answer' },
+        next_page_token: { type: 'string', description: 'Token of the answer before' },
+      },
+      answer: listModels(options),
+    },
+    {
+      method: 'post',
+      path: '/models',
+      summary: 'Register a model, or a version of a registered one',
+      takesBody: true,
+      parameters: {
+        url: { type: 'string', description: 'Folder of the repository, or an allowed storage URI' },
+        model_name: { type: 'string', description: 'Name of the model; the URL if not given' },
+        batch_size: { type: 'integer', description: 'Most rows of a batch' },
+        max_batch_delay: { type: 'integer', description: 'Longest wait for a batch, in ms' },
+        response_timeout: { type: 'integer', description: 'Timeout of requests, in s' },
+        initial_workers: { type: 'integer', description: 'Executors to start' },
+        synchronous: SYNCHRONOUS,
+        s3_sse_kms: { type: 'boolean', description: 'S3 decrypts by itself either way' },
+      },
+      refused: {
+        handler: PYTHON,
+        runtime: PYTHON,
+        startup_timeout: 'the start of a worker is not limited in time here',
+      },
+      answer: registerModel(options),
+    },
+    ...MODEL_PATHS.flatMap((path) => versionCalls(path, options)),
+    {
+      method: 'put',
+      path: `${MODEL_PATHS[1]}/set-default`,
+      summary: 'Make a version the default one',
+      answer: setDefaultVersion(options),
+    },
+  ];
 }
 
-function listModels({ manager }: ModelRoutesOptions): RequestHandler {
-  return (req, res) => {
-    const limit = wholeNumber(req, 'limit', 100);
-    const start = wholeNumber(req, 'next_page_token', 0);
-    const names = manager.names().sort();
-    const models = names.slice(start, start + limit).map((modelName) => ({ modelName }));
-    const next = start + limit < names.length ? { nextPageToken: String(start + limit) } : {};
-    res.json({ ...next, models });
+function versionCalls(path: string, options: ModelCallsOptions): ManagementCall[] {
+  return [
+    {
+      method: 'get',
+      path,
+      summary: 'Describe the default version, another one, or all',
+      parameters: { customized: { type: 'boolean', description: 'False; true is refused' } },
+      answer: describeModel(options),
+    },
+    {
+      method: 'put',
+      path,
+      summary: 'Scale the workers of a version',
+      parameters: {
+        min_worker: { type: 'integer', description: 'Workers to have, at least 1' },
+        max_worker: {
+          type: 'integer',
+          description: 'Workers beyond it are ended; min_worker if not given',
+        },
+        synchronous: SYNCHRONOUS,
+      },
+      refused: { timeout: 'is not known here: with synchronous=true, the answer says it is done' },
+      answer: scaleModel(options),
+    },
+    {
+      method: 'delete',
+      path,
+      summary: 'Unregister a version; the default one only as the last',
+      parameters: { synchronous: { type: 'boolean', description: 'The answer always waits' } },
+      refused: { timeout: 'is not known here: the answer waits for the requests under way' },
+      answer: unregisterModel(options),
+    },
+  ];
+}
+
+type Answer = (values: CallValues) => CallReply | Promise<CallReply>;
+
+function listModels({ manager }: ModelCallsOptions): Answer {
+  return ({ parameters }) => {
+    const limit = parameters.wholeNumber('limit') ?? 100;
+    const start = parameters.wholeNumber('next_page_token') ?? 0;
+    const models = manager
+      .names()
+      .sort()
+      .flatMap((modelName) => {
+        const servables = manager.servables(modelName);
+        const standard = manager.defaultVersion(modelName);
+        const shown = servables.find(({ version }) => version === standard) ?? servables.at(-1);
+        return shown === undefined ? [] : { modelName, modelUrl: shown.source };
+      });
+    const next = start + limit < models.length ? { nextPageToken: String(start + limit) } : {};
+    return { json: { ...next, models: models.slice(start, start + limit) } };
   };
 }
 
-function registerModel({ manager, repository }: ModelRoutesOptions): RequestHandler {
-  return async (req, res) => {
-    const name = text(req, 'model_name') ?? text(req, 'url') ?? '';
-    const url = text(req, 'url');
+function registerModel({ manager, repository, log }: ModelCallsOptions): Answer {
+  return async ({ parameters }) => {
+    const url = parameters.text('url');
     if (url === undefined)
       throw invalid('url: says which model, by a folder of the repository or a storage URI');
-    const workers = wholeNumber(req, 'initial_workers', 0);
-    await repository.register(name, url);
-    if (workers > 0) await scale(manager, name, {}, workers);
-    res.json({ status: `Model "${name}" registered` });
-  };
-}
-
-function describeModel({ manager }: ModelRoutesOptions): RequestHandler {
-  return (req, res) => {
-    const { name, version } = params(req);
-    const all = version === undefined || version === 'all';
-    const servables = manager.servables(name);
-    const wanted = all ? servables : servables.filter((it) => it.version === Number(version));
-    if (wanted.length === 0) manager.get(name, all ? {} : { version: Number(version) });
-    res.json(wanted.map(describe));
-  };
-}
-
-function scaleModel({ manager }: ModelRoutesOptions): RequestHandler {
-  return async (req, res) => {
-    const { name, version } = params(req);
-    const min = wholeNumber(req, 'min_worker', 1);
-    const max = wholeNumber(req, 'max_worker', min);
-    if (min < 1 || max < min)
-      throw invalid('min_worker: expected at least 1, and max_worker no less');
-    await scale(manager, name, version === undefined ? {} : { version: Number(version) }, max);
-    res.json({ status: `Workers scaled to ${max} for model: ${name}` });
-  };
-}
-
-function setDefaultVersion({ manager }: ModelRoutesOptions): RequestHandler {
-  return (req, res) => {
-    const { name, version } = params(req);
-    manager.setDefaultVersion(name, Number(version));
-    res.json({
-      status: `Default version successfully updated for model "${name}" to "${version}"`,
+    const name = parameters.text('model_name') ?? url;
+    const workers = parameters.wholeNumber('initial_workers') ?? 0;
+    const isSynchronous = parameters.flag('synchronous') ?? true;
+    const versions = await repository.register(name, url, {
+      batchSize: parameters.positiveNumber('batch_size'),
+      maxBatchDelayMs: parameters.wholeNumber('max_batch_delay'),
+      responseTimeoutSeconds: parameters.positiveNumber('response_timeout'),
     });
+    if (workers > 0) {
+      const work = Promise.all(versions.map((version) => scale(manager, name, version, workers)));
+      if (!isSynchronous) return inBackground(work, name, log);
+      await work;
+    }
+    const started = manager.get(name, { version: versions.at(-1) }).model.workers().length;
+    const status = `Model "${name}" Version: ${versions.join(', ')} registered with ${started} initial workers`;
+    return { json: { status } };
   };
 }
 
-function unregisterModel({ repository }: ModelRoutesOptions): RequestHandler {
-  return async (req, res) => {
-    const { name, version } = params(req);
-    await repository.unregister(name, version === undefined ? undefined : Number(version));
-    res.json({ status: `Model "${name}" unregistered` });
+function describeModel({ manager }: ModelCallsOptions): Answer {
+  return ({ path, parameters }) => {
+    if (parameters.flag('customized'))
+      throw invalid('customized: is what a handler in Python tells; see /v2/models/NAME instead');
+    const { model_name: name = '', model_version: asked } = path;
+    const servables = manager.servables(name);
+    const standard = manager.defaultVersion(name) ?? servables.at(-1)?.version;
+    const version = asked === 'all' ? undefined : (versionOf(name, asked) ?? standard);
+    const wanted = servables.filter((it) => asked === 'all' || it.version === version);
+    // What says that there is none also says why.
+    if (wanted.length === 0) manager.get(name, { version });
+    return { json: wanted.map(modelDescription) };
+  };
+}
+
+function scaleModel({ manager, log }: ModelCallsOptions): Answer {
+  return async ({ path, parameters }) => {
+    const { model_name: name = '', model_version: asked } = path;
+    const min = parameters.wholeNumber('min_worker') ?? 1;
+    const max = parameters.wholeNumber('max_worker') ?? min;
+    if (min < 1)
+      throw invalid('min_worker: expected at least 1; a model is stopped by unregistering it');
+    if (max < min) throw invalid('max_worker: expected no less than min_worker');
+    const choice = { version: versionOf(name, asked) };
+    const { model, version } = manager.get(name, choice);
+    const workers = Math.min(Math.max(model.workers().length, min), max);
+    const work = scale(manager, name, version, workers);
+    if (parameters.flag('synchronous') !== true) return inBackground(work, name, log);
+    await work;
+    const which = asked === undefined ? '' : `, version: ${version}`;
+    return { json: { status: `Workers scaled to ${min} for model: ${name}${which}` } };
+  };
+}
+
+function setDefaultVersion({ manager }: ModelCallsOptions): Answer {
+  return ({ path }) => {
+    const { model_name: name = '', model_version: asked } = path;
+    const version = versionOf(name, asked) ?? 0;
+    manager.setDefaultVersion(name, version);
+    const status = `Default version successfully updated for model "${name}" to "${version}"`;
+    return { json: { status } };
+  };
+}
+
+function unregisterModel({ repository }: ModelCallsOptions): Answer {
+  return async ({ path, parameters }) => {
+    const { model_name: name = '', model_version: asked } = path;
+    parameters.flag('synchronous');
+    await repository.unregister(name, versionOf(name, asked));
+    return { json: { status: `Model "${name}" unregistered` } };
   };
 }
 
 async function scale(
   manager: ModelManager,
   name: string,
-  choice: { version?: number },
+  version: number,
   workers: number,
 ): Promise<void> {
-  await manager.use(name, choice, (model) => model.scale(workers));
+  await manager.use(name, { version }, (model) => model.scale(workers));
 }
 
-/** Describes one version, in TorchServe's words. */
-function describe({ name, version, phase, error, model, fingerprint }: Servable): object {
-  const workers = model?.workers() ?? [];
-  const { queue, batch } = model?.config ?? {};
-  return {
-    modelName: name,
-    modelVersion: String(version),
-    modelUrl: fingerprint.slice(0, 12),
-    status: phase,
-    error,
-    runtime: model?.metadata.platform,
-    minWorkers: workers.length,
-    maxWorkers: workers.length,
-    batchSize: batch?.maxRows ?? 1,
-    maxBatchDelay: batch?.maxDelayMs ?? 0,
-    loadedAtStartup: true,
-    workers,
-    jobQueueStatus: {
-      remainingCapacity: (queue?.maxRequests ?? 0) - (model?.pending ?? 0),
-      pendingRequests: model?.pending ?? 0,
-    },
-  };
+/** Answers that the work goes on; a failure of it is logged, as nobody waits to hear of it. */
+function inBackground(work: Promise<unknown>, model: string, log: Logger): CallReply {
+  work.catch((error: Error) => log.error('workers not scaled', { model, reason: error.message }));
+  return { status: 202, json: { status: 'Processing worker updates...' } };
 }
 
-function params(req: Request): { name: string; version?: string } {
-  const { name, version } = req.params as Record<string, string>;
-  if (version !== undefined && version !== 'all' && !/^\d+$/.test(version)) {
-    throw invalid(`version: expected a number, got '${version}'`);
-  }
-  return { name: name ?? '', version };
+/**
+ * Reads a version of a path: a number, which TorchServe's archives write as `1.0`.
+ * @throws InferenceError NOT_FOUND for what no version here is called.
+ */
+function versionOf(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const [, digits] = /^(\d{1,15})(\.0+)*$/.exec(text) ?? [];
+  if (digits !== undefined) return Number(digits);
+  const why = 'versions are whole numbers here';
+  throw new InferenceError('NOT_FOUND', `model '${name}' has no version '${text}': ${why}`);
 }

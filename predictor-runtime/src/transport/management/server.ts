@@ -10,15 +10,16 @@ import { ERROR_TABLE, InferenceError } from '../../protocol/errors.ts';
 import type { Call } from '../access/caller.ts';
 import { bearerToken, isOneOf } from '../access/gate.ts';
 import { refusalOf } from '../call.ts';
-import { type ModelRoutesOptions, modelRoutes } from './model-routes.ts';
+import { callRouter } from './calls.ts';
+import { type ModelCallsOptions, modelCalls } from './model-calls.ts';
+import { descriptionCalls } from './open-api.ts';
+import { queryParameters } from './parameters.ts';
 import { cpuProfile, heapSnapshot } from './profile.ts';
-import { wholeNumber } from './query.ts';
 
 /** Parts and settings of the management API. */
-export interface ManagementOptions extends ModelRoutesOptions {
+export interface ManagementOptions extends ModelCallsOptions {
   /** Tokens; every call needs one of them. */
   readonly tokens: readonly string[];
-  readonly log: Logger;
 }
 
 /** Makes the application of the management API; the caller listens. */
@@ -27,9 +28,12 @@ export function managementApp(options: ManagementOptions): express.Express {
   app.disable('x-powered-by');
   app.use(mustHaveToken(options.tokens));
 
-  app.use(modelRoutes(options));
+  const calls = modelCalls(options);
+  app.use(callRouter([...descriptionCalls(calls), ...calls]));
   app.get('/debug/profile', async (req, res) => {
-    res.attachment('server.cpuprofile').send(await cpuProfile(wholeNumber(req, 'seconds', 10)));
+    res
+      .attachment('server.cpuprofile')
+      .send(await cpuProfile(queryParameters(req).wholeNumber('seconds') ?? 10));
   });
   app.get('/debug/heap', async (_req, res) => {
     await heapSnapshot(res.attachment('server.heapsnapshot'));

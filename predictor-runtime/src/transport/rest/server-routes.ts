@@ -10,6 +10,8 @@ const metadata = () => json(SERVER_METADATA);
 
 export const SERVER_ROUTES: Routes = {
   'GET /': () => json({ status: 'alive' }),
+  // Probes of TorchServe and of platforms that took its path over ask this.
+  'GET /ping': () => json({ status: 'Healthy' }),
   'GET /v2': metadata,
   'GET /v2/health/live': () => json({ live: true }),
   'GET /v2/health/ready': (_, { dataPlane }) =>

@@ -27,7 +27,7 @@ import { V1_ROUTES } from './v1.ts';
 import { V2_ROUTES } from './v2.ts';
 
 /** Paths of probes and scrapers, which have no credentials. */
-const OPEN_PATHS = new Set(['/', '/v2/health/live', '/v2/health/ready', '/metrics']);
+const OPEN_PATHS = new Set(['/', '/ping', '/v2/health/live', '/v2/health/ready', '/metrics']);
 
 /**
  * Makes the HTTP or, with certificates, HTTPS server; the caller listens and closes.
