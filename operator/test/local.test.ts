@@ -1,6 +1,6 @@
 /** Local mode as a person starts it: `wherry local`, files that change, Ctrl-C. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -87,6 +87,23 @@ describe('local mode', function () {
       404,
       { error: `no service at localhost:${port}/v2; there is iris-default.localhost` },
     ]);
+  });
+
+  it('serves one file of this machine, whatever is in its name', async () => {
+    const model = join(local.tmp, 'iris#1 100% $(HOME) $$.onnx');
+    cpSync(join(ROOT, 'predictor-runtime/models/iris/model.onnx'), model);
+    writeFileSync(
+      local.file,
+      sample('iris.yaml').replace('builtin://iris', () => JSON.stringify(`file://${model}`)),
+    );
+    local.start();
+    const url = await local.url();
+    await local.says('ready, 100 %');
+    const answer = await fetch(`${url}/serving/default/iris/v2/models/iris/infer`, {
+      method: 'POST',
+      body: INPUT,
+    });
+    expect(answer.status).to.equal(200);
   });
 
   it('reconciles a saved file: canary, split, promotion, with no request lost, then deletion', async () => {

@@ -51,7 +51,10 @@ export class PredictorProcess {
       process.execPath,
       [
         RUNTIME,
-        ...options.args.filter((arg) => !replaced.test(arg)),
+        // A dollar is written twice, as the kubelet reads arguments.
+        ...options.args
+          .filter((arg) => !replaced.test(arg))
+          .map((arg) => arg.replaceAll('$$', () => '$')),
         ...['--http_port=0', '--host=127.0.0.1', `--model_dir=${this.#dir}`],
       ],
       {

@@ -65,7 +65,7 @@ export function withStorage(pod: PodSpec, uri: string, options: StorageOptions):
   if (options.runtime?.metadata.annotations?.[ANNOTATIONS.fetchesModel] === 'true') {
     return mergeContainer(merge(pod, { volumes }), {
       name: KSERVE_CONTAINER,
-      args: [`--storage_uri=${uri}`],
+      args: [`--storage_uri=${unexpanded(uri)}`],
       env: [...env],
       envFrom,
       volumeMounts: [{ name: MODEL_VOLUME, mountPath: MODEL_DIR }, ...mounts],
@@ -75,7 +75,7 @@ export function withStorage(pod: PodSpec, uri: string, options: StorageOptions):
     name: STORAGE_INITIALIZER,
     image: options.initializerImage,
     command: ['node', '/app/predictor-runtime/dist/storage-initializer.js'],
-    args: [uri, MODEL_DIR],
+    args: [unexpanded(uri), MODEL_DIR],
     env: [...env, ...(options.model.env ?? [])],
     envFrom,
     volumeMounts: [{ name: MODEL_VOLUME, mountPath: MODEL_DIR }, ...mounts],
@@ -92,6 +92,11 @@ export function withStorage(pod: PodSpec, uri: string, options: StorageOptions):
     name: KSERVE_CONTAINER,
     volumeMounts: [{ name: MODEL_VOLUME, mountPath: MODEL_DIR, readOnly }],
   });
+}
+
+/** Returns a text that the kubelet makes this one of: in arguments it replaces `$(NAME)` by a variable, and `$$` by `$`. */
+function unexpanded(text: string): string {
+  return text.replaceAll('$', '$$$$');
 }
 
 function withClaim(pod: PodSpec, uri: string, readOnly: boolean): PodSpec {
