@@ -64,7 +64,8 @@ export async function startTorchServe(
     ...server,
     async stop() {
       await server.stop();
-      rmSync(dir, { recursive: true });
+      // Its processes were killed, and may end a moment later than the first of them.
+      rmSync(dir, { recursive: true, maxRetries: 5 });
     },
   };
 }

@@ -34,6 +34,8 @@ describe('storage', function () {
     await kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/fill', '--timeout=60s');
     await apply(isvc('claim', {}, { storageUri: 'pvc://models/sum' }));
     await servesTheModel('claim');
+    await apply(isvc('claim', {}, { storageUri: 'pvc://models/sum/model.onnx' }));
+    await servesTheModel('claim');
     await kubectl('delete', 'pod/fill', 'pvc/models', 'pv/wherry-models');
   });
 

@@ -273,12 +273,17 @@ describe('the management API', () => {
     await withServer(
       { ...config(folder), allowedUri: [pathToFileURL(other.dir).href] },
       async (url, server) => {
-        const { status } = await manage(
-          server,
-          `POST /models?url=${encodeURIComponent(uri)}&model_name=m`,
-        );
-        expect(status).to.equal(200);
-        expect((await call(`${url}/v2/models/m/ready`)).status).to.equal(200);
+        for (const [name, from] of [
+          ['folder', uri],
+          ['file', `${uri}/model.onnx`],
+        ]) {
+          const { status } = await manage(
+            server,
+            `POST /models?url=${encodeURIComponent(from as string)}&model_name=${name}`,
+          );
+          expect(status).to.equal(200);
+          expect((await call(`${url}/v2/models/${name}/ready`)).status).to.equal(200);
+        }
       },
     );
   });

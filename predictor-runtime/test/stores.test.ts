@@ -421,6 +421,10 @@ describe('hf://', () => {
       }
       if (url.pathname === `/api/models/me/iris/tree/${COMMIT}/onnx`)
         return res.end(JSON.stringify(tree.slice(2)));
+      if (url.pathname === `/api/models/me/iris/tree/${COMMIT}/odd%20%231%25%3F`)
+        return res.end(JSON.stringify([{ ...tree[2], path: 'odd #1%?/model.onnx' }]));
+      if (url.pathname === `/me/iris/resolve/${COMMIT}/odd%20%231%25%3F/model.onnx`)
+        return res.writeHead(206).end(readFileSync(MODEL));
       if (url.pathname === `/me/iris/resolve/${COMMIT}/README.md`)
         return res.writeHead(206).end('hey');
       if (url.pathname === `/me/iris/resolve/${COMMIT}/onnx/model.onnx`)
@@ -449,6 +453,11 @@ describe('hf://', () => {
     rmSync(join(dir, 'onnx'), { recursive: true });
     await fetchModel('hf://me/iris:v1/onnx', { dir, env: env(), log });
     expect(readFileSync(join(dir, 'model.onnx')).equals(readFileSync(MODEL))).to.equal(true);
+  });
+
+  it('takes a path as it is written, whatever is in it', async () => {
+    await fetchModel('hf://me/iris:v1/odd #1%?/', { dir, env: env(), log });
+    expect(readdirSync(dir)).to.deep.equal(['model.onnx']);
   });
 
   it('tells a refusal and a name that is none', async () => {
