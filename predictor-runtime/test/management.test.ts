@@ -168,7 +168,7 @@ describe('the management API', () => {
         expect((await manage(server, 'GET /models', { token: 'guess' })).status).to.equal(401);
         await manage(server, 'POST /models?url=l');
         expect((await manage(server, 'POST /models?url=l')).json.message).to.equal(
-          "version 1 of model 'l' is registered already",
+          "version 1 of model 'l' is registered already: give another one a folder of its number, and name it at the end of the url",
         );
       },
     );
@@ -194,7 +194,7 @@ describe('the management API', () => {
       expect([await version(), await versions()]).to.deep.equal(['1', ['1', '2']]);
       // A folder without numbers is version 1, which is there.
       expect((await register('c')).json.message).to.equal(
-        "version 1 of model 'm' is registered already",
+        "version 1 of model 'm' is registered already: give another one a folder of its number, and name it at the end of the url",
       );
       // What fails to load leaves the others, and nothing of itself.
       expect((await register('bad')).json).to.include({ code: 400 });
@@ -215,6 +215,29 @@ describe('the management API', () => {
       expect(await versions()).to.deep.equal(['2']);
       await manage(server, 'DELETE /models/m/2');
       expect((await manage(server, 'GET /models/m')).status).to.equal(404);
+    });
+  });
+
+  it('takes the version that a url ends with, of the repository and of storage', async () => {
+    using folder = new RepositoryFolder({ '.tokens': TOKEN, v: { model: 'versions' } });
+    using other = new RepositoryFolder({ 'm/7': { model: 'versions/3' } });
+    const uri = encodeURIComponent(`file://${other.dir}/m/7`);
+    const allowed = { ...config(folder), allowedUri: [`file://${other.dir}`] };
+    await withServer(allowed, async (url, server) => {
+      for (const [request, version] of [
+        ['url=v/1', 1],
+        ['url=v/2', 2],
+        [`url=${uri}&model_name=v`, 7],
+      ] as const) {
+        expect((await manage(server, `POST /models?${request}`)).json).to.deep.equal({
+          status: `Model "v" Version: ${version} registered with 1 initial workers`,
+        });
+      }
+      expect((await call(`${url}/v2/models/v`)).json.versions).to.deep.equal(['1', '2', '7']);
+      expect((await call(`${url}/v2/models/v/infer`, x)).json.model_version).to.equal('1');
+      expect((await manage(server, 'POST /models?url=v/9')).json.message).to.equal(
+        "url: there is no version of a model at 'v/9'",
+      );
     });
   });
 

@@ -28,6 +28,13 @@ export interface ModelFolder {
   readonly versions: readonly VersionFolder[];
 }
 
+/** Circumstances of a folder, which it does not say itself. */
+export interface FolderOptions {
+  readonly defaults: ModelConfig;
+  /** Version of a folder without numbered folders; 1 if not given. */
+  readonly unnumbered?: number;
+}
+
 /**
  * Reads a model's folder, or its one file.
  * @throws ModelLoadError when the folder or its configuration cannot be read, or is another model's.
@@ -35,10 +42,10 @@ export interface ModelFolder {
 export async function readModelFolder(
   name: string,
   dir: string,
-  defaults: ModelConfig,
+  { defaults, unnumbered: version = 1 }: FolderOptions,
 ): Promise<ModelFolder> {
   if ((await stat(dir).catch(() => undefined))?.isFile()) {
-    const versions = [{ version: 1, dir, fingerprint: await fingerprint(dir, undefined) }];
+    const versions = [{ version, dir, fingerprint: await fingerprint(dir, undefined) }];
     return { config: defaults, versions };
   }
   const config = await readModelConfig(dir, defaults);
@@ -48,7 +55,7 @@ export async function readModelFolder(
     );
   }
   const numbered = await numberedFolders(dir);
-  const found = numbered.size > 0 ? [...numbered] : [[1, dir] as const];
+  const found = numbered.size > 0 ? [...numbered] : [[version, dir] as const];
   const versions: VersionFolder[] = [];
   for (const [version, path] of found) {
     const print = await fingerprint(path, config.source);

@@ -19,6 +19,8 @@ export interface ModelEntry {
   /** URL that the model was registered with. */
   readonly url?: string;
   readonly settings?: RegistrationSettings;
+  /** Version that a folder without numbered folders is; 1 if not given. */
+  readonly version?: number;
   readonly versionPolicy?: VersionPolicy;
   readonly labels?: Readonly<Record<string, number>>;
 }

@@ -4,6 +4,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { InferenceError, invalid } from '../../protocol/errors.ts';
+import { parseVersion } from '../../protocol/versions.ts';
 import type { ModelManager } from '../manager.ts';
 import type { Aspiration } from './aspired-versions.ts';
 import type { ModelEntry, ModelList } from './model-list.ts';
@@ -29,7 +30,7 @@ export interface RegistrationsOptions {
 /** A wish for a model. */
 export interface RegistrationRequest {
   readonly name: string;
-  /** Folder of the repository, or a storage URI that is allowed. */
+  /** Folder of the repository, or a storage URI that is allowed; either may end with the number of a version. */
   readonly url: string;
   readonly settings: RegistrationSettings;
 }
@@ -65,9 +66,9 @@ export class Registrations {
   async register({ name, url, settings }: RegistrationRequest): Promise<readonly number[]> {
     const { models, fetch } = this.#options;
     if (!/^[\w][\w.-]*$/.test(name)) throw invalid(`model_name: '${name}' is no name for a model`);
-    const listed = (await models.refresh()).find((model) => model.name === url);
+    const listed = listedAt(url, await models.refresh());
     const { dir, isOwn } = listed === undefined ? await fetch(url) : { ...listed, isOwn: false };
-    const entry = { ...listed, name, dir, url, settings };
+    const entry = { ...listed, name, dir, url, settings, version: placeOf(url).version };
     try {
       const versions = await this.#load(entry);
       this.#byModel.set(name, [...this.#of(name), { entry, versions, isOwn }]);
@@ -84,11 +85,17 @@ export class Registrations {
     const { versions, labels } = await read(entry).catch((error: Error) => {
       throw error instanceof InferenceError ? error : invalid(error.message);
     });
+    if (versions.length === 0) {
+      throw new InferenceError(
+        'NOT_FOUND',
+        `url: there is no version of a model at '${entry.url}'`,
+      );
+    }
     const added = versions.map(({ version }) => version);
     const mine = () => manager.servables(name).filter(({ version }) => added.includes(version));
     const taken = mine().find(({ aspired, phase }) => aspired && phase !== 'failed');
     if (taken !== undefined) {
-      const text = `version ${taken.version} of model '${name}' is registered already`;
+      const text = `version ${taken.version} of model '${name}' is registered already: give another one a folder of its number, and name it at the end of the url`;
       throw new InferenceError('CONFLICT', text);
     }
     manager.forgetFailures(name);
@@ -146,4 +153,19 @@ export class Registrations {
     if (left.length > 0) this.#byModel.set(name, left);
     else this.#byModel.delete(name);
   }
+}
+
+/** Splits a URL that ends with the folder of a version: `FOLDER/2`. */
+function placeOf(url: string): { folder: string; version?: number } {
+  const [, folder = url, digits = ''] = /^(.+)\/(\d+)\/?$/.exec(url) ?? [];
+  const version = parseVersion(digits);
+  return version === undefined ? { folder: url } : { folder, version };
+}
+
+/** Finds the folder of the repository that a URL names, and of it the one version where it names that, too. */
+function listedAt(url: string, listed: readonly ModelEntry[]): ModelEntry | undefined {
+  const { folder, version } = placeOf(url);
+  const found = listed.find(({ name }) => name === folder);
+  if (found === undefined || version === undefined) return found;
+  return { ...found, versionPolicy: { kind: 'specific', versions: [version] } };
 }

@@ -127,7 +127,7 @@ function registerModel({ manager, repository, log }: ModelCallsOptions): Answer 
     const url = parameters.text('url');
     if (url === undefined)
       throw invalid('url: says which model, by a folder of the repository or a storage URI');
-    const name = parameters.text('model_name') ?? url;
+    const name = parameters.text('model_name') ?? url.replace(/\/\d+$/, '');
     const workers = parameters.wholeNumber('initial_workers') ?? 0;
     const isSynchronous = parameters.flag('synchronous') ?? true;
     const versions = await repository.register(name, url, {
