@@ -26,6 +26,12 @@ export type FromExecutor =
   | { readonly kind: 'not loaded'; readonly message: string }
   | { readonly kind: 'done'; readonly id: number; readonly outputs: readonly Tensor[] }
   | {
+      readonly kind: 'refused';
+      readonly id: number;
+      readonly row: number;
+      readonly problem: string;
+    }
+  | {
       readonly kind: 'failed';
       readonly id: number;
       readonly failure: ExecutorFailure;

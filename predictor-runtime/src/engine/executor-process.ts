@@ -1,4 +1,5 @@
 /** The program of an executor's process: loads one model and runs it until its owner is gone. */
+import { RowError } from '../protocol/errors.ts';
 import type { ExecutorError } from './executor.ts';
 import { type FromExecutor, fromClone, type ToExecutor } from './executor-messages.ts';
 import { InlineExecutor } from './inline-executor.ts';
@@ -34,6 +35,10 @@ async function run(request: Extract<ToExecutor, { kind: 'run' }>): Promise<void>
     const results = await executor.execute(inputs.map(fromClone), outputs, { signal, method });
     send({ kind: 'done', id, outputs: results });
   } catch (error) {
+    if (error instanceof RowError) {
+      const { row, problem } = error;
+      return send({ kind: 'refused', id, row, problem });
+    }
     const { failure = 'failed', message } = error as ExecutorError;
     send({ kind: 'failed', id, failure, message });
   } finally {

@@ -41,19 +41,22 @@ export interface Executor {
   readonly inFlight: number;
   /** Returns the memory that is the executor's own, in bytes; 0 when it shares this process's. */
   memoryUsage(): number;
-  /** Runs the model, and gives the wanted outputs. @throws ExecutorError. */
+  /** Runs the model, and gives the wanted outputs. @throws ExecutorError; RowError when it refuses a row. */
   execute(
     inputs: readonly Tensor[],
     outputs: readonly string[],
     options?: RunOptions,
   ): Promise<Tensor[]>;
-  /** Runs the model at once, where the engine can and the run is short; otherwise undefined. @throws ExecutorError. */
+  /**
+   * Runs the model at once, where the engine can and the run is short; otherwise undefined.
+   * @throws ExecutorError; RowError when it refuses a row.
+   */
   executeNow?(inputs: readonly Tensor[], outputs: readonly string[]): Tensor[] | undefined;
   /** Frees the model: a process's runs under way fail, those in this process are waited for. */
   close(): Promise<void>;
 }
 
-/** Reason of a failed run. `failed`: the model refused; `cancelled`: the caller left; `died`: the executor is gone. */
+/** Reason of a failed run. `failed`: the model could not; `cancelled`: the caller left; `died`: the executor is gone. */
 export type ExecutorFailure = 'failed' | 'cancelled' | 'died';
 
 /** A run that was not answered, with the reason. */

@@ -1,7 +1,7 @@
 /** A model in this process is the shortest way, for graphs that cannot run away (onnx-graph.ts decides). */
 
 import { type Format, formatOf } from '../formats/format.ts';
-import { ModelLoadError } from '../protocol/errors.ts';
+import { ModelLoadError, RowError } from '../protocol/errors.ts';
 import type { Tensor } from '../protocol/v2/types.ts';
 import type { Engine, RunOptions, Signature } from './engine.ts';
 import { type Executor, ExecutorError, type ExecutorOptions } from './executor.ts';
@@ -53,6 +53,7 @@ export class InlineExecutor implements Executor {
         options.method === 'explain' ? undefined : this.#engine.runNow?.(inputs, outputs);
       return results ?? (await this.#engine.run(inputs, outputs, options));
     } catch (error) {
+      if (error instanceof RowError) throw error;
       const failure = options.signal?.aborted ? 'cancelled' : 'failed';
       throw new ExecutorError(failure, (error as Error).message, { cause: error });
     } finally {
@@ -65,6 +66,7 @@ export class InlineExecutor implements Executor {
     try {
       return this.#engine.runNow?.(inputs, outputs);
     } catch (error) {
+      if (error instanceof RowError) throw error;
       throw new ExecutorError('failed', (error as Error).message, { cause: error });
     }
   }

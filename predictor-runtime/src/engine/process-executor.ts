@@ -3,7 +3,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { programBeside } from '../platform/package-files.ts';
-import { ModelLoadError } from '../protocol/errors.ts';
+import { ModelLoadError, RowError } from '../protocol/errors.ts';
 import type { Tensor } from '../protocol/v2/types.ts';
 import type { RunOptions, Signature } from './engine.ts';
 import { type Executor, ExecutorError, type ExecutorOptions } from './executor.ts';
@@ -23,7 +23,7 @@ type Loaded = Extract<FromExecutor, { kind: 'loaded' }>;
 /** A run whose answer has not come yet. */
 interface PendingRun {
   readonly resolve: (outputs: Tensor[]) => void;
-  readonly reject: (error: ExecutorError) => void;
+  readonly reject: (error: ExecutorError | RowError) => void;
 }
 
 /** Holds a model in a process of its own. */
@@ -156,10 +156,11 @@ export class ProcessExecutor implements Executor {
   }
 
   #receive(message: FromExecutor): void {
-    if (message.kind !== 'done' && message.kind !== 'failed') return;
+    if (message.kind === 'loaded' || message.kind === 'not loaded') return;
     const run = this.#runs.get(message.id);
     this.#runs.delete(message.id);
     if (message.kind === 'done') run?.resolve([...message.outputs].map(fromClone));
+    else if (message.kind === 'refused') run?.reject(new RowError(message.row, message.problem));
     else run?.reject(new ExecutorError(message.failure, message.message));
   }
 }

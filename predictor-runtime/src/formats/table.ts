@@ -1,4 +1,5 @@
 /** Tables of features, and how to take them apart and put them together. */
+import { RowError } from '../protocol/errors.ts';
 
 /** A value of a table. A missing text is `null`, and a missing number NaN. */
 export type Cell = number | string | null;
@@ -8,33 +9,50 @@ export interface Table {
   readonly rows: number;
   readonly width: number;
   readonly data: Float64Array | readonly Cell[];
+  /** Names of the request's columns that these are, for messages; undefined where they are made of others. */
+  readonly labels?: readonly string[];
 }
 
 /** Rows of numbers in row-major order: `data[row * width + column]`. A missing value is NaN. */
-export interface Matrix {
-  readonly rows: number;
-  readonly width: number;
+export interface Matrix extends Table {
   readonly data: Float64Array;
 }
 
-/** Returns a table that holds nothing but numbers. @throws Error that names the first cell that is text. */
+/** Returns the names of a request's columns for messages: their numbers, and names where they have some. */
+export function columnLabels(features: number, names?: readonly string[]): string[] {
+  return Array.from({ length: features }, (_, i) =>
+    names?.[i] === undefined ? `column ${i}` : `column ${i} ('${names[i]}')`,
+  );
+}
+
+/**
+ * Makes the error of a cell that cannot be what it is.
+ * @param at index of the cell in the table's data
+ * @param problem what is wrong, and what to do
+ */
+export function cellError({ width, labels }: Table, at: number, problem: string): RowError {
+  const column = at % width;
+  const where = labels?.[column] ?? `column ${column} of what the estimator is given`;
+  return new RowError(Math.floor(at / width), `${where}: ${problem}`);
+}
+
+/** Returns a table that holds nothing but numbers. @throws RowError that names the first cell that is text. */
 export function numbersOf(table: Table): Matrix {
-  const { rows, width, data } = table;
-  if (data instanceof Float64Array) return { rows, width, data };
+  const { data, ...rest } = table;
+  if (data instanceof Float64Array) return { ...rest, data };
   const numbers = new Float64Array(data.length);
   data.forEach((cell, i) => {
     if (typeof cell === 'string') {
-      const where = `row ${Math.floor(i / width)}, column ${i % width}`;
-      throw new Error(`${where}: expected a number, got ${JSON.stringify(cell)}`);
+      throw cellError(table, i, `expected a number, got ${JSON.stringify(cell)}`);
     }
     numbers[i] = cell ?? Number.NaN;
   });
-  return { rows, width, data: numbers };
+  return { ...rest, data: numbers };
 }
 
 /** Returns some columns of a table, in the order given. */
 export function pickColumns(table: Table, columns: readonly number[]): Table {
-  const { rows, width, data } = table;
+  const { rows, width, data, labels } = table;
   const size = rows * columns.length;
   const picked = data instanceof Float64Array ? new Float64Array(size) : new Array<Cell>(size);
   for (let row = 0; row < rows; row++) {
@@ -42,7 +60,8 @@ export function pickColumns(table: Table, columns: readonly number[]): Table {
       picked[row * columns.length + i] = data[row * width + column] as never;
     }
   }
-  return { rows, width: columns.length, data: picked };
+  const kept = labels && columns.map((column) => labels[column] as string);
+  return { rows, width: columns.length, data: picked, labels: kept };
 }
 
 /** Puts tables that have the same number of rows beside each other. */
@@ -59,5 +78,7 @@ export function beside(rows: number, tables: readonly Table[]): Table {
     }
     offset += table.width;
   }
-  return { rows, width, data };
+  const labels = tables.map((table) => table.labels);
+  const all = labels.every((own) => own !== undefined) ? labels.flat() : undefined;
+  return { rows, width, data, labels: all };
 }

@@ -42,6 +42,28 @@ export function invalid(message: string): InferenceError {
   return new InferenceError('INVALID_ARGUMENT', message);
 }
 
+/**
+ * A row of a request that a model refuses, as its framework would. The row is counted from 0, and those who cut a request
+ * into parts add what came before.
+ */
+export class RowError extends Error {
+  readonly row: number;
+  readonly problem: string;
+
+  /** Makes the error. @param problem the column and what is wrong there, with what to do: `column 2: …` */
+  constructor(row: number, problem: string) {
+    super(`row ${row}, ${problem}`);
+    this.name = 'RowError';
+    this.row = row;
+    this.problem = problem;
+  }
+
+  /** Returns the error as it is for a request that has `rows` more rows before. */
+  after(rows: number): RowError {
+    return rows === 0 ? this : new RowError(this.row + rows, this.problem);
+  }
+}
+
 /** A model that cannot be loaded, with the reason that a user needs to mend it. */
 export class ModelLoadError extends Error {
   constructor(message: string, options?: ErrorOptions) {

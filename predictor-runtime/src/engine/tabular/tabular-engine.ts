@@ -1,8 +1,9 @@
 /** Models of rows and columns as an engine: XGBoost's, LightGBM's and scikit-learn's are read and evaluated here. */
 import { setImmediate as breathe } from 'node:timers/promises';
-import { beside, type Cell, type Table } from '../../formats/table.ts';
+import { beside, type Cell, columnLabels, type Table } from '../../formats/table.ts';
 import { openForThreads } from '../../formats/tabular-file.ts';
 import type { TabularModel, TabularOutput, TabularValues } from '../../formats/tabular-model.ts';
+import { RowError } from '../../protocol/errors.ts';
 import { concatenated } from '../../protocol/v2/datatypes.ts';
 import { numbers } from '../../protocol/v2/elements.ts';
 import type { TabularSignature, Tensor, TensorMetadata } from '../../protocol/v2/types.ts';
@@ -62,6 +63,7 @@ class TabularEngine implements Engine {
   readonly tabular: TabularSignature;
   readonly #outputs: ReadonlyMap<string, TabularOutput>;
   readonly #threads: TabularThreads | undefined;
+  readonly #labels: readonly string[] | undefined;
   /** Time that a row took last, in ms. */
   #rowMs = 0;
 
@@ -76,6 +78,7 @@ class TabularEngine implements Engine {
     this.platform = platform;
     this.tabular = { features, columns, readsText: textColumns.length > 0 };
     this.inputs = inputsOf(model);
+    this.#labels = features > 0 ? columnLabels(features, columns) : undefined;
     this.#outputs = new Map([
       [DEFAULT_OUTPUT, chosen],
       ...outputs.map((output): [string, TabularOutput] => [output.name, output]),
@@ -92,7 +95,7 @@ class TabularEngine implements Engine {
   runNow(inputs: readonly Tensor[], names: readonly string[]): Tensor[] | undefined {
     const rows = inputs[0]?.shape[0] ?? 0;
     if (rows > FIRST_SLICE_ROWS || this.#rowMs * rows > SHORT_MS) return undefined;
-    const table = tableOf(inputs, this.tabular);
+    const table = { ...tableOf(inputs, this.tabular), labels: this.#labels };
     return names.map((name) => {
       const output = this.#outputs.get(name) as TabularOutput;
       const { width, data } = this.#timed(table, () => output.compute(table));
@@ -106,7 +109,7 @@ class TabularEngine implements Engine {
     names: readonly string[],
     { signal }: RunOptions,
   ): Promise<Tensor[]> {
-    const table = tableOf(inputs, this.tabular);
+    const table = { ...tableOf(inputs, this.tabular), labels: this.#labels };
     const wanted = names.map((name) => this.#outputs.get(name) as TabularOutput);
     const isLong = this.#rowMs * table.rows > LONG_MS;
     const parts =
@@ -135,7 +138,11 @@ class TabularEngine implements Engine {
       }
       const end = Math.min(start + size, table.rows);
       const slice = rowsOf(table, start, end);
-      parts.push(this.#timed(slice, () => wanted.map((output) => output.compute(slice))));
+      parts.push(
+        counted(start, () =>
+          this.#timed(slice, () => wanted.map((output) => output.compute(slice))),
+        ),
+      );
       size = Math.max(1, Math.floor(SLICE_MS / this.#rowMs));
       start = end;
     } while (start < table.rows);
@@ -158,13 +165,17 @@ class TabularEngine implements Engine {
       const { ready } = threads;
       if (ready === 0) {
         const rest = rowsOf(table, start, table.rows);
-        return [...parts, ...(await this.#runHere(rest, wanted, signal))];
+        const own = await this.#runHere(rest, wanted, signal).catch(rethrowAfter(start));
+        return [...parts, ...own];
       }
       const running: Promise<TabularValues[]>[] = [];
       for (let i = 0; i < ready && start < table.rows; i++) {
         const part = rowsOf(table, start, Math.min(start + size, table.rows));
         running.push(
-          threads.evaluate(part, names).then(({ values, ms }) => this.#keep(part, ms, values)),
+          threads
+            .evaluate(part, names)
+            .then(({ values, ms }) => this.#keep(part, ms, values))
+            .catch(rethrowAfter(start)),
         );
         start += part.rows;
       }
@@ -187,6 +198,22 @@ class TabularEngine implements Engine {
 
   close(): void {
     this.#threads?.close();
+  }
+}
+
+/** Makes a function that throws an error; the row that it names follows `rows` others. */
+function rethrowAfter(rows: number): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof RowError ? error.after(rows) : error;
+  };
+}
+
+/** Computes a part of a request that follows `rows` others. @throws RowError whose row counts them. */
+function counted<T>(rows: number, compute: () => T): T {
+  try {
+    return compute();
+  } catch (error) {
+    return rethrowAfter(rows)(error);
   }
 }
 
@@ -242,11 +269,12 @@ function cellsOf(tensor: Tensor): Float64Array | readonly Cell[] {
 }
 
 /** Takes rows `start` to `end` of a table, as a view where they are numbers. */
-function rowsOf({ rows, width, data }: Table, start: number, end: number): Table {
-  if (start === 0 && end === rows) return { rows, width, data };
+function rowsOf(table: Table, start: number, end: number): Table {
+  const { rows, width, data, labels } = table;
+  if (start === 0 && end === rows) return table;
   const part =
     data instanceof Float64Array
       ? data.subarray(start * width, end * width)
       : data.slice(start * width, end * width);
-  return { rows: end - start, width, data: part };
+  return { rows: end - start, width, data: part, labels };
 }

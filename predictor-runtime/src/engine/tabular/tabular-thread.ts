@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { openShared } from '../../formats/tabular-file.ts';
 import type { TabularOutput } from '../../formats/tabular-model.ts';
+import { RowError } from '../../protocol/errors.ts';
 import type { ThreadReply, ThreadRequest } from './tabular-threads.ts';
 
 async function main(): Promise<void> {
@@ -22,6 +23,9 @@ function evaluate(
     const values = names.map((name) => (byName.get(name) as TabularOutput).compute(table));
     return { kind: 'done', id, values, ms: performance.now() - started };
   } catch (error) {
+    if (error instanceof RowError) {
+      return { kind: 'refused', id, row: error.row, problem: error.problem };
+    }
     return { kind: 'failed', id, message: (error as Error).message };
   }
 }

@@ -9,6 +9,7 @@ import type { Table } from '../../formats/table.ts';
 import type { SharedModel } from '../../formats/tabular-file.ts';
 import type { TabularValues } from '../../formats/tabular-model.ts';
 import { programBeside } from '../../platform/package-files.ts';
+import { RowError } from '../../protocol/errors.ts';
 
 const PROGRAM = programBeside(import.meta.url, 'tabular-thread');
 
@@ -22,6 +23,12 @@ export interface ThreadRequest {
 /** Message of a thread to its owner. */
 export type ThreadReply =
   | { readonly kind: 'ready' }
+  | {
+      readonly kind: 'refused';
+      readonly id: number;
+      readonly row: number;
+      readonly problem: string;
+    }
   | { readonly kind: 'failed'; readonly id: number; readonly message: string }
   | {
       readonly kind: 'done';
@@ -107,15 +114,16 @@ export class TabularThreads {
   #receive({ tasks }: Thread, reply: Exclude<ThreadReply, { kind: 'ready' }>): void {
     const task = tasks.get(reply.id);
     tasks.delete(reply.id);
-    if (reply.kind === 'failed') task?.reject(new Error(reply.message));
+    if (reply.kind === 'refused') task?.reject(new RowError(reply.row, reply.problem));
+    else if (reply.kind === 'failed') task?.reject(new Error(reply.message));
     else task?.resolve({ values: reply.values.map(withBuffers), ms: reply.ms });
   }
 
   /**
    * Has the least busy thread evaluate rows; there must be one.
-   * @throws Error of the model, or when the thread ends.
+   * @throws RowError when the model refuses a row; Error of the model, or when the thread ends.
    */
-  evaluate({ rows, width, data }: Table, outputs: readonly string[]): Promise<Evaluated> {
+  evaluate({ data, ...rest }: Table, outputs: readonly string[]): Promise<Evaluated> {
     const id = this.#nextId++;
     const { worker, tasks } = this.#usable().reduce((least, other) =>
       other.tasks.size < least.tasks.size ? other : least,
@@ -124,7 +132,7 @@ export class TabularThreads {
     tasks.set(id, { resolve, reject });
     // A message of a view would carry all the memory behind it.
     const own = data instanceof Float64Array ? data.slice() : data;
-    const request: ThreadRequest = { id, table: { rows, width, data: own }, outputs };
+    const request: ThreadRequest = { id, table: { ...rest, data: own }, outputs };
     worker.postMessage(request, own instanceof Float64Array ? [own.buffer] : []);
     return promise;
   }

@@ -1,6 +1,7 @@
 /** Reads gradient boosting, and the estimators that it begins with (sklearn.ensemble, sklearn.dummy). */
 import { numbersOf, type Table } from '../table.ts';
 import {
+  ANYTHING,
   argmaxRows,
   bothOf,
   constantRows,
@@ -37,7 +38,7 @@ function boosting(
 const boostingRegressor: EstimatorReader = (fitted, read) => {
   const start =
     fitted.get('init') === 'zero' ? constantRows([0]) : startOfRegressor(read(initOf(fitted)));
-  return { predict: boosting(fitted, { start, width: 1 }) };
+  return { accepts: { isSingle: true }, predict: boosting(fitted, { start, width: 1 }) };
 };
 
 /**
@@ -76,6 +77,7 @@ const boostingClassifier: EstimatorReader = (fitted, read) => {
   const decisionFunction = boosting(fitted, { start, width });
   const steepness = loss === 'exponential' ? 2 : 1;
   return {
+    accepts: { isSingle: true },
     classes,
     decisionFunction,
     predict: (table) => {
@@ -131,6 +133,7 @@ function logShares(shares: Float64Array, width: number | undefined): Float64Arra
 
 /** Reads a DummyRegressor, with which boosting begins: it predicts the mean. */
 const dummyRegressor: EstimatorReader = (fitted) => ({
+  accepts: ANYTHING,
   predict: constantRows([...fitted.numbers('constant_')]),
 });
 
@@ -139,6 +142,7 @@ const dummyClassifier: EstimatorReader = (fitted) => {
   fitted.oneOf('strategy', ['prior']);
   const predictProba = constantRows([...fitted.numbers('class_prior_')]);
   return {
+    accepts: ANYTHING,
     classes: fitted.array('classes_'),
     predictProba,
     predict: (table) => argmaxRows(predictProba(table)),

@@ -2,7 +2,7 @@
 import { isNdArray } from '../files/numpy.ts';
 import { PickleObject } from '../files/pickle.ts';
 import { beside, pickColumns, type Table } from '../table.ts';
-import type { Estimator, EstimatorReader } from './estimator.ts';
+import { ANYTHING, type Estimator, type EstimatorReader } from './estimator.ts';
 import { Fitted, show } from './fitted.ts';
 
 type Transform = (table: Table) => Table;
@@ -30,7 +30,7 @@ const pipeline: EstimatorReader = (fitted, read) => {
   );
   const members = steps.map(([, step]) => read(step));
   const last = members.pop();
-  if (last === undefined) return { transform: (table) => table };
+  if (last === undefined) return { accepts: ANYTHING, transform: (table) => table };
   const transforms = members.map(({ transform }, i) => {
     if (transform === undefined) throw new Error(`step '${steps[i]?.[0]}' does not transform`);
     return transform;
@@ -39,6 +39,7 @@ const pipeline: EstimatorReader = (fitted, read) => {
   const after = <T>(compute: ((table: Table) => T) | undefined) =>
     compute && ((table: Table) => compute(prepare(table)));
   return {
+    accepts: ANYTHING,
     classes: last.classes,
     isClusterer: last.isClusterer,
     targets: last.targets,
@@ -56,6 +57,7 @@ const union: EstimatorReader = (fitted, read) => {
     .filter(([, member]) => member !== 'drop')
     .map(([, member]) => readTransformer(member, read));
   return {
+    accepts: ANYTHING,
     textColumns: members.find(({ textColumns }) => textColumns)?.textColumns,
     transform: (table) =>
       beside(
@@ -79,6 +81,7 @@ const columnTransformer: EstimatorReader = (fitted, read) => {
     own.map((column) => columns[column] as number),
   );
   return {
+    accepts: ANYTHING,
     textColumns: textColumns.length > 0 ? textColumns : undefined,
     transform: (table) =>
       beside(

@@ -2,8 +2,9 @@
  * Reads estimators that make numbers of categories, or fill in missing values (sklearn.preprocessing, sklearn.impute).
  */
 import { isNdArray } from '../files/numpy.ts';
-import { type Cell, pickColumns } from '../table.ts';
-import type { EstimatorReader } from './estimator.ts';
+import { PickleObject } from '../files/pickle.ts';
+import { type Cell, cellError, pickColumns, type Table } from '../table.ts';
+import { type Accepted, type EstimatorReader, NAN } from './estimator.ts';
 import { type Fitted, show } from './fitted.ts';
 
 /** Reads `categories_`: the values of each column, in order. */
@@ -30,9 +31,11 @@ function indexer(categories: readonly Cell[]): (cell: Cell) => number | undefine
   return (cell) => indices.get(cell);
 }
 
-/** Refuses a cell that has no category. @throws Error always. */
-function refuseCategory(fitted: Fitted, column: number, cell: Cell): never {
-  throw new Error(`${fitted.name}: column ${column}: unknown category ${show(cell)}`);
+/** Refuses a cell that has no category. @throws RowError always. */
+function refuseCategory(fitted: Fitted, table: Table, at: number): never {
+  const cell = show(table.data[at]);
+  const problem = `${fitted.name} does not know the category ${cell}: send one that it was fitted with`;
+  throw cellError(table, at, problem);
 }
 
 const oneHot: EstimatorReader = (fitted) => {
@@ -50,15 +53,17 @@ const oneHot: EstimatorReader = (fitted) => {
   });
   const width = columns.reduce((sum, column) => sum + column.width, 0);
   return {
+    accepts: NAN,
     textColumns: textColumnsOf(all),
-    transform: ({ rows, width: given, data }) => {
+    transform: (table) => {
+      const { rows, width: given, data } = table;
       const result = new Float64Array(rows * width);
       for (let row = 0; row < rows; row++) {
         let at = row * width;
         columns.forEach(({ index, drop, width: own }, column) => {
-          const cell = data[row * given + column] as Cell;
-          const category = index(cell);
-          if (category === undefined && policy === 'error') refuseCategory(fitted, column, cell);
+          const from = row * given + column;
+          const category = index(data[from] as Cell);
+          if (category === undefined && policy === 'error') refuseCategory(fitted, table, from);
           if (category !== undefined && category !== drop) {
             result[at + category - (category > drop ? 1 : 0)] = 1;
           }
@@ -78,14 +83,16 @@ const ordinal: EstimatorReader = (fitted) => {
   const categories = readCategories(fitted);
   const indexers = categories.map(indexer);
   return {
+    accepts: NAN,
     textColumns: textColumnsOf(categories),
-    transform: ({ rows, width, data }) => {
+    transform: (table) => {
+      const { rows, width, data } = table;
       const result = Float64Array.from({ length: rows * width }, (_, i) => {
         const column = i % width;
         const cell = data[i] as Cell;
         const category = indexers[column]?.(cell);
         if (category === undefined) {
-          return policy === 'error' ? refuseCategory(fitted, column, cell) : unknownValue;
+          return policy === 'error' ? refuseCategory(fitted, table, i) : unknownValue;
         }
         const found = categories[column]?.[category];
         return found === null || Number.isNaN(found) ? missing : category;
@@ -108,6 +115,7 @@ const simpleImputer: EstimatorReader = (fitted) => {
   const keepsAll =
     fitted.flag('keep_empty_features', false) || fitted.string('strategy') === 'constant';
   return {
+    accepts: acceptedByImputer(fitted, marker),
     textColumns: textColumnsOf(statistics.map((value) => [value])),
     transform: (table) => {
       const columns = keepsAll ? [...statistics.keys()] : kept;
@@ -124,6 +132,16 @@ const simpleImputer: EstimatorReader = (fitted) => {
     },
   };
 };
+
+/**
+ * Returns the numbers that an imputer takes: NaN where it stands for a missing value; and in columns of any type, of
+ * which scikit-learn checks nothing else, infinity.
+ */
+function acceptedByImputer(fitted: Fitted, marker: Cell | undefined): Accepted {
+  const type = fitted.get('_fit_dtype');
+  const isOfAnyType = type instanceof PickleObject && String(type.args[0]).startsWith('O');
+  return { nan: marker === undefined || Number.isNaN(marker), infinity: isOfAnyType };
+}
 
 /** Readers by class. */
 export const ENCODING: Readonly<Record<string, EstimatorReader>> = {

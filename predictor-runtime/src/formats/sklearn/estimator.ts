@@ -12,8 +12,28 @@ export interface Values {
   readonly isList?: boolean;
 }
 
+/**
+ * The numbers that an estimator takes beside finite ones (`ensure_all_finite` of scikit-learn's `check_array`). It
+ * refuses others.
+ */
+export interface Accepted {
+  /** True when it takes NaN. */
+  readonly nan?: boolean;
+  /** True when it takes infinity. */
+  readonly infinity?: boolean;
+  /** True when it first converts to single precision, in which numbers beyond 3.4e38 are infinite. */
+  readonly isSingle?: boolean;
+}
+
+/** The rule of an estimator that leaves the check to those within it, or has none. */
+export const ANYTHING: Accepted = { nan: true, infinity: true };
+/** The rule of `ensure_all_finite='allow-nan'`. */
+export const NAN: Accepted = { nan: true };
+
 /** A fitted object of scikit-learn, by what it can compute. */
 export interface Estimator {
+  /** The numbers that it takes in its release and with its parameters; finite ones unless it is given. */
+  readonly accepts?: Accepted;
   readonly transform?: (table: Table) => Table;
   /** Predicts a regressor's values, the index of a classifier's class, or the number of a clusterer's cluster. */
   readonly predict?: (table: Table) => Values;

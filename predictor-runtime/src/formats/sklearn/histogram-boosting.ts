@@ -2,6 +2,7 @@
 import { nextUp, Split, type TreeNode } from '../forest/forest-memory.ts';
 import { numbersOf, type Table } from '../table.ts';
 import {
+  ANYTHING,
   argmaxRows,
   bothOf,
   constantRows,
@@ -70,6 +71,7 @@ const histogramRegressor: EstimatorReader = (fitted) => {
   const scores = histogramScores(fitted);
   const isLog = loss === 'poisson' || loss === 'gamma';
   return {
+    accepts: ANYTHING,
     predict: (table) => {
       const { width, data } = scores(table);
       return { width, data: isLog ? data.map(Math.exp) : data };
@@ -85,6 +87,7 @@ const histogramClassifier: EstimatorReader = (fitted) => {
     return scores.width === 1 ? bothOf(scores.data.map(sigmoid)) : softmaxRows(scores);
   };
   return {
+    accepts: ANYTHING,
     classes: fitted.array('classes_'),
     decisionFunction,
     predictProba,

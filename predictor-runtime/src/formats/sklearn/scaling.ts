@@ -1,22 +1,24 @@
 /** Reads scalers, which change element by element, and products of features (sklearn.preprocessing). */
 import { numbersOf, type Table } from '../table.ts';
-import type { Estimator, EstimatorReader } from './estimator.ts';
+import { type Accepted, type Estimator, type EstimatorReader, NAN } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 
 /** Changes a value of a column. */
 type Step = (value: number, column: number) => number;
 
 /** Makes a transformer of steps that each value takes. */
-function steps(...all: readonly (Step | undefined)[]): Estimator {
+function steps(accepts: Accepted | undefined, ...all: readonly (Step | undefined)[]): Estimator {
   const own = all.filter((step) => step !== undefined);
   return {
+    accepts,
     transform: (table) => {
-      const { rows, width, data } = numbersOf(table);
+      const { data, ...rest } = numbersOf(table);
       const result = data.slice();
       for (const step of own) {
-        for (let i = 0; i < result.length; i++) result[i] = step(result[i] as number, i % width);
+        for (let i = 0; i < result.length; i++)
+          result[i] = step(result[i] as number, i % rest.width);
       }
-      return { rows, width, data: result };
+      return { ...rest, data: result };
     },
   };
 }
@@ -62,7 +64,7 @@ const centred =
   (fitted) => {
     const by = wantedNumbers(fitted, centerFlag, center);
     const scale = wantedNumbers(fitted, scaleFlag, 'scale_');
-    return steps(by && subtract(by), scale && divide(scale));
+    return steps(NAN, by && subtract(by), scale && divide(scale));
   };
 
 const minMax: EstimatorReader = (fitted) => {
@@ -70,17 +72,17 @@ const minMax: EstimatorReader = (fitted) => {
   const clip: Step | undefined = fitted.flag('clip', false)
     ? (value) => Math.min(Math.max(value, low), high)
     : undefined;
-  return steps(multiply(fitted.numbers('scale_')), add(fitted.numbers('min_')), clip);
+  return steps(NAN, multiply(fitted.numbers('scale_')), add(fitted.numbers('min_')), clip);
 };
 
 const maxAbs: EstimatorReader = (fitted) => {
   if (fitted.flag('clip', false)) return fitted.refuse('clip=true');
-  return steps(divide(fitted.numbers('scale_')));
+  return steps(NAN, divide(fitted.numbers('scale_')));
 };
 
 const binarizer: EstimatorReader = (fitted) => {
   const threshold = fitted.number('threshold');
-  return steps((value) => (value > threshold ? 1 : 0));
+  return steps(undefined, (value) => (value > threshold ? 1 : 0));
 };
 
 /** Reads a Normalizer, which leaves rows of zeros as they are. */
@@ -100,14 +102,15 @@ const NORMS: Readonly<Record<Norm, (row: Float64Array) => number>> = {
 
 /** Divides each row by its norm. Rows of zeros stay as they are. */
 export function normalized(table: Table, norm: Norm): Table {
-  const { rows, width, data } = numbersOf(table);
+  const { data, ...rest } = numbersOf(table);
+  const { width } = rest;
   const result = data.slice();
   for (let start = 0; start < result.length; start += width) {
     const row = result.subarray(start, start + width);
     const length = NORMS[norm](row) || 1;
     for (let i = 0; i < width; i++) row[i] = (row[i] as number) / length;
   }
-  return { rows, width, data: result };
+  return { ...rest, data: result };
 }
 
 /** Reads PolynomialFeatures: products of features, degree by degree, and within one in the order of the columns. */

@@ -11,6 +11,7 @@ import type { TabularModel, TabularOutput } from '../tabular-model.ts';
 import { UnsupportedModelError } from '../unsupported.ts';
 import { WeightStore } from '../weight-store.ts';
 import { BOOSTING } from './boosting.ts';
+import { checked } from './checked.ts';
 import { COMPOSITION } from './composition.ts';
 import { ENCODING } from './encoding.ts';
 import type { Estimator, EstimatorReader, Values } from './estimator.ts';
@@ -75,7 +76,8 @@ function readEstimator(value: unknown, store: WeightStore): Estimator {
       'sklearn',
       `it holds a ${fitted.type}, which is not evaluated here`,
     );
-  return reader(fitted, (inner) => readEstimator(inner, store));
+  const estimator = reader(fitted, (inner) => readEstimator(inner, store));
+  return checked(estimator, fitted.name);
 }
 
 /** Returns the number and names of the features, from the outermost object, or from a pipeline's first step. */

@@ -1,8 +1,8 @@
 /** Reads estimators that make counts of words of texts (sklearn.feature_extraction.text). */
 import type { NdArray } from '../files/numpy.ts';
 import { PickleDict } from '../files/pickle.ts';
-import { numbersOf, type Table } from '../table.ts';
-import type { EstimatorReader } from './estimator.ts';
+import { cellError, numbersOf, type Table } from '../table.ts';
+import { ANYTHING, type EstimatorReader } from './estimator.ts';
 import { type Fitted, show } from './fitted.ts';
 import { type Norm, normalized } from './scaling.ts';
 
@@ -130,11 +130,13 @@ const counter: EstimatorReader = (fitted) => {
   const isBinary = fitted.flag('binary');
   const width = vocabulary.size;
   return {
+    accepts: ANYTHING,
     textColumns: [0],
-    transform: ({ rows, width: given, data }) => {
+    transform: (table) => {
+      const { rows, width: given } = table;
       const counts = new Float64Array(rows * width);
       for (let row = 0; row < rows; row++) {
-        for (const word of analyze(textOf(data[row * given], row))) {
+        for (const word of analyze(textOf(table, row * given))) {
           const index = vocabulary.get(word);
           if (index === undefined) continue;
           const at = row * width + index;
@@ -146,10 +148,11 @@ const counter: EstimatorReader = (fitted) => {
   };
 };
 
-/** Returns a cell that is text. @throws Error when it is none. */
-function textOf(cell: unknown, row: number): string {
+/** Returns a cell that is text. @throws RowError when it is none. */
+function textOf(table: Table, at: number): string {
+  const cell = table.data[at];
   if (typeof cell === 'string') return cell;
-  throw new Error(`row ${row}: expected text, got ${show(cell)}`);
+  throw cellError(table, at, `expected text, got ${show(cell)}`);
 }
 
 const tfidf: EstimatorReader = (fitted) => {
@@ -180,6 +183,7 @@ const tfidfVectorizer: EstimatorReader = (fitted, read) => {
   const { transform: count } = counter(fitted, read);
   const { transform: weigh } = tfidf(fitted.within(fitted.get('_tfidf')), read);
   return {
+    accepts: ANYTHING,
     textColumns: [0],
     transform: (table) => (weigh as (t: Table) => Table)((count as (t: Table) => Table)(table)),
   };

@@ -1,6 +1,6 @@
 /** Reads decision trees and forests (sklearn.tree, sklearn.ensemble). */
 import { numbersOf, type Table } from '../table.ts';
-import { argmaxRows, type EstimatorReader, type Values } from './estimator.ts';
+import { type Accepted, argmaxRows, type EstimatorReader, type Values } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 import {
   type AdderOptions,
@@ -34,10 +34,35 @@ function average(
   };
 }
 
+/** Criteria with which trees took NaN before 1.9, which takes it with all. */
+const NAN_CRITERIA: readonly unknown[] = [
+  ...['gini', 'log_loss', 'entropy'],
+  ...['squared_error', 'friedman_mse', 'poisson'],
+];
+
+/** True when a tree, or a forest of them, takes NaN in its release and with its parameters. */
+function takesNan(fitted: Fitted): boolean {
+  if (fitted.has('estimators_')) {
+    return fitted.isSince(1, 4) && takesNan(fitted.within(fitted.list('estimators_')[0]));
+  }
+  const isRandom = fitted.get('splitter') === 'random';
+  const isExtra = fitted.name.startsWith('ExtraTree');
+  if (fitted.isSince(1, 6) ? isExtra && !isRandom : isRandom) return false;
+  if (fitted.isSince(1, 9)) return true;
+  const isPlain = NAN_CRITERIA.includes(fitted.get('criterion')) && !fitted.has('monotonic_cst');
+  return fitted.isSince(1, 3) && isPlain;
+}
+
+/** Returns the numbers that a tree or a forest takes; all of them compute in single precision. */
+function acceptedByTrees(fitted: Fitted): Accepted {
+  return { nan: takesNan(fitted), isSingle: true };
+}
+
 const treeRegressor: EstimatorReader = (fitted) => {
   const members = readMembers(fitted);
   const { outputs } = members[0] as Grown;
   return {
+    accepts: acceptedByTrees(fitted),
     targets: outputs > 1 ? outputs : undefined,
     predict: average(members, { features: fitted.number('n_features_in_'), store: fitted.store }),
   };
@@ -51,6 +76,7 @@ const treeClassifier: EstimatorReader = (fitted) => {
     store: fitted.store,
   });
   return {
+    accepts: acceptedByTrees(fitted),
     classes: fitted.array('classes_'),
     predictProba,
     predict: (table) => argmaxRows(predictProba(table)),

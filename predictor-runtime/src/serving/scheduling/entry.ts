@@ -42,6 +42,11 @@ const REASONS: Partial<Record<InferenceError['code'], FailureReason>> = {
   MODEL_FAILED: 'BACKEND',
 };
 
+/** Returns the reason under which a failed request is counted. */
+export function reasonOf({ code }: InferenceError): FailureReason {
+  return REASONS[code] ?? 'OTHER';
+}
+
 /** Holds a request while it waits and runs, watches its deadline and its caller, and answers it once. */
 export class Entry implements Queued {
   readonly job: Job;
@@ -102,7 +107,7 @@ export class Entry implements Queued {
     const { statistics } = this.#options;
     const took = performance.now() - this.enqueuedAt;
     if (outcome instanceof InferenceError) {
-      statistics.failed(REASONS[outcome.code] ?? 'OTHER', took);
+      statistics.failed(reasonOf(outcome), took);
       this.#settlers.reject(outcome);
     } else {
       statistics.add('success', took);

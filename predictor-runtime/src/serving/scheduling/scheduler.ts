@@ -4,12 +4,12 @@
  */
 import { ExecutorError } from '../../engine/executor.ts';
 import type { ExecutorPool } from '../../engine/executor-pool.ts';
-import { InferenceError } from '../../protocol/errors.ts';
+import { InferenceError, RowError } from '../../protocol/errors.ts';
 import type { Tensor } from '../../protocol/v2/types.ts';
 import type { Immediate } from '../immediate.ts';
 import { AnswerOrder } from './answer-order.ts';
 import { type BatchPolicy, concat, decide, slice, split } from './batch.ts';
-import { Entry, type SharedRun } from './entry.ts';
+import { Entry, reasonOf, type SharedRun } from './entry.ts';
 import type { Job } from './job.ts';
 import { type QueuePolicy, RequestQueue, type WaitPolicy, waitPolicyOf } from './request-queue.ts';
 import { runFailure } from './run-failure.ts';
@@ -75,8 +75,9 @@ export class Scheduler {
       statistics.add('success', ended - started);
       return outputs;
     } catch (error) {
-      statistics.failed('BACKEND', performance.now() - started);
-      throw runFailure(this.#options.name, error);
+      const failure = runFailure(this.#options.name, error);
+      statistics.failed(reasonOf(failure), performance.now() - started);
+      throw failure;
     }
   }
 
@@ -277,7 +278,7 @@ export class Scheduler {
     return parts;
   }
 
-  /** Runs a request that has more rows than a run may have, in several runs. @throws ExecutorError. */
+  /** Runs a request that has more rows than a run may have, in several runs. @throws ExecutorError, RowError. */
   async #runInParts(
     inputs: readonly Tensor[],
     names: readonly string[],
@@ -287,7 +288,11 @@ export class Scheduler {
     for (let start = 0; start < total; start += maxRows) {
       const end = Math.min(start + maxRows, total);
       const part = slice(inputs, start, end);
-      const outputs = await this.#options.pool.dispatch(part, names, { signal });
+      const outputs = await this.#options.pool
+        .dispatch(part, names, { signal })
+        .catch((error: unknown) => {
+          throw error instanceof RowError ? error.after(start) : error;
+        });
       const odd = outputs.find(({ shape }) => shape[0] !== end - start);
       if (odd !== undefined) {
         throw new ExecutorError(
