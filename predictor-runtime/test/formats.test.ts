@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { deflateSync } from 'node:zlib';
 import { expect } from 'chai';
+import type { Engine } from '../src/engine/engine.ts';
+import { openTabularModel } from '../src/engine/tabular/tabular-engine.ts';
 import { parseUbjson } from '../src/formats/files/ubjson.ts';
 import { Forest } from '../src/formats/forest/forest.ts';
 import { nextUp } from '../src/formats/forest/forest-memory.ts';
@@ -20,6 +22,11 @@ import type { Cell, Table } from '../src/formats/table.ts';
 import { openTabularFile } from '../src/formats/tabular-file.ts';
 import { WeightStore } from '../src/formats/weight-store.ts';
 import { openXgboost } from '../src/formats/xgboost/xgboost.ts';
+import { InferenceError, RowError } from '../src/protocol/errors.ts';
+import { decodePredict } from '../src/protocol/v1/predict.ts';
+import { checkRequest } from '../src/protocol/v2/check.ts';
+import { numbers } from '../src/protocol/v2/elements.ts';
+import type { Tensor } from '../src/protocol/v2/types.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, withServer } from './server.ts';
 
@@ -30,7 +37,18 @@ interface RandomModel {
   readonly file: string;
   readonly about: string;
   readonly rows: readonly (readonly Cell[])[];
-  readonly outputs: Readonly<Record<string, { shape: number[]; data: Cell[] }>>;
+  readonly outputs: Outputs;
+  readonly tries: readonly Try[];
+}
+
+type Outputs = Readonly<Record<string, { shape: number[]; data: Cell[] }>>;
+
+/** A request in V1's form, and what the framework makes of it. */
+interface Try {
+  readonly about: string;
+  readonly instances: readonly unknown[];
+  readonly outputs?: Outputs;
+  readonly refused?: string;
 }
 
 /** Of the value, and of what is small beside it. */
@@ -52,21 +70,62 @@ function isClose(actual: unknown, expected: Cell, tolerance: number): boolean {
   return Math.abs(got - wanted) <= tolerance * (1e-3 + Math.abs(wanted));
 }
 
-async function checkModel(dir: string, { file, about, rows, outputs }: RandomModel): Promise<void> {
+/** Checks values against those of the framework. @throws AssertionError that says where they differ. */
+function checkOutputs(
+  wanted: Outputs,
+  where: string,
+  answer: (name: string) => { shape: readonly number[]; data: ArrayLike<unknown> },
+): void {
+  const tolerance = TOLERANCE[where.split('-')[0] as keyof typeof TOLERANCE];
+  for (const [name, { shape, data }] of Object.entries(wanted)) {
+    const got = answer(name);
+    expect(got.shape, `${name} of ${where}`).to.deep.equal(shape);
+    const odd = data.findIndex((value, i) => !isClose(got.data[i], value, tolerance));
+    const shown = `${name}[${odd}] is ${got.data[odd]}, not ${data[odd]}, of ${where}`;
+    expect(odd, shown).to.equal(-1);
+  }
+}
+
+async function checkModel(dir: string, one: RandomModel): Promise<void> {
+  const { file, about, rows, outputs, tries } = one;
   const where = `${file}: ${about}`;
-  const tolerance = TOLERANCE[file.split('-')[0] as keyof typeof TOLERANCE];
-  const model = await openTabularFile(join(dir, file));
+  const path = join(dir, file);
+  const model = await openTabularFile(path);
   const table = tableOf(rows);
-  for (const [name, wanted] of Object.entries(outputs)) {
+  checkOutputs(outputs, where, (name) => {
     const output = model.outputs.find((one) => one.name === name);
     if (output === undefined) throw new Error(`${where}: no output ${name}`);
     const { width, data } = output.compute(table);
-    const shape = width === undefined ? [table.rows] : [table.rows, width];
-    expect(shape, `${name} of ${where}`).to.deep.equal(wanted.shape);
-    const odd = wanted.data.findIndex((value, i) => !isClose(data[i], value, tolerance));
-    const shown = `${name}[${odd}] is ${data[odd]}, not ${wanted.data[odd]}, of ${where}`;
-    expect(odd, shown).to.equal(-1);
+    return { shape: width === undefined ? [table.rows] : [table.rows, width], data };
+  });
+  const engine = await openTabularModel({ path, parameters: {}, predictProba: false, threads: 1 });
+  for (const attempt of tries) await checkTry(engine, `${where}: ${attempt.about}`, attempt);
+  engine.close();
+}
+
+/** Checks that a request is answered, or refused, as by the framework. */
+async function checkTry(engine: Engine, where: string, one: Try): Promise<void> {
+  const names = Object.keys(one.outputs ?? { [engine.outputs[1]?.name as string]: {} });
+  const { platform, inputs, outputs, tabular } = engine;
+  const metadata = { name: 'model', platform, inputs, outputs, tabular };
+  let tensors: Tensor[] = [];
+  try {
+    const body = Buffer.from(JSON.stringify({ instances: one.instances }));
+    const { request } = decodePredict(body, metadata);
+    checkRequest(request, metadata);
+    tensors = await engine.run(request.inputs, names, {});
+  } catch (error) {
+    const isRefusal = error instanceof RowError || error instanceof InferenceError;
+    if (one.refused !== undefined && isRefusal) return;
+    throw new Error(`${where} is refused: ${error}`, { cause: error });
   }
+  expect(one.refused, `${where} is answered`).to.equal(undefined);
+  checkOutputs(one.outputs ?? {}, where, (name) => {
+    const found = tensors.find((tensor) => tensor.name === name);
+    if (found === undefined) throw new Error(`${where}: no output ${name}`);
+    const { datatype, shape, data } = found;
+    return { shape, data: Array.isArray(data) ? data : numbers({ name, datatype, shape, data }) };
+  });
 }
 
 for (const variable of ['WHERRY_FRAMEWORKS', 'WHERRY_OLD_FRAMEWORKS']) {

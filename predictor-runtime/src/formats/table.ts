@@ -9,8 +9,8 @@ export interface Table {
   readonly rows: number;
   readonly width: number;
   readonly data: Float64Array | readonly Cell[];
-  /** Names of the request's columns that these are, for messages; undefined where they are made of others. */
-  readonly labels?: readonly string[];
+  /** Names of the request's columns that these are, for messages; undefined for those that are made of others. */
+  readonly labels?: readonly (string | undefined)[];
 }
 
 /** Rows of numbers in row-major order: `data[row * width + column]`. A missing value is NaN. */
@@ -60,7 +60,7 @@ export function pickColumns(table: Table, columns: readonly number[]): Table {
       picked[row * columns.length + i] = data[row * width + column] as never;
     }
   }
-  const kept = labels && columns.map((column) => labels[column] as string);
+  const kept = labels && columns.map((column) => labels[column]);
   return { rows, width: columns.length, data: picked, labels: kept };
 }
 
@@ -78,7 +78,8 @@ export function beside(rows: number, tables: readonly Table[]): Table {
     }
     offset += table.width;
   }
-  const labels = tables.map((table) => table.labels);
-  const all = labels.every((own) => own !== undefined) ? labels.flat() : undefined;
-  return { rows, width, data, labels: all };
+  const labels = tables.flatMap(
+    (table) => table.labels ?? new Array<undefined>(table.width).fill(undefined),
+  );
+  return { rows, width, data, labels };
 }

@@ -16,6 +16,8 @@ export interface TabularModel {
   readonly datatype: 'FP32' | 'FP64';
   /** Numbers of the columns that are text. */
   readonly textColumns?: readonly number[];
+  /** Numbers of the columns that are not read, where a request by name may leave them out and have others. */
+  readonly spareColumns?: readonly number[];
   /** Outputs that can be asked for; the first is what `predict` of the framework gives. */
   readonly outputs: readonly TabularOutput[];
 }

@@ -2,8 +2,9 @@
 
     random_models.py FOLDER [--count N] [--seed S]
 
-FOLDER gets the model files and cases.jsonl: {file, format, about, rows, outputs: {name: {shape, data}}}; NaN is null, and infinity a string.
-Rows lie at random, on the thresholds of trees, and one step beside them.
+FOLDER gets the model files and cases.jsonl: {file, format, about, rows, outputs: {name: {shape, data}}, tries}; NaN is null, and infinity a string.
+Rows lie at random, on the thresholds of trees, and one step beside them. Tries are requests in V1's form with what the
+framework makes of them: {about, instances, outputs}, or {about, instances, refused} where it raises.
 """
 import argparse
 import json
@@ -33,17 +34,22 @@ def plain(value):
     return None if isinstance(value, float) and np.isnan(value) else value
 
 
-def write(extension, fmt, about, save, rows, outputs):
-    global written
-    name = f"{fmt}-{written}{extension}"
-    written += 1
-    save(os.path.join(options.folder, name))
+def written_outputs(outputs):
     shown = {}
     for output, value in outputs.items():
         value = np.asarray(value)
         shown[output] = {"shape": list(value.shape), "data": [plain(one) for one in value.ravel().tolist()]}
+    return shown
+
+
+def write(extension, fmt, about, save, rows, outputs, tries=()):
+    global written
+    name = f"{fmt}-{written}{extension}"
+    written += 1
+    save(os.path.join(options.folder, name))
+    shown = written_outputs(outputs)
     table = [[plain(cell) for cell in row] for row in rows.tolist()]
-    cases.write(json.dumps({"file": name, "format": fmt, "about": about, "rows": table, "outputs": shown}) + "\n")
+    cases.write(json.dumps({"file": name, "format": fmt, "about": about, "rows": table, "outputs": shown, "tries": list(tries)}) + "\n")
 
 
 def features(r, rows, columns, missing=0.0, categories=()):
@@ -296,9 +302,32 @@ def dump(r, model):
     return ".joblib", lambda path: joblib.dump(model, path, compress=[0, 0, 3, ("gzip", 3)][how])
 
 
+def tried(model, about, instances, data):
+    """What a model makes of data that is sent as those instances."""
+    try:
+        return {"about": about, "instances": instances, "outputs": written_outputs(asked(model, data))}
+    except (ValueError, TypeError, KeyError) as error:
+        return {"about": about, "instances": instances, "refused": str(error)[:200]}
+
+
+ODD_NUMBERS = [np.nan, np.inf, -np.inf, 1e300, -1e300, 3.4028235677973366e38, 3.4028235677973362e38, 5e-324, -0.0]
+
+
+def odd_tries(r, model, rows):
+    """Requests with a number that an estimator may refuse, in the last of their rows."""
+    tries = []
+    # Beside a very large number all distances and likelihoods are alike, and rounding decides.
+    least = 7 if any(name in str(model) for name in ("Neighbors", "KMeans", "GaussianNB")) else 2
+    for value in ODD_NUMBERS[:2] + [ODD_NUMBERS[r.randint(least, len(ODD_NUMBERS))] for _ in range(2)]:
+        data = rows[:2].copy()
+        data[1, r.randint(data.shape[1])] = value
+        tries.append(tried(model, f"{value}", [[plain(cell) for cell in row] for row in data.tolist()], data))
+    return tries
+
+
 def write_sklearn(r, model, rows):
     extension, save = dump(r, model)
-    write(extension, "sklearn", str(model), save, rows, asked(model, rows))
+    write(extension, "sklearn", str(model), save, rows, asked(model, rows), odd_tries(r, model, rows))
 
 
 def tabular_sklearn(count):
@@ -405,8 +434,92 @@ def mixed_sklearn(count):
             write(extension, "sklearn", str(model), save, rows[:, None], asked(model, rows))
 
 
+def encoders(r):
+    """Transformers of a column of text that may be missing."""
+    import sklearn.preprocessing as pp
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    imputer = [SimpleImputer(strategy="most_frequent"), SimpleImputer(strategy="constant", fill_value="none")][r.randint(2)]
+    policy = str(r.choice(["error", "ignore"]))
+    return [
+        pp.OneHotEncoder(handle_unknown=policy), pp.OneHotEncoder(drop="first"), make_pipeline(imputer, pp.OneHotEncoder(handle_unknown=policy)),
+        pp.OrdinalEncoder(), pp.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2),
+        make_pipeline(imputer, pp.OrdinalEncoder()),
+    ]
+
+
+def people(r, count):
+    import pandas as pd
+    city = np.array(["Paris", "Zürich", "東京", "Oslo", None], dtype=object)[r.randint(0, 4 + (r.rand() < 0.5), count)]
+    return pd.DataFrame({
+        "note": np.array(["x", "y"])[r.randint(0, 2, count)], "age": features(r, count, 1, 0.1)[:, 0], "member": r.rand(count) < 0.5,
+        "city": city, "income": r.randn(count), "rank": r.randint(0, 9, count), "size": np.array(["S", "M", "L"])[r.randint(0, 3, count)],
+    })
+
+
+def person_tries(model, frame, spare):
+    """Requests by column: with odd values, and with columns in another order, left out and added."""
+    import pandas as pd
+    def change(**values):
+        return lambda row: row.update(values)
+    changes = {
+        "as it is": change(), "no text": change(city=None), "neither text": change(city=None, size=None), "an unknown text": change(city="Nowhere"),
+        "no number": change(age=None), "an infinite number": change(income=np.inf), "a large number": change(age=1e300), "a flag as a number": change(income=True),
+        "a flag turned": lambda row: row.update(member=not row["member"]), "text in spare columns": change(**{name: "text" for name in spare}),
+        "nothing in spare columns": change(**{name: None for name in spare}), "an added column": change(other="text"), "a column left out": lambda row: row.pop("size"),
+        "spare columns left out": lambda row: [row.pop(name) for name in spare], "another order": lambda row: [row.update({name: row.pop(name)}) for name in sorted(row)],
+    }
+    tries = []
+    for about, apply in changes.items():
+        instances = frame.head(2).astype(object).where(frame.head(2).notna(), None).to_dict("records")
+        for row in instances if "column" in about or about == "another order" else instances[1:]:
+            apply(row)
+        data = pd.DataFrame(instances)
+        data = data.astype({name: frame.dtypes[name] for name in data if name in frame and name not in spare})
+        tries.append(tried(model, about, [{name: plain(cell) for name, cell in row.items()} for row in instances], data))
+    return tries
+
+
+def framed_sklearn(count):
+    """Data frames of which a part is read."""
+    import sklearn.preprocessing as pp
+    from sklearn.compose import ColumnTransformer
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.pipeline import FeatureUnion, make_pipeline
+    for i in range(count):
+        r = np.random.RandomState(options.seed * 1000 + 1200 + i)
+        frame = people(r, 80)
+        numbers = [make_pipeline(SimpleImputer(), pp.StandardScaler()), pp.StandardScaler(), pp.MaxAbsScaler(), SimpleImputer(missing_values=-1)][r.randint(4)]
+        flags = [pp.OneHotEncoder(), pp.MinMaxScaler(), pp.OrdinalEncoder()][r.randint(3)]
+        available = encoders(r)
+        def transformer(*names):
+            parts = {"age": ("n", numbers, ["age", "income"]), "member": ("f", flags, ["member"]), "city": ("c", available[i % len(available)], ["city"]),
+                     "size": ("s", available[r.randint(len(available))], ["size"])}
+            return ColumnTransformer([parts[name] for name in names] + [("no", "drop", ["note"])])
+        if r.rand() < 0.3:
+            first = FeatureUnion([("one", transformer("age", "city")), ("two", transformer("member", "city", "size"))])
+        else:
+            first = transformer("age", "member", "city", "size")
+        last = [LogisticRegression(), HistGradientBoostingClassifier(max_iter=3), RandomForestClassifier(3), Ridge(), None][r.randint(5)]
+        model = first if last is None else make_pipeline(first, last)
+        y = r.randint(0, 2, 80)
+        try:
+            model.fit(frame, y)
+        except (ValueError, TypeError):
+            frame = frame.fillna({"age": 0, "city": "Oslo"})
+            try:
+                model.fit(frame, y)
+            except ValueError:
+                continue  # scikit-learn 1.2 writes where pandas 3 lets nobody
+        extension, save = dump(r, model)
+        write(extension, "sklearn", str(model), save, np.empty((0, 7)), {}, person_tries(model, frame, ["note", "rank"]))
+
+
 xgboost_models()
 lightgbm_models()
+framed_sklearn(options.count // 2)
 tabular_sklearn(options.count * 2)
 mixed_sklearn(options.count // 2)
 print(written)

@@ -6,6 +6,7 @@ import type { TabularModel, TabularOutput, TabularValues } from '../../formats/t
 import { RowError } from '../../protocol/errors.ts';
 import { concatenated } from '../../protocol/v2/datatypes.ts';
 import { numbers } from '../../protocol/v2/elements.ts';
+import { isWholeTable, textOf } from '../../protocol/v2/tabular.ts';
 import type { TabularSignature, Tensor, TensorMetadata } from '../../protocol/v2/types.ts';
 import type { Engine, RunOptions } from '../engine.ts';
 import { TabularThreads } from './tabular-threads.ts';
@@ -69,14 +70,14 @@ class TabularEngine implements Engine {
 
   constructor(model: TabularModel, wanted: string | undefined, threads?: TabularThreads) {
     this.#threads = threads;
-    const { platform, features, columns, textColumns = [], outputs } = model;
+    const { platform, features, columns, textColumns = [], spareColumns, outputs } = model;
     const chosen = outputs.find(({ name }) => name === wanted) ?? outputs[0];
     if (chosen === undefined || (wanted !== undefined && chosen.name !== wanted)) {
       const known = outputs.map(({ name }) => name).join(', ');
       throw new Error(`it has no output '${wanted}' (it has ${known})`);
     }
     this.platform = platform;
-    this.tabular = { features, columns, readsText: textColumns.length > 0 };
+    this.tabular = { features, columns, textColumns, spareColumns };
     this.inputs = inputsOf(model);
     this.#labels = features > 0 ? columnLabels(features, columns) : undefined;
     this.#outputs = new Map([
@@ -236,7 +237,7 @@ function joined(
 
 /** Describes the inputs: one tensor of all columns; where some are text, and have names, one for each. */
 function inputsOf(model: TabularModel): TensorMetadata[] {
-  const { features, columns, datatype, textColumns = [] } = model;
+  const { features, columns, datatype, textColumns = [], spareColumns = [] } = model;
   if (textColumns.length === 0 || textColumns.length === features || columns === undefined) {
     const type = textColumns.length > 0 ? 'BYTES' : datatype;
     return [{ name: DEFAULT_INPUT, datatype: type, shape: [-1, features] }];
@@ -245,26 +246,31 @@ function inputsOf(model: TabularModel): TensorMetadata[] {
     name,
     datatype: textColumns.includes(i) ? 'BYTES' : datatype,
     shape: [-1, 1],
+    ...(spareColumns.includes(i) && { optional: true }),
   }));
 }
 
 /** Makes a table of a checked request, whose rows are one tensor or a tensor for each column. */
-function tableOf(inputs: readonly Tensor[], { features, columns }: TabularSignature): Table {
+function tableOf(inputs: readonly Tensor[], signature: TabularSignature): Table {
   const [first] = inputs as [Tensor];
   const rows = first.shape[0] as number;
-  const isWhole = inputs.length === 1 && !(features > 1 && columns?.includes(first.name));
-  if (isWhole) return { rows, width: first.shape[1] ?? 1, data: cellsOf(first) };
-  const cells = (columns ?? []).map((column) =>
-    cellsOf(inputs.find(({ name }) => name === column) as Tensor),
-  );
+  if (isWholeTable(inputs, signature)) {
+    return { rows, width: first.shape[1] ?? 1, data: cellsOf(first) };
+  }
+  const { columns = [], spareColumns = [] } = signature;
   return beside(
     rows,
-    cells.map((data) => ({ rows, width: 1, data })),
+    columns.map((column, i) => {
+      const given = inputs.find(({ name }) => name === column);
+      const isRead = given !== undefined && !spareColumns.includes(i);
+      const data = isRead ? cellsOf(given) : new Float64Array(rows).fill(Number.NaN);
+      return { rows, width: 1, data };
+    }),
   );
 }
 
 function cellsOf(tensor: Tensor): Float64Array | readonly Cell[] {
-  if (Array.isArray(tensor.data)) return tensor.data.map((bytes) => bytes.toString());
+  if (Array.isArray(tensor.data)) return tensor.data.map(textOf);
   return Float64Array.from(numbers(tensor));
 }
 

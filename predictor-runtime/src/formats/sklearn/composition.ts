@@ -2,15 +2,20 @@
 import { isNdArray } from '../files/numpy.ts';
 import { PickleObject } from '../files/pickle.ts';
 import { beside, pickColumns, type Table } from '../table.ts';
-import { ANYTHING, type Estimator, type EstimatorReader } from './estimator.ts';
+import {
+  ANYTHING,
+  type Estimator,
+  type EstimatorReader,
+  type InputColumns,
+  inputOf,
+} from './estimator.ts';
 import { Fitted, show } from './fitted.ts';
 
 type Transform = (table: Table) => Table;
 
-/** A member that transforms, and the columns that it reads as text. */
-interface Transformer {
+/** A member that transforms, and the columns that it takes. */
+interface Transformer extends InputColumns {
   readonly transform: Transform;
-  readonly textColumns?: readonly number[];
 }
 
 /**
@@ -19,9 +24,10 @@ interface Transformer {
  */
 function readTransformer(value: unknown, read: (value: unknown) => Estimator): Transformer {
   if (value === null || value === 'passthrough') return { transform: (table) => table };
-  const { transform, textColumns } = read(value);
+  const estimator = read(value);
+  const { transform } = estimator;
   if (transform === undefined) throw new Error(`${show(value)} does not transform`);
-  return { transform, textColumns };
+  return { ...inputOf(estimator), transform };
 }
 
 const pipeline: EstimatorReader = (fitted, read) => {
@@ -39,11 +45,11 @@ const pipeline: EstimatorReader = (fitted, read) => {
   const after = <T>(compute: ((table: Table) => T) | undefined) =>
     compute && ((table: Table) => compute(prepare(table)));
   return {
+    ...inputOf(members[0] ?? last),
     accepts: ANYTHING,
     classes: last.classes,
     isClusterer: last.isClusterer,
     targets: last.targets,
-    textColumns: (members[0] ?? last).textColumns,
     transform: after(last.transform),
     predict: after(last.predict),
     predictProba: after(last.predictProba),
@@ -57,8 +63,8 @@ const union: EstimatorReader = (fitted, read) => {
     .filter(([, member]) => member !== 'drop')
     .map(([, member]) => readTransformer(member, read));
   return {
+    ...sharedInput(members),
     accepts: ANYTHING,
-    textColumns: members.find(({ textColumns }) => textColumns)?.textColumns,
     transform: (table) =>
       beside(
         table.rows,
@@ -66,6 +72,22 @@ const union: EstimatorReader = (fitted, read) => {
       ),
   };
 };
+
+/** Returns the columns that members take side by side: those that one of them reads must be there. */
+function sharedInput(members: readonly Transformer[]): InputColumns {
+  const { features, columns } = members.find((member) => member.features !== undefined) ?? {};
+  const text = new Set(members.flatMap(({ textColumns = [] }) => textColumns));
+  const [first, ...others] = members.map(({ spareColumns }) => spareColumns);
+  const isOpen = others.every((spare) => spare !== undefined);
+  return {
+    features,
+    columns,
+    textColumns: text.size > 0 ? [...text] : undefined,
+    spareColumns: isOpen
+      ? first?.filter((column) => others.every((spare) => spare.includes(column)))
+      : undefined,
+  };
+}
 
 const columnTransformer: EstimatorReader = (fitted, read) => {
   const names = fitted.has('feature_names_in_') ? fitted.list('feature_names_in_') : [];
@@ -80,7 +102,9 @@ const columnTransformer: EstimatorReader = (fitted, read) => {
   const textColumns = members.flatMap(({ textColumns: own = [], columns }) =>
     own.map((column) => columns[column] as number),
   );
+  const used = new Set(members.flatMap(({ columns }) => columns));
   return {
+    spareColumns: Array.from({ length: count }, (_, i) => i).filter((i) => !used.has(i)),
     accepts: ANYTHING,
     textColumns: textColumns.length > 0 ? textColumns : undefined,
     transform: (table) =>

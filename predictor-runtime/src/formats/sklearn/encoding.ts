@@ -13,6 +13,8 @@ function readCategories(fitted: Fitted): Cell[][] {
     if (!isNdArray(values)) return fitted.refuse('categories that are no array');
     return Array.from(values.data as ArrayLike<unknown>, (value) => {
       if (value === null || typeof value === 'number' || typeof value === 'string') return value;
+      // As in Python, true is 1.
+      if (typeof value === 'boolean') return Number(value);
       return fitted.refuse(`a category ${show(value)}`);
     });
   });
@@ -25,17 +27,46 @@ function textColumnsOf(columns: readonly (readonly Cell[])[]): number[] | undefi
   return found.length > 0 ? found : undefined;
 }
 
-/** Makes a function that returns the index of a cell's category. NaN and None are categories like others. */
+/**
+ * Makes a function that returns the index of a cell's category. NaN and None are categories like others; where only one
+ * of them is known, either is meant by it, as a request cannot tell them apart.
+ */
 function indexer(categories: readonly Cell[]): (cell: Cell) => number | undefined {
   const indices = new Map(categories.map((category, i) => [category, i]));
-  return (cell) => indices.get(cell);
+  const none = indices.get(null) ?? indices.get(Number.NaN);
+  const nan = indices.get(Number.NaN) ?? none;
+  return (cell) => {
+    if (cell === null) return none;
+    return Number.isNaN(cell) ? nan : indices.get(cell);
+  };
 }
 
-/** Refuses a cell that has no category. @throws RowError always. */
-function refuseCategory(fitted: Fitted, table: Table, at: number): never {
-  const cell = show(table.data[at]);
-  const problem = `${fitted.name} does not know the category ${cell}: send one that it was fitted with`;
-  throw cellError(table, at, problem);
+/** Finds the index of a cell's category in the table; undefined when it has none. */
+type CategoryFinder = (table: Table, at: number) => number | undefined;
+
+/**
+ * Makes the function that finds categories.
+ * @param isStrict true when a cell without a category is refused
+ */
+function categoryFinder(
+  fitted: Fitted,
+  columns: readonly (readonly Cell[])[],
+  isStrict: boolean,
+): CategoryFinder {
+  const indexers = columns.map(indexer);
+  const text = new Set(textColumnsOf(columns));
+  return (table, at) => {
+    const column = at % table.width;
+    const cell = table.data[at] as Cell;
+    const category = indexers[column]?.(cell);
+    if (category !== undefined) return category;
+    if (typeof cell === 'number' && !Number.isNaN(cell) && text.has(column)) {
+      throw cellError(table, at, `${fitted.name} expects text, got ${cell}`);
+    }
+    if (!isStrict) return undefined;
+    const problem = `${fitted.name} does not know the category ${show(cell)}: send one that it was fitted with`;
+    throw cellError(table, at, problem);
+  };
 }
 
 const oneHot: EstimatorReader = (fitted) => {
@@ -43,10 +74,10 @@ const oneHot: EstimatorReader = (fitted) => {
   const policy = fitted.oneOf('handle_unknown', ['error', 'ignore', 'infrequent_if_exist', 'warn']);
   const dropped = fitted.has('drop_idx_') ? fitted.list('drop_idx_') : [];
   const all = readCategories(fitted);
+  const find = categoryFinder(fitted, all, policy === 'error');
   const columns = all.map((categories, column) => {
     const drop = dropped[column];
     return {
-      index: indexer(categories),
       drop: typeof drop === 'number' ? drop : Number.POSITIVE_INFINITY,
       width: categories.length - (typeof drop === 'number' ? 1 : 0),
     };
@@ -56,14 +87,12 @@ const oneHot: EstimatorReader = (fitted) => {
     accepts: NAN,
     textColumns: textColumnsOf(all),
     transform: (table) => {
-      const { rows, width: given, data } = table;
+      const { rows, width: given } = table;
       const result = new Float64Array(rows * width);
       for (let row = 0; row < rows; row++) {
         let at = row * width;
-        columns.forEach(({ index, drop, width: own }, column) => {
-          const from = row * given + column;
-          const category = index(data[from] as Cell);
-          if (category === undefined && policy === 'error') refuseCategory(fitted, table, from);
+        columns.forEach(({ drop, width: own }, column) => {
+          const category = find(table, row * given + column);
           if (category !== undefined && category !== drop) {
             result[at + category - (category > drop ? 1 : 0)] = 1;
           }
@@ -81,23 +110,19 @@ const ordinal: EstimatorReader = (fitted) => {
   const unknownValue = Number(fitted.get('unknown_value') ?? Number.NaN);
   const missing = Number(fitted.get('encoded_missing_value') ?? Number.NaN);
   const categories = readCategories(fitted);
-  const indexers = categories.map(indexer);
+  const find = categoryFinder(fitted, categories, policy === 'error');
   return {
     accepts: NAN,
     textColumns: textColumnsOf(categories),
     transform: (table) => {
-      const { rows, width, data } = table;
-      const result = Float64Array.from({ length: rows * width }, (_, i) => {
-        const column = i % width;
-        const cell = data[i] as Cell;
-        const category = indexers[column]?.(cell);
-        if (category === undefined) {
-          return policy === 'error' ? refuseCategory(fitted, table, i) : unknownValue;
-        }
-        const found = categories[column]?.[category];
-        return found === null || Number.isNaN(found) ? missing : category;
+      const { data, ...rest } = table;
+      const codes = Float64Array.from({ length: data.length }, (_, i) => {
+        const category = find(table, i);
+        if (category === undefined) return unknownValue;
+        const found = categories[i % table.width]?.[category];
+        return Number.isNaN(found) ? missing : category;
       });
-      return { rows, width, data: result };
+      return { ...rest, data: codes };
     },
   };
 };
@@ -112,8 +137,9 @@ const simpleImputer: EstimatorReader = (fitted) => {
       ? cell === null || Number.isNaN(cell)
       : cell === marker;
   const kept = statistics.flatMap((value, i) => (Number.isNaN(value) ? [] : [i]));
-  const keepsAll =
-    fitted.flag('keep_empty_features', false) || fitted.string('strategy') === 'constant';
+  // Until 1.7 a constant was filled in, too, where no value had been.
+  const isFilled = fitted.string('strategy') === 'constant' && !fitted.isSince(1, 8);
+  const keepsAll = fitted.flag('keep_empty_features', false) || isFilled;
   return {
     accepts: acceptedByImputer(fitted, marker),
     textColumns: textColumnsOf(statistics.map((value) => [value])),

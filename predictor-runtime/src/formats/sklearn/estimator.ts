@@ -30,8 +30,26 @@ export const ANYTHING: Accepted = { nan: true, infinity: true };
 /** The rule of `ensure_all_finite='allow-nan'`. */
 export const NAN: Accepted = { nan: true };
 
+/** The columns that an estimator takes. */
+export interface InputColumns {
+  /** Number of the columns; undefined when it does not say. */
+  readonly features?: number;
+  /** Names of the columns, where it was fitted with a data frame. */
+  readonly columns?: readonly string[];
+  /** Columns that are read as text. */
+  readonly textColumns?: readonly number[];
+  /** Columns that it does not read, of a data frame that may have others; undefined where all must come, and no others. */
+  readonly spareColumns?: readonly number[];
+}
+
+/** Returns the columns of an estimator, for one that hands its own on to it. */
+export function inputOf(estimator: Estimator): InputColumns {
+  const { features, columns, textColumns, spareColumns } = estimator;
+  return { features, columns, textColumns, spareColumns };
+}
+
 /** A fitted object of scikit-learn, by what it can compute. */
-export interface Estimator {
+export interface Estimator extends InputColumns {
   /** The numbers that it takes in its release and with its parameters; finite ones unless it is given. */
   readonly accepts?: Accepted;
   readonly transform?: (table: Table) => Table;
@@ -44,8 +62,6 @@ export interface Estimator {
   readonly isClusterer?: boolean;
   /** Number of values that a regressor predicts for a row; undefined where there is one, which is not in a list. */
   readonly targets?: number;
-  /** Columns that are read as text. */
-  readonly textColumns?: readonly number[];
 }
 
 /**

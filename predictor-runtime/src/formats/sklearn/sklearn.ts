@@ -14,7 +14,7 @@ import { BOOSTING } from './boosting.ts';
 import { checked } from './checked.ts';
 import { COMPOSITION } from './composition.ts';
 import { ENCODING } from './encoding.ts';
-import type { Estimator, EstimatorReader, Values } from './estimator.ts';
+import type { Estimator, EstimatorReader, InputColumns, Values } from './estimator.ts';
 import { Fitted, show } from './fitted.ts';
 import { HISTOGRAM_BOOSTING } from './histogram-boosting.ts';
 import { LINEAR } from './linear.ts';
@@ -55,14 +55,15 @@ export function openSklearn(bytes: Buffer, store = WeightStore.unshared()): Tabu
   const estimator = readEstimator(value, store);
   const outputs = outputsOf(estimator);
   if (outputs.length === 0) throw new Error(`${show(value)} neither predicts nor transforms`);
-  const { textColumns } = estimator;
-  const [features, columns] = featuresOf(value);
+  const { features, columns, textColumns, spareColumns } = estimator;
   return {
     platform: 'sklearn',
-    features: features === -1 && textColumns !== undefined ? textColumns.length : features,
+    features: features ?? textColumns?.length ?? -1,
     columns,
     datatype: 'FP64',
     textColumns,
+    // Columns without names cannot be left out.
+    spareColumns: columns && spareColumns,
     outputs,
   };
 }
@@ -77,22 +78,14 @@ function readEstimator(value: unknown, store: WeightStore): Estimator {
       `it holds a ${fitted.type}, which is not evaluated here`,
     );
   const estimator = reader(fitted, (inner) => readEstimator(inner, store));
-  return checked(estimator, fitted.name);
+  return checked({ ...featuresOf(fitted), ...estimator }, fitted.name);
 }
 
-/** Returns the number and names of the features, from the outermost object, or from a pipeline's first step. */
-function featuresOf(value: unknown): [number, string[] | undefined] {
-  const fitted = new Fitted(value);
-  if (fitted.has('n_features_in_')) {
-    const names = fitted.has('feature_names_in_')
-      ? fitted.list('feature_names_in_').map(String)
-      : undefined;
-    return [fitted.number('n_features_in_'), names];
-  }
-  if (fitted.name !== 'Pipeline') return [-1, undefined];
-  const steps = fitted.list('steps') as readonly [string, unknown][];
-  const first = steps.find(([, step]) => step instanceof PickleObject);
-  return first === undefined ? [-1, undefined] : featuresOf(first[1]);
+/** Returns the number and names of the columns that a fitted object keeps. */
+function featuresOf(fitted: Fitted): InputColumns {
+  if (!fitted.has('n_features_in_')) return {};
+  const names = fitted.has('feature_names_in_') ? fitted.list('feature_names_in_') : undefined;
+  return { features: fitted.number('n_features_in_'), columns: names?.map(String) };
 }
 
 function outputsOf(estimator: Estimator): TabularOutput[] {

@@ -9,7 +9,7 @@ import { NumberArray, type Place } from '../numbers/number-arrays.ts';
 import { fill, flatten, show } from '../v2/elements.ts';
 import { array, base64, fields, object } from '../v2/json.ts';
 import { parseTensors } from '../v2/json-document.ts';
-import { acceptedInputs } from '../v2/tabular.ts';
+import { acceptedInputs, isSpare, tableElements } from '../v2/tabular.ts';
 import { elementTexts } from '../v2/tensor-text.ts';
 import type {
   InferRequest,
@@ -69,34 +69,40 @@ function isTensor({ opened, keys }: Place): boolean {
 export function rowInputs(instances: unknown, model: ModelMetadata): Tensor[] {
   if (instances instanceof NumberArray) {
     const [only] = onlyInput(model.inputs, 'instances');
-    return [toTensor(only, instances, 'instances')];
+    return [toTensor(only, instances, { path: 'instances', model })];
   }
   const rows = array(instances, 'instances');
   if (rows.length === 0) throw invalid('instances: expected at least one');
   if (!isNamed(rows[0])) {
     const [only] = onlyInput(model.inputs, 'instances');
-    return [toTensor(only, rows, 'instances')];
+    return [toTensor(only, rows, { path: 'instances', model })];
   }
   const objects = rows.map((row, i) => object(row, `instances[${i}]`));
-  const names = Object.keys(objects[0] ?? {});
-  return names.map((name) => {
-    const values = objects.map((row, i) => {
-      if (!(name in row)) throw invalid(`instances[${i}]: has no '${name}', as instances[0] has`);
-      return row[name];
+  const names = new Set(objects.flatMap(Object.keys));
+  return [...names]
+    .filter((name) => !isSpare(name, model))
+    .map((name) => {
+      const having = objects.findIndex((row) => name in row);
+      const values = objects.map((row, i) => {
+        if (name in row) return row[name];
+        throw invalid(`instances[${i}]: has no '${name}', as instances[${having}] has`);
+      });
+      const input = inputNamed(model, name, `instances[${having}]`);
+      return toTensor(input, values, { path: `instances[].${name}`, model });
     });
-    return toTensor(inputNamed(model, name, 'instances[0]'), values, `instances[].${name}`);
-  });
 }
 
 /** Reads columns: a map from input name to tensor, or the tensor itself when the model has one input. */
 function columnInputs(value: unknown, model: ModelMetadata): Tensor[] {
   if (!isNamed(value)) {
     const [only] = onlyInput(model.inputs, 'inputs');
-    return [toTensor(only, value, 'inputs')];
+    return [toTensor(only, value, { path: 'inputs', model })];
   }
-  return Object.entries(value).map(([name, item]) =>
-    toTensor(inputNamed(model, name, 'inputs'), item, `inputs.${name}`),
-  );
+  return Object.entries(value)
+    .filter(([name]) => !isSpare(name, model))
+    .map(([name, item]) =>
+      toTensor(inputNamed(model, name, 'inputs'), item, { path: `inputs.${name}`, model }),
+    );
 }
 
 /** True for an object by name. An object of bytes, `{"b64": …}`, is a value. */
@@ -132,7 +138,11 @@ function inputNamed(model: ModelMetadata, name: string, path: string): TensorMet
 }
 
 /** Makes a tensor of a JSON value: its nesting is the shape, and the datatype is the model's. */
-function toTensor({ name, datatype }: TensorMetadata, value: unknown, path: string): Tensor {
+function toTensor(
+  { name, datatype }: TensorMetadata,
+  value: unknown,
+  { path, model }: { path: string; model: ModelMetadata },
+): Tensor {
   if (value instanceof NumberArray) {
     return { name, datatype, shape: value.shape, data: fill(datatype, value.data, path) };
   }
@@ -140,7 +150,8 @@ function toTensor({ name, datatype }: TensorMetadata, value: unknown, path: stri
   const flat = shape.length === 0 ? [value] : flatten(value as unknown[], shape, path);
   const values =
     datatype === 'BYTES' ? flat.map((item, i) => decodeBytes(item, `${path}[${i}]`)) : flat;
-  return { name, datatype, shape, data: fill(datatype, values, path) };
+  const elements = model.tabular === undefined ? values : tableElements(datatype, values);
+  return { name, datatype, shape, data: fill(datatype, elements, path) };
 }
 
 /** Returns the shape that the nesting of a value has. @throws InferenceError INVALID_ARGUMENT when it is too deep. */

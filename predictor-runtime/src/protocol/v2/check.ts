@@ -1,6 +1,6 @@
 /** Checks requests against the signature of the model that they are for. */
 import { invalid } from '../errors.ts';
-import { checkTabular } from './tabular.ts';
+import { checkTabular, MISSING_TEXT } from './tabular.ts';
 import type { InferRequest, ModelMetadata, Tensor, TensorMetadata } from './types.ts';
 
 /**
@@ -81,6 +81,8 @@ function checkTensor(input: Tensor, expected: TensorMetadata, path: string): voi
       `${path}.datatype: input '${input.name}' is ${expected.datatype}, got ${input.datatype}`,
     );
   }
+  const missing = Array.isArray(input.data) ? input.data.indexOf(MISSING_TEXT) : -1;
+  if (missing !== -1) throw invalid(`${path}.data[${missing}]: null is not a BYTES value`);
   const fits =
     expected.shape.length === input.shape.length &&
     expected.shape.every((dim, i) => dim === -1 || dim === input.shape[i]);

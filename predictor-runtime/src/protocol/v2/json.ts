@@ -9,6 +9,7 @@ import { BinaryReader, decodeElements, encodeElements } from './binary.ts';
 import { checkInline } from './check.ts';
 import { checkDatatype, decodeShape, fill, flatten, show } from './elements.ts';
 import { parse, parseTensors } from './json-document.ts';
+import { MISSING_TEXT, markMissing } from './tabular.ts';
 import { encodeHead, encodeTensor, quoted } from './tensor-text.ts';
 import {
   elementCount,
@@ -21,7 +22,7 @@ import {
 
 /**
  * Parses a V2 inference request. `data` may be flat or nested as `shape` says; `null` is NaN in floating-point
- * tensors; 64-bit integers are exact; BYTES are text, or base64 where `parameters.content_type` says so. Inputs with
+ * tensors, and a missing text among BYTES; 64-bit integers are exact; BYTES are text, or base64 where `parameters.content_type` says so. Inputs with
  * `binary_data_size` take their bytes from `binary`, in order; all of it must be used.
  * @throws InferenceError INVALID_ARGUMENT with the path of the field.
  */
@@ -134,10 +135,12 @@ function decodeTensor(value: unknown, path: string, binary: BinaryReader): Tenso
   // A scalar may be null itself: NaN.
   const { data } = shape.length === 0 ? object(value, path) : input;
   const values = decodeValues(data, shape, `${path}.data`);
-  const isBase64 = type === 'BYTES' && contentType(parameters, `${path}.parameters`) === 'base64';
-  const elements = isBase64
-    ? Array.from(values, (text, i) => base64(text, `${path}.data[${i}]`))
-    : values;
+  if (type !== 'BYTES')
+    return { name, datatype: type, shape, data: fill(type, values, `${path}.data`) };
+  const isBase64 = contentType(parameters, `${path}.parameters`) === 'base64';
+  const elements = markMissing(values).map((element, i) =>
+    isBase64 && element !== MISSING_TEXT ? base64(element, `${path}.data[${i}]`) : element,
+  );
   return { name, datatype: type, shape, data: fill(type, elements, `${path}.data`) };
 }
 

@@ -64,8 +64,10 @@ export interface TabularSignature {
   readonly features: number;
   /** Names of the columns, where the model has them. */
   readonly columns?: readonly string[];
-  /** True when the model reads text, in some columns at least. */
-  readonly readsText: boolean;
+  /** Numbers of the columns that are text. */
+  readonly textColumns: readonly number[];
+  /** Numbers of the columns that are not read, where a request by name may leave them out and have others. */
+  readonly spareColumns?: readonly number[];
 }
 
 /** V2's metadata of a model without its name, which the engine does not know. */
