@@ -2,6 +2,7 @@
  * The model that every reader of this folder makes of a file: it takes rows of features, and gives values for each row.
  */
 import type { Datatype, NumericData } from '../protocol/v2/datatypes.ts';
+import type { Categories } from './categories.ts';
 import { type Matrix, numbersOf, type Table } from './table.ts';
 
 /** A model of rows and columns. */
@@ -12,6 +13,10 @@ export interface TabularModel {
   readonly features: number;
   /** Names of the columns, where the model knows them. */
   readonly columns?: readonly string[];
+  /** True when the framework wrote `_` for each space in the columns' names. */
+  readonly joinsWords?: boolean;
+  /** Categories of columns, by which rows are read that come by the columns' names. */
+  readonly categories?: Categories;
   /** Datatype in which the framework computes with the features. Others are converted to it. */
   readonly datatype: 'FP32' | 'FP64';
   /** Numbers of the columns that are text. */

@@ -1,12 +1,13 @@
 /** Models of rows and columns as an engine: XGBoost's, LightGBM's and scikit-learn's are read and evaluated here. */
 import { setImmediate as breathe } from 'node:timers/promises';
+import type { Categories } from '../../formats/categories.ts';
 import { beside, type Cell, columnLabels, type Table } from '../../formats/table.ts';
 import { openForThreads } from '../../formats/tabular-file.ts';
 import type { TabularModel, TabularOutput, TabularValues } from '../../formats/tabular-model.ts';
 import { RowError } from '../../protocol/errors.ts';
 import { concatenated } from '../../protocol/v2/datatypes.ts';
 import { numbers } from '../../protocol/v2/elements.ts';
-import { isWholeTable, textOf } from '../../protocol/v2/tabular.ts';
+import { columnOf, isWholeTable, textOf } from '../../protocol/v2/tabular.ts';
 import type { TabularSignature, Tensor, TensorMetadata } from '../../protocol/v2/types.ts';
 import type { Engine, RunOptions } from '../engine.ts';
 import { TabularThreads } from './tabular-threads.ts';
@@ -62,6 +63,7 @@ class TabularEngine implements Engine {
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
   readonly tabular: TabularSignature;
+  readonly #categories: Categories | undefined;
   readonly #outputs: ReadonlyMap<string, TabularOutput>;
   readonly #threads: TabularThreads | undefined;
   readonly #labels: readonly string[] | undefined;
@@ -70,14 +72,15 @@ class TabularEngine implements Engine {
 
   constructor(model: TabularModel, wanted: string | undefined, threads?: TabularThreads) {
     this.#threads = threads;
-    const { platform, features, columns, textColumns = [], spareColumns, outputs } = model;
+    const { platform, features, columns, categories, outputs } = model;
+    this.#categories = categories;
     const chosen = outputs.find(({ name }) => name === wanted) ?? outputs[0];
     if (chosen === undefined || (wanted !== undefined && chosen.name !== wanted)) {
       const known = outputs.map(({ name }) => name).join(', ');
       throw new Error(`it has no output '${wanted}' (it has ${known})`);
     }
     this.platform = platform;
-    this.tabular = { features, columns, textColumns, spareColumns };
+    this.tabular = signatureOf(model);
     this.inputs = inputsOf(model);
     this.#labels = features > 0 ? columnLabels(features, columns) : undefined;
     this.#outputs = new Map([
@@ -96,7 +99,7 @@ class TabularEngine implements Engine {
   runNow(inputs: readonly Tensor[], names: readonly string[]): Tensor[] | undefined {
     const rows = inputs[0]?.shape[0] ?? 0;
     if (rows > FIRST_SLICE_ROWS || this.#rowMs * rows > SHORT_MS) return undefined;
-    const table = { ...tableOf(inputs, this.tabular), labels: this.#labels };
+    const table = this.#tableOf(inputs);
     return names.map((name) => {
       const output = this.#outputs.get(name) as TabularOutput;
       const { width, data } = this.#timed(table, () => output.compute(table));
@@ -110,7 +113,7 @@ class TabularEngine implements Engine {
     names: readonly string[],
     { signal }: RunOptions,
   ): Promise<Tensor[]> {
-    const table = { ...tableOf(inputs, this.tabular), labels: this.#labels };
+    const table = this.#tableOf(inputs);
     const wanted = names.map((name) => this.#outputs.get(name) as TabularOutput);
     const isLong = this.#rowMs * table.rows > LONG_MS;
     const parts =
@@ -185,6 +188,13 @@ class TabularEngine implements Engine {
     return parts;
   }
 
+  /** Makes a table of a checked request. @throws RowError when a column that comes by name has no such category. */
+  #tableOf(inputs: readonly Tensor[]): Table {
+    const table = { ...tableOf(inputs, this.tabular), labels: this.#labels };
+    if (this.#categories === undefined || isWholeTable(inputs, this.tabular)) return table;
+    return this.#categories.encode(table);
+  }
+
   #timed<T>(table: Table, compute: () => T): T {
     const started = performance.now();
     const result = compute();
@@ -235,6 +245,12 @@ function joined(
   return { datatype, shape, data: parts.length === 1 ? first.data : all() };
 }
 
+function signatureOf(model: TabularModel): TabularSignature {
+  const { features, columns, joinsWords, textColumns = [], categories, spareColumns } = model;
+  const textByName = categories?.textColumns;
+  return { features, columns, joinsWords, textColumns, textByName, spareColumns };
+}
+
 /** Describes the inputs: one tensor of all columns; where some are text, and have names, one for each. */
 function inputsOf(model: TabularModel): TensorMetadata[] {
   const { features, columns, datatype, textColumns = [], spareColumns = [] } = model;
@@ -258,10 +274,11 @@ function tableOf(inputs: readonly Tensor[], signature: TabularSignature): Table 
     return { rows, width: first.shape[1] ?? 1, data: cellsOf(first) };
   }
   const { columns = [], spareColumns = [] } = signature;
+  const byColumn = new Map(inputs.map((input) => [columnOf(input.name, signature), input]));
   return beside(
     rows,
-    columns.map((column, i) => {
-      const given = inputs.find(({ name }) => name === column);
+    columns.map((_, i) => {
+      const given = byColumn.get(i);
       const isRead = given !== undefined && !spareColumns.includes(i);
       const data = isRead ? cellsOf(given) : new Float64Array(rows).fill(Number.NaN);
       return { rows, width: 1, data };

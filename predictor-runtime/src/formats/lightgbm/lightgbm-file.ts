@@ -1,4 +1,5 @@
 /** Reads LightGBM's text models, versions v2 to v4 (GBDT::SaveModelToString, Tree::ToString). */
+import { parsePythonJson } from '../files/python-json.ts';
 
 /** A model as its file has it. */
 export interface LightgbmFile {
@@ -13,6 +14,12 @@ export interface LightgbmFile {
   /** True for a random forest, whose outputs are the average of the iterations. */
   readonly averages: boolean;
   readonly trees: readonly LightgbmTree[];
+  /** Values that training saw of each feature: `[least:most]`, categories as `2:0:1`, or `none`. */
+  readonly featureInfos: readonly string[];
+  /** Numbers of the features that are categorical. */
+  readonly categorical: readonly number[];
+  /** Categories of the columns of pandas' type `category`, in the order of the columns. */
+  readonly categoryLists: readonly (readonly unknown[])[];
 }
 
 /**
@@ -57,6 +64,8 @@ export function parseLightgbmFile(text: string): LightgbmFile {
   const [head = '', ...trees] = text.slice(0, end).split(/^Tree=\d+\r?\n/m);
   const header = readLines(head);
   const features = whole(header, 'max_feature_idx') + 1;
+  const featureInfos = (header.get('feature_infos') ?? '').split(' ');
+  const tail = text.slice(end);
   return {
     features,
     featureNames: (header.get('feature_names') ?? '').split(' '),
@@ -64,6 +73,9 @@ export function parseLightgbmFile(text: string): LightgbmFile {
     classes: whole(header, 'num_class'),
     objective: header.get('objective') ?? '',
     averages: header.has('average_output'),
+    featureInfos,
+    categorical: readCategorical(tail) ?? withCategories(featureInfos),
+    categoryLists: readCategoryLists(tail),
     trees: trees.map((tree, i) => {
       try {
         return readTree(readLines(tree));
@@ -72,6 +84,29 @@ export function parseLightgbmFile(text: string): LightgbmFile {
       }
     }),
   };
+}
+
+/** Reads the categorical features of the parameters that follow the trees; undefined when these do not say. */
+function readCategorical(tail: string): number[] | undefined {
+  const numbers = /^\[categorical_feature: ([\d,]*)\]/m.exec(tail)?.[1];
+  return numbers?.split(',').flatMap((number) => (number === '' ? [] : [Number(number)]));
+}
+
+/** Returns the features of which the file lists categories. */
+function withCategories(featureInfos: readonly string[]): number[] {
+  return featureInfos.flatMap((info, i) => (/^-?\d/.test(info) ? [i] : []));
+}
+
+/** Reads the lists of categories that the Python package appends. @throws Error when they are broken. */
+function readCategoryLists(tail: string): unknown[][] {
+  const json = /^pandas_categorical:(.*)$/m.exec(tail)?.[1] ?? 'null';
+  try {
+    const lists = parsePythonJson(json) ?? [];
+    if (Array.isArray(lists) && lists.every(Array.isArray)) return lists;
+  } catch {
+    // Told below.
+  }
+  throw new Error(`pandas_categorical is '${json.slice(0, 40)}', no lists of categories`);
 }
 
 function readTree(lines: Lines): LightgbmTree {

@@ -13,6 +13,7 @@ import {
 import type { Matrix } from '../table.ts';
 import { numericOutput, type TabularModel } from '../tabular-model.ts';
 import { WeightStore } from '../weight-store.ts';
+import { lightgbmCategories } from './lightgbm-categories.ts';
 import {
   type LightgbmFile,
   type LightgbmTree,
@@ -37,7 +38,11 @@ const MISSING = { none: 0, zero: 1 };
  * @throws Error when the text is no model of LightGBM, or is one that is not evaluated here.
  */
 export function openLightgbm(text: string, store = WeightStore.unshared()): TabularModel {
-  const file = parseLightgbmFile(text);
+  return evaluateLightgbm(parseLightgbmFile(text), store);
+}
+
+/** Makes a model of what a file holds. @throws Error when it is not evaluated here. */
+export function evaluateLightgbm(file: LightgbmFile, store: WeightStore): TabularModel {
   const { features, featureNames, treesPerIteration: groups, trees } = file;
   const transform = lightgbmTransform(file.objective);
   if (groups === 0 || trees.length % groups !== 0) {
@@ -80,6 +85,8 @@ export function openLightgbm(text: string, store = WeightStore.unshared()): Tabu
     platform: 'lightgbm',
     features,
     columns: featureNames.length === features ? featureNames : undefined,
+    joinsWords: true,
+    categories: lightgbmCategories(file),
     datatype: 'FP64',
     outputs: [
       numericOutput({ name: 'predict', datatype: 'FP64', width: groups }, predict),

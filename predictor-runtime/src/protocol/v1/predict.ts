@@ -9,7 +9,7 @@ import { NumberArray, type Place } from '../numbers/number-arrays.ts';
 import { fill, flatten, show } from '../v2/elements.ts';
 import { array, base64, fields, object } from '../v2/json.ts';
 import { parseTensors } from '../v2/json-document.ts';
-import { acceptedInputs, isSpare, tableElements } from '../v2/tabular.ts';
+import { acceptedInputs, columnOf, isSpare, tableElements } from '../v2/tabular.ts';
 import { elementTexts } from '../v2/tensor-text.ts';
 import type {
   InferRequest,
@@ -129,7 +129,8 @@ function onlyInput(inputs: readonly TensorMetadata[], path: string): [TensorMeta
 /** Returns the model's input of that name. @throws InferenceError INVALID_ARGUMENT when there is none. */
 function inputNamed(model: ModelMetadata, name: string, path: string): TensorMetadata {
   const inputs = acceptedInputs(model);
-  const found = inputs.find((input) => input.name === name);
+  const column = model.tabular?.columns?.[columnOf(name, model.tabular)];
+  const found = inputs.find((input) => input.name === name || input.name === column);
   if (found === undefined) {
     const names = inputs.map((input) => `'${input.name}'`).join(', ');
     throw invalid(`${path}: the model has no input '${name}', expected ${names}`);

@@ -33,10 +33,22 @@ export function textOf(element: Buffer): string | null {
   return element.equals(MISSING_TEXT) ? null : element.toString();
 }
 
+/** Returns the number of the column that a name of a request means; -1 when there is none. */
+export function columnOf(name: string, signature: TabularSignature | undefined): number {
+  const { columns = [], joinsWords = false } = signature ?? {};
+  const column = columns.indexOf(name);
+  return column === -1 && joinsWords ? columns.indexOf(name.replaceAll(' ', '_')) : column;
+}
+
+/** Tells whether a column that comes by name may be text. */
+function isTextByName({ textColumns, textByName }: TabularSignature, column: number): boolean {
+  return textColumns.includes(column) || textByName?.includes(column) === true;
+}
+
 /** Returns a model's inputs, and those that may come in their stead: a tensor for each column that has a name. */
 export function acceptedInputs({ inputs, tabular }: ModelMetadata): TensorMetadata[] {
   const columns = (tabular?.columns ?? []).map((name, i): TensorMetadata => {
-    const datatype = tabular?.textColumns.includes(i) ? 'BYTES' : 'FP64';
+    const datatype = tabular && isTextByName(tabular, i) ? 'BYTES' : 'FP64';
     return { name, datatype, shape: [-1, 1] };
   });
   return [...inputs, ...columns.filter(({ name }) => inputs.every((input) => input.name !== name))];
@@ -45,16 +57,14 @@ export function acceptedInputs({ inputs, tabular }: ModelMetadata): TensorMetada
 /** True for the name of a column that the model does not read, and that may hold anything. */
 export function isSpare(name: string, { inputs, tabular }: ModelMetadata): boolean {
   if (tabular?.spareColumns === undefined) return false;
-  const column = tabular.columns?.indexOf(name) ?? -1;
+  const column = columnOf(name, tabular);
   if (column === -1) return inputs.every((input) => input.name !== name);
   return tabular.spareColumns.includes(column);
 }
 
 /** True for a request whose rows are one tensor, whatever its name; otherwise each tensor is a column. */
 export function isWholeTable(inputs: readonly Tensor[], signature: TabularSignature): boolean {
-  const { features, columns } = signature;
-  const [first] = inputs;
-  return inputs.length === 1 && !(features > 1 && columns?.includes(first?.name ?? ''));
+  return inputs.length === 1 && columnOf(inputs[0]?.name ?? '', signature) === -1;
 }
 
 /**
@@ -109,26 +119,28 @@ function checkRows({ name, shape }: Tensor, model: string, features: number): vo
 }
 
 function checkColumns(inputs: readonly Tensor[], model: ModelMetadata): void {
-  const { columns = [], textColumns } = model.tabular as TabularSignature;
+  const signature = model.tabular as TabularSignature;
+  const { columns = [] } = signature;
   const rows = inputs[0]?.shape[0] ?? 0;
   const given = new Set<string>();
   for (const [i, input] of inputs.entries()) {
     const { name, shape } = input;
-    const column = columns.indexOf(name);
+    const column = columnOf(name, signature);
     if (column === -1 && !isSpare(name, model)) {
       throw invalid(
         `inputs[${i}].name: model '${model.name}' has no column '${name}', expected ${quoted(columns)}`,
       );
     }
-    if (given.has(name)) throw invalid(`inputs[${i}].name: '${name}' is given twice`);
-    given.add(name);
+    const own = columns[column] ?? name;
+    if (given.has(own)) throw invalid(`inputs[${i}].name: '${name}' is given twice`);
+    given.add(own);
     if (shape[0] !== rows || elementCount(shape) !== rows) {
       throw invalid(
         `inputs[${i}].shape: a column has shape [${rows}] or [${rows}, 1] here, got [${shape}]`,
       );
     }
     if (isSpare(name, model)) continue;
-    checkType(input, i, textColumns.includes(column) ? ANY_TYPE : NUMBERS);
+    checkType(input, i, isTextByName(signature, column) ? ANY_TYPE : NUMBERS);
   }
   const missing = columns.filter((column) => !given.has(column) && !isSpare(column, model));
   if (missing.length > 0) {

@@ -64,8 +64,12 @@ export interface TabularSignature {
   readonly features: number;
   /** Names of the columns, where the model has them. */
   readonly columns?: readonly string[];
+  /** True when `columns` has `_` for each space in a name. */
+  readonly joinsWords?: boolean;
   /** Numbers of the columns that are text. */
   readonly textColumns: readonly number[];
+  /** Numbers of the columns that may be text where columns come by name, and are numbers in a whole table. */
+  readonly textByName?: readonly number[];
   /** Numbers of the columns that are not read, where a request by name may leave them out and have others. */
   readonly spareColumns?: readonly number[];
 }

@@ -1,0 +1,175 @@
+/**
+ * Models of LightGBM with what its Python package puts beside the trees: categories by name. frameworks/boosters.py makes
+ * golden/ with real releases.
+ */
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { openLightgbm } from '../src/formats/lightgbm/lightgbm.ts';
+import type { Cell, Table } from '../src/formats/table.ts';
+import { openTabularFile } from '../src/formats/tabular-file.ts';
+import type { TabularModel } from '../src/formats/tabular-model.ts';
+import { RepositoryFolder } from './repository-folder.ts';
+import { call, withServer } from './server.ts';
+
+const folder = new URL('golden/', import.meta.url);
+
+interface Golden {
+  readonly file: string;
+  /** Names of the columns, where the rows come by name. */
+  readonly columns?: readonly string[];
+  readonly rows: readonly (readonly (Cell | boolean)[])[];
+  readonly outputs: Readonly<Record<string, { datatype: string; shape: number[]; data: Cell[] }>>;
+}
+
+function open(file: string): Promise<TabularModel> {
+  return openTabularFile(fileURLToPath(new URL(file, folder)));
+}
+
+/** Makes the table that a request of such rows is. */
+function tableOf(rows: Golden['rows'], model: TabularModel, isByName: boolean): Table {
+  const cells = rows.flat().map((cell) => (typeof cell === 'boolean' ? Number(cell) : cell));
+  const data = cells.some((cell) => typeof cell === 'string')
+    ? cells
+    : Float64Array.from(cells, (cell) => (cell === null ? Number.NaN : Number(cell)));
+  const table = { rows: rows.length, width: rows[0]?.length ?? 0, data };
+  return (isByName && model.categories?.encode(table)) || table;
+}
+
+async function check({ file, columns, rows, outputs }: Golden): Promise<void> {
+  const model = await open(file);
+  if (columns !== undefined) {
+    expect(model.columns, file).to.deep.equal(columns.map((name) => name.replaceAll(' ', '_')));
+  }
+  const table = tableOf(rows, model, columns !== undefined);
+  for (const [name, { datatype, shape, data }] of Object.entries(outputs)) {
+    const where = `${name} of ${file}${columns === undefined ? '' : ' by name'}`;
+    const output = model.outputs.find((one) => one.name === name);
+    const { width, data: got = [] } = output?.compute(table) ?? {};
+    expect(
+      [output?.datatype, [rows.length, ...(width === undefined ? [] : [width])]],
+      where,
+    ).to.deep.equal([datatype, shape]);
+    data.forEach((wanted, i) => {
+      if (typeof wanted === 'string') expect(String(got[i]), where).to.equal(wanted);
+      else
+        expect(Number(got[i]), `${where} [${i}]`).to.be.closeTo(
+          Number(wanted),
+          2e-7 * Math.max(1, Math.abs(Number(wanted))),
+        );
+    });
+  }
+}
+
+describe('boosters as their Python packages answer', () => {
+  for (const release of readdirSync(folder).filter((file) => /^\w+-[\d.]+\.json$/.test(file))) {
+    const goldens: Golden[] = JSON.parse(readFileSync(new URL(release, folder), 'utf8'));
+    for (const golden of goldens)
+      it(`${golden.file}${golden.columns === undefined ? '' : ', by name'}`, () => check(golden));
+  }
+});
+
+/** Answers of the golden models, by file and by whether the rows come by name. */
+function goldenOf(release: string, file: string, isByName: boolean): Golden {
+  const goldens: Golden[] = JSON.parse(readFileSync(new URL(`${release}.json`, folder), 'utf8'));
+  return goldens.find(
+    (one) => one.file === `${release}-${file}` && (one.columns !== undefined) === isByName,
+  ) as Golden;
+}
+
+/** Serves models of the golden folder, each under a name. */
+async function withModels(
+  files: Readonly<Record<string, string>>,
+  run: (url: string) => Promise<void>,
+  { env = {}, settings = {} }: { env?: Record<string, string>; settings?: object } = {},
+): Promise<void> {
+  using repository = new RepositoryFolder({});
+  for (const [name, file] of Object.entries(files)) {
+    repository.put(`${name}/model-settings.json`, JSON.stringify({ name, ...settings }));
+    const extension = file.slice(file.lastIndexOf('.'));
+    copyFileSync(new URL(file, folder), join(repository.dir, name, `model${extension}`));
+  }
+  await withServer({ modelRepository: [repository.dir] }, run, env);
+}
+
+describe('categories by name, over the protocols', () => {
+  const lightgbm = 'lightgbm-4.7.0';
+
+  it('V1: objects are looked up, and lists are codes', async () => {
+    const named = goldenOf(lightgbm, 'single.txt', true);
+    const coded = goldenOf(lightgbm, 'single.txt', false);
+    await withModels({ ten: `${lightgbm}-single.txt` }, async (url) => {
+      const post = async (instances: unknown[]) =>
+        (await call(`${url}/v1/models/ten:predict`, { instances })).json.predictions;
+      const objects = named.rows.map(([ten]) => ({ ten }));
+      expect(await post(objects)).to.deep.equal(named.outputs.predict?.data);
+      expect(await post([...coded.rows])).to.deep.equal(coded.outputs.predict?.data);
+      // Neither is a category.
+      const [unknown, missing] = await post([{ ten: 11 }, { ten: null }]);
+      expect(unknown).to.equal(missing);
+    });
+  });
+
+  it('a space in a name may be sent as it was, or as LightGBM writes it', async () => {
+    const { rows, columns = [], outputs } = goldenOf(lightgbm, 'frame.txt', true);
+    const wanted = outputs.predict?.data;
+    await withModels({ frame: `${lightgbm}-frame.txt` }, async (url) => {
+      for (const names of [columns, columns.map((name) => name.replace(' ', '_'))]) {
+        const instances = rows.map((row) =>
+          Object.fromEntries(row.map((cell, i) => [names[i], cell])),
+        );
+        const v1 = await call(`${url}/v1/models/frame:predict`, { instances });
+        expect(v1.json).to.deep.equal({ predictions: wanted });
+        const inputs = names.map((name, i) => {
+          const data = rows.map((row) => row[i]);
+          const kinds = new Set(data.map((cell) => typeof cell));
+          const datatype = kinds.has('string') ? 'BYTES' : kinds.has('boolean') ? 'BOOL' : 'FP64';
+          return { name, datatype, shape: [rows.length, 1], data };
+        });
+        const v2 = await call(`${url}/v2/models/frame/infer`, { inputs });
+        expect(v2.json.outputs[0].data).to.deep.equal(wanted);
+      }
+      const twice = ['age years', 'age_years'].map((name) => ({
+        name,
+        datatype: 'FP64',
+        shape: [1],
+        data: [1],
+      }));
+      const { json } = await call(`${url}/v2/models/frame/infer`, { inputs: twice });
+      expect(json.error).to.equal("inputs[1].name: 'age_years' is given twice");
+    });
+  });
+
+  it('a table of text is refused', async () => {
+    await withModels({ lightgbm: `${lightgbm}-frame.txt` }, async (url) => {
+      const data = ['0', '0', 'Oslo', '0', '0', '0', '0'];
+      const text = { name: 'x', datatype: 'BYTES', shape: [1, 7], data };
+      const { status, json } = await call(`${url}/v2/models/lightgbm/infer`, { inputs: [text] });
+      expect([status, json.error]).to.deep.equal([
+        400,
+        "inputs[0].datatype: input 'x' must be numbers, got BYTES",
+      ]);
+    });
+  });
+
+  it('lists that cannot be told apart, or that the file cut, are not guessed at', () => {
+    const one: Table = { rows: 1, width: 7, data: [0, 10, 'Oslo', 'M', 1, 'a', 0.5] };
+    const text = readFileSync(new URL(`${lightgbm}-frame.txt`, folder), 'utf8');
+    // Without what training saw, column 0 may be the ordered one, as well as column 3.
+    const open = openLightgbm(text.replace(/^feature_infos=.*$/m, 'feature_infos='));
+    expect(() => open.categories?.encode(one)).to.throw(
+      'the file does not tell which columns have categories: send one tensor, with codes',
+    );
+    const huge = text.replace('[[10, 20', '[[9007199254740993, 20');
+    expect(() => openLightgbm(huge).categories?.encode(one)).to.throw(
+      'some of its categories are above 2^53: send one tensor, with codes',
+    );
+    expect(() => openLightgbm(text.replace('[[10, 20', '[[[10], 20'))).to.throw(
+      'pandas_categorical holds [10], which is no category',
+    );
+    expect(() =>
+      openLightgbm(text.replace('pandas_categorical:[[', 'pandas_categorical:[['.slice(0, -2))),
+    ).to.throw(/^pandas_categorical is '10, 20, .*', no lists of categories$/);
+  });
+});
