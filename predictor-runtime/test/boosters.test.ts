@@ -1,6 +1,6 @@
 /**
- * Models of LightGBM with what its Python package puts beside the trees: categories by name. frameworks/boosters.py makes
- * golden/ with real releases.
+ * Models of XGBoost and LightGBM with what their Python packages put beside the trees: categories by name, early stops,
+ * and the wrappers for scikit-learn. frameworks/boosters.py makes golden/ with real releases.
  */
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { openLightgbm } from '../src/formats/lightgbm/lightgbm.ts';
 import type { Cell, Table } from '../src/formats/table.ts';
 import { openTabularFile } from '../src/formats/tabular-file.ts';
 import type { TabularModel } from '../src/formats/tabular-model.ts';
+import { openXgboost } from '../src/formats/xgboost/xgboost.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, withServer } from './server.ts';
 
@@ -95,6 +96,7 @@ async function withModels(
 
 describe('categories by name, over the protocols', () => {
   const lightgbm = 'lightgbm-4.7.0';
+  const xgboost = 'xgboost-3.4.1';
 
   it('V1: objects are looked up, and lists are codes', async () => {
     const named = goldenOf(lightgbm, 'single.txt', true);
@@ -141,16 +143,64 @@ describe('categories by name, over the protocols', () => {
     });
   });
 
-  it('a table of text is refused', async () => {
-    await withModels({ lightgbm: `${lightgbm}-frame.txt` }, async (url) => {
-      const data = ['0', '0', 'Oslo', '0', '0', '0', '0'];
-      const text = { name: 'x', datatype: 'BYTES', shape: [1, 7], data };
-      const { status, json } = await call(`${url}/v2/models/lightgbm/infer`, { inputs: [text] });
-      expect([status, json.error]).to.deep.equal([
-        400,
-        "inputs[0].datatype: input 'x' must be numbers, got BYTES",
-      ]);
-    });
+  it('a value that the framework does not take is told with its row and column', async () => {
+    await withModels(
+      { xgboost: `${xgboost}-categories.ubj`, lightgbm: `${lightgbm}-frame.txt` },
+      async (url) => {
+        const cases = [
+          [
+            'xgboost',
+            { city: 'Atlantis', x: 0, ten: 10, one: 'a' },
+            'row 1, column 0 (\'city\'): expected a category that the model was trained with, or null, got "Atlantis"',
+          ],
+          [
+            'xgboost',
+            { city: 'Oslo', x: 0, ten: 11, one: 'a' },
+            "row 1, column 2 ('ten'): expected a category that the model was trained with, or null, got 11",
+          ],
+        ] as const;
+        for (const [model, row, message] of cases) {
+          const instances = [{ city: 'Oslo', x: 0, ten: 10, one: 'a' }, row];
+          const { status, json } = await call(`${url}/v1/models/${model}:predict`, { instances });
+          expect([status, json.error]).to.deep.equal([400, `model '${model}': ${message}`]);
+        }
+        const input = (name: string, datatype: string, value: unknown) => ({
+          name,
+          datatype,
+          shape: [1],
+          data: [value],
+        });
+        const others = [input('x', 'FP64', 0), input('one', 'BYTES', 'a')];
+        for (const [city, ten, message] of [
+          [
+            input('city', 'INT32', 3),
+            input('ten', 'INT32', 10),
+            "model 'xgboost': row 0, column 0 ('city'): expected text, got 3",
+          ],
+          [
+            input('city', 'BYTES', 'Oslo'),
+            input('ten', 'BYTES', '10'),
+            "inputs[1].datatype: input 'ten' must be numbers, got BYTES",
+          ],
+        ]) {
+          const { status, json } = await call(`${url}/v2/models/xgboost/infer`, {
+            inputs: [city, ten, ...others],
+          });
+          expect([status, json.error]).to.deep.equal([400, message]);
+        }
+        const text = {
+          name: 'x',
+          datatype: 'BYTES',
+          shape: [1, 7],
+          data: ['0', '0', 'Oslo', '0', '0', '0', '0'],
+        };
+        const { status, json } = await call(`${url}/v2/models/lightgbm/infer`, { inputs: [text] });
+        expect([status, json.error]).to.deep.equal([
+          400,
+          "inputs[0].datatype: input 'x' must be numbers, got BYTES",
+        ]);
+      },
+    );
   });
 
   it('lists that cannot be told apart, or that the file cut, are not guessed at', () => {
@@ -160,6 +210,14 @@ describe('categories by name, over the protocols', () => {
     const open = openLightgbm(text.replace(/^feature_infos=.*$/m, 'feature_infos='));
     expect(() => open.categories?.encode(one)).to.throw(
       'the file does not tell which columns have categories: send one tensor, with codes',
+    );
+    const file = JSON.parse(readFileSync(new URL(`${xgboost}-categories.json`, folder), 'utf8'));
+    file.version = [3, 1, 2];
+    const cut = openXgboost(Buffer.from(JSON.stringify(file)));
+    expect(() =>
+      cut.categories?.encode({ rows: 1, width: 4, data: ['Oslo', 0, 10, 'a'] }),
+    ).to.throw(
+      'XGBoost 3.1 cut its names, of which some are not ASCII: send one tensor, with codes',
     );
     const huge = text.replace('[[10, 20', '[[9007199254740993, 20');
     expect(() => openLightgbm(huge).categories?.encode(one)).to.throw(
@@ -171,5 +229,64 @@ describe('categories by name, over the protocols', () => {
     expect(() =>
       openLightgbm(text.replace('pandas_categorical:[[', 'pandas_categorical:[['.slice(0, -2))),
     ).to.throw(/^pandas_categorical is '10, 20, .*', no lists of categories$/);
+  });
+});
+
+describe("KServe's answers and MLServer's", () => {
+  const file = 'xgboost-3.4.1-binary.json';
+  const { rows, outputs } = goldenOf('xgboost-3.4.1', 'binary.json', false);
+  const input = { name: 'x', datatype: 'FP64', shape: [rows.length, 4], data: rows.flat() };
+
+  it('output-0 is the Booster, and predict and predict_proba are the wrapper', async () => {
+    const settings = { env: { PREDICT_PROBA: 'true' } };
+    await withModels(
+      { binary: file },
+      async (url) => {
+        const first = await call(`${url}/v2/models/binary/infer`, { inputs: [input] });
+        expect(first.json.outputs.map(({ name }: { name: string }) => name)).to.deep.equal([
+          'output-0',
+        ]);
+        const asked = ['output-0', 'predict', 'predict_proba', 'margin'].map((name) => ({ name }));
+        const { json } = await call(`${url}/v2/models/binary/infer`, {
+          inputs: [input],
+          outputs: asked,
+        });
+        for (const { name, datatype, shape, data } of json.outputs) {
+          expect([datatype, shape], name).to.deep.equal([
+            outputs[name]?.datatype,
+            outputs[name]?.shape,
+          ]);
+          expect(data.map(Math.fround), name).to.deep.equal(
+            outputs[name]?.data.map((value) => Math.fround(Number(value))),
+          );
+        }
+      },
+      settings,
+    );
+  });
+
+  it('a model may answer as MLServer by its configuration', async () => {
+    const settings = { settings: { parameters: { extra: { output: 'predict' } } } };
+    await withModels(
+      { binary: file },
+      async (url) => {
+        const { json } = await call(`${url}/v1/models/binary:predict`, { instances: rows });
+        expect(json).to.deep.equal({ predictions: outputs.predict?.data });
+      },
+      settings,
+    );
+  });
+
+  it('infinity is refused where a DMatrix refuses it, and read where the wrapper reads it', async () => {
+    await withModels({ binary: file }, async (url) => {
+      const infinite = { ...input, shape: [1, 4], data: [0, 1e300, 0, 0] };
+      const { status, json } = await call(`${url}/v2/models/binary/infer`, { inputs: [infinite] });
+      expect([status, json.error]).to.deep.equal([
+        400,
+        "model 'binary': row 0, column 1: XGBoost takes no number beyond single precision, got 1e+300",
+      ]);
+      const asked = { inputs: [infinite], outputs: [{ name: 'predict' }] };
+      expect((await call(`${url}/v2/models/binary/infer`, asked)).status).to.equal(200);
+    });
   });
 });

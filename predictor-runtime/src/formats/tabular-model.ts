@@ -5,6 +5,9 @@ import type { Datatype, NumericData } from '../protocol/v2/datatypes.ts';
 import type { Categories } from './categories.ts';
 import { type Matrix, numbersOf, type Table } from './table.ts';
 
+/** Name of the output that is always given, as KServe's servers name it. */
+export const DEFAULT_OUTPUT = 'output-0';
+
 /** A model of rows and columns. */
 export interface TabularModel {
   /** Platform in V2's metadata. */
@@ -23,7 +26,10 @@ export interface TabularModel {
   readonly textColumns?: readonly number[];
   /** Numbers of the columns that are not read, where a request by name may leave them out and have others. */
   readonly spareColumns?: readonly number[];
-  /** Outputs that can be asked for; the first is what `predict` of the framework gives. */
+  /**
+   * Outputs that can be asked for; the first is the one of requests that name none. It is what `predict` of the
+   * framework gives, and has the name `output-0` where KServe's server and the framework's wrapper differ.
+   */
   readonly outputs: readonly TabularOutput[];
 }
 

@@ -3,7 +3,12 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import type { Categories } from '../../formats/categories.ts';
 import { beside, type Cell, columnLabels, type Table } from '../../formats/table.ts';
 import { openForThreads } from '../../formats/tabular-file.ts';
-import type { TabularModel, TabularOutput, TabularValues } from '../../formats/tabular-model.ts';
+import {
+  DEFAULT_OUTPUT,
+  type TabularModel,
+  type TabularOutput,
+  type TabularValues,
+} from '../../formats/tabular-model.ts';
 import { RowError } from '../../protocol/errors.ts';
 import { concatenated } from '../../protocol/v2/datatypes.ts';
 import { numbers } from '../../protocol/v2/elements.ts';
@@ -12,8 +17,6 @@ import type { TabularSignature, Tensor, TensorMetadata } from '../../protocol/v2
 import type { Engine, RunOptions } from '../engine.ts';
 import { TabularThreads } from './tabular-threads.ts';
 
-/** Name of the output that is always given, as KServe's servers name it. */
-const DEFAULT_OUTPUT = 'output-0';
 const DEFAULT_INPUT = 'input-0';
 const PROBABILITIES = 'predict_proba';
 /** Time after which the calling thread does something else first, in ms. */
@@ -49,7 +52,8 @@ export interface TabularOptions {
 export async function openTabularModel(options: TabularOptions): Promise<Engine> {
   const { path, parameters, predictProba, threads } = options;
   const { model, shared } = await openForThreads(path, threads > 1 ? threads : 0);
-  const hasProbabilities = model.outputs.some(({ name }) => name === PROBABILITIES);
+  const hasProbabilities =
+    model.platform === 'sklearn' && model.outputs.some(({ name }) => name === PROBABILITIES);
   const preferred = predictProba && hasProbabilities ? PROBABILITIES : undefined;
   const others = threads > 1 ? new TabularThreads(shared, threads) : undefined;
   return new TabularEngine(model, parameters.output ?? preferred, others);
@@ -85,7 +89,9 @@ class TabularEngine implements Engine {
     this.#labels = features > 0 ? columnLabels(features, columns) : undefined;
     this.#outputs = new Map([
       [DEFAULT_OUTPUT, chosen],
-      ...outputs.map((output): [string, TabularOutput] => [output.name, output]),
+      ...outputs
+        .filter(({ name }) => name !== DEFAULT_OUTPUT)
+        .map((output): [string, TabularOutput] => [output.name, output]),
     ]);
     this.outputs = [...this.#outputs].map(([name, { datatype, shape }]) => ({
       name,

@@ -94,8 +94,13 @@ export class Forest {
   /**
    * Takes rows through all trees.
    * @param visit gets the leaves of each block in each tree, in the trees' order
+   * @param trees the number of trees from the first on, all if not given
    */
-  descend(matrix: Matrix, visit: (tree: number, block: Block) => void): void {
+  descend(
+    matrix: Matrix,
+    visit: (tree: number, block: Block) => void,
+    trees = this.#layout.trees,
+  ): void {
     const { rows, width, data } = matrix;
     for (let start = 0; start < rows; start += this.#layout.blockRows) {
       const end = Math.min(start + this.#layout.blockRows, rows);
@@ -103,7 +108,7 @@ export class Forest {
       const values = data.subarray(start * width, end * width);
       const isFast = this.#isPlain && end - start >= KERNEL_ROWS && isComplete(values);
       if (isFast) this.#doubles.set(values, this.#blockAt / 8);
-      for (let tree = 0; tree < this.#layout.trees; tree++) {
+      for (let tree = 0; tree < trees; tree++) {
         if (isFast) this.#descendBlock(tree, end - start, width);
         else this.#descendRows(tree, values, width);
         visit(tree, block);

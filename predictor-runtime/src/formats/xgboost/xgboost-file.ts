@@ -2,6 +2,7 @@
  * Reads XGBoost's model files, JSON and UBJSON, of versions 1.3 to 3.x, as the project's schema (doc/model.schema) and
  * its saved models show them.
  */
+import { parsePythonJson } from '../files/python-json.ts';
 import { parseUbjson } from '../files/ubjson.ts';
 
 /** An array of numbers, as JSON or UBJSON has it. */
@@ -19,6 +20,20 @@ export interface XgboostFile {
   readonly baseScore: readonly number[];
   readonly objective: string;
   readonly booster: XgboostBooster;
+  /** Number of classes; 0 or 1 when there are two, or none. */
+  readonly classes: number;
+  /** True when a classifier of the wrapper for scikit-learn saved the file. */
+  readonly isClassifier: boolean;
+  /** Number of rounds up to the best one, when training stopped early. */
+  readonly bestRounds?: number;
+  /** Categories of each feature (3.1 and later); a feature without categories has an empty list. */
+  readonly categories: readonly XgboostCategories[];
+}
+
+/** Names of a feature's categories: numbers, or the bytes of texts and where each text begins and the last one ends. */
+export interface XgboostCategories {
+  readonly values: Numbers;
+  readonly offsets?: Numbers;
 }
 
 /** The part of a model that makes margins of features. */
@@ -29,6 +44,8 @@ export type XgboostBooster =
       readonly trees: readonly XgboostTree[];
       /** Group that each tree adds to. */
       readonly treeInfo: Numbers;
+      /** Number of trees up to the end of each round of boosting. */
+      readonly roundEnds: readonly number[];
       /** Weight of each tree; undefined when all weigh 1. */
       readonly treeWeights?: Numbers;
     };
@@ -51,18 +68,18 @@ export interface XgboostTree {
   readonly tree_param: { readonly size_leaf_vector?: string };
 }
 
-/** Parses a model. @throws Error when the bytes are no model of XGBoost. */
+/** Parses a model, or the bytes of a Booster in a pickle. @throws Error when the bytes are no model of XGBoost. */
 export function parseXgboostFile(bytes: Buffer): XgboostFile {
-  if (bytes.subarray(0, 4).toString('latin1') === 'binf') {
+  if (/^(binf|CONFIG-offset:)/.test(bytes.toString('latin1', 0, 14))) {
     throw new Error(
       "it is in XGBoost's old binary format, which XGBoost itself reads no more: save it as .ubj or .json with a version before 3.1",
     );
   }
   const root =
     bytes[1] === 0x22 || /\s/.test(String.fromCharCode(bytes[1] ?? 0))
-      ? parseJson(bytes)
+      ? (parsePythonJson(bytes.toString('utf8')) as Fields)
       : parseUbjsonFields(bytes);
-  const learner = objectField(root, 'learner');
+  const learner = objectField('Model' in root ? objectField(root, 'Model') : root, 'learner');
   const parameters = objectField(learner, 'learner_model_param');
   const objective = objectField(learner, 'objective');
   const groups = Math.max(
@@ -70,6 +87,7 @@ export function parseXgboostFile(bytes: Buffer): XgboostFile {
     integerField(parameters, 'num_target', 1),
     1,
   );
+  const booster = objectField(learner, 'gradient_booster');
   return {
     version: Array.from((root.version as Numbers | undefined) ?? [], Number),
     featureNames: (learner.feature_names as readonly string[] | undefined) ?? [],
@@ -77,7 +95,10 @@ export function parseXgboostFile(bytes: Buffer): XgboostFile {
     groups,
     baseScore: parseBaseScore(String(parameters.base_score)),
     objective: String(objective.name),
-    booster: readBooster(objectField(learner, 'gradient_booster')),
+    booster: readBooster(booster, groups),
+    classes: integerField(parameters, 'num_class', 0),
+    ...readAttributes((learner.attributes ?? {}) as Fields),
+    categories: readCategories(booster),
   };
 }
 
@@ -91,19 +112,26 @@ function parseUbjsonFields(bytes: Buffer): Fields {
   }
 }
 
-function parseJson(bytes: Buffer): Fields {
-  const text = bytes.toString('utf8');
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    // XGBoost 2 writes NaN, which is not JSON. In quotes it is text, of which Number() makes NaN again.
-    const mended = text.replaceAll(/(?<=[[,:]\s*)-?(NaN|Infinity)(?=\s*[,\]}])/g, '"$&"');
-    if (mended === text) throw error;
-    return JSON.parse(mended);
-  }
+/** Reads what the Python package keeps beside the model. */
+function readAttributes(attributes: Fields): Pick<XgboostFile, 'isClassifier' | 'bestRounds'> {
+  const { scikit_learn: wrapper, best_iteration: best } = attributes;
+  const about = (typeof wrapper === 'string' ? parsePythonJson(wrapper) : {}) as Fields;
+  // Version 1.3 names the class, and later ones its kind.
+  const isClassifier =
+    about._estimator_type === 'classifier' || /Classifier$/.test(`${about.type}`);
+  return {
+    isClassifier,
+    ...(best !== undefined && { bestRounds: integerField(attributes, 'best_iteration') + 1 }),
+  };
 }
 
-function readBooster(fields: Fields): XgboostBooster {
+function readCategories(booster: Fields): readonly XgboostCategories[] {
+  const { model } = (booster.gbtree ?? booster) as Fields;
+  const stored = (model as Fields).cats as Fields | undefined;
+  return (stored?.enc ?? []) as readonly XgboostCategories[];
+}
+
+function readBooster(fields: Fields, groups: number): XgboostBooster {
   const name = String(fields.name);
   if (name === 'gblinear') {
     return { name, weights: objectField(fields, 'model').weights as Numbers };
@@ -111,12 +139,28 @@ function readBooster(fields: Fields): XgboostBooster {
   if (name !== 'gbtree' && name !== 'dart') throw new Error(`its booster '${name}' is unknown`);
   const inner = name === 'dart' ? objectField(fields, 'gbtree') : fields;
   const model = objectField(inner, 'model');
+  const trees = model.trees as readonly XgboostTree[];
   return {
     name,
-    trees: model.trees as readonly XgboostTree[],
+    trees,
     treeInfo: model.tree_info as Numbers,
-    ...(name === 'dart' && { treeWeights: fields.weight_drop as Numbers }),
+    roundEnds: readRounds(model, groups, trees.length),
+    // Since 3.4, `gbtree` has the weights of what was dart.
+    treeWeights: (name === 'dart' ? fields : model).weight_drop as Numbers | undefined,
   };
+}
+
+/** Returns the number of trees up to the end of each round, which files tell since 2.0. */
+function readRounds(model: Fields, groups: number, trees: number): number[] {
+  const starts = model.iteration_indptr as Numbers | undefined;
+  if (starts !== undefined) {
+    const ends = Array.from(starts, Number).slice(1);
+    if (ends.every((end, i) => end >= (ends[i - 1] ?? 0) && end <= trees)) return ends;
+    throw new Error('its iteration_indptr does not fit its trees');
+  }
+  const { num_parallel_tree: parallel = 1 } = (model.gbtree_model_param ?? {}) as Fields;
+  const size = groups * Math.max(Number(parallel), 1);
+  return Array.from({ length: Math.ceil(trees / size) }, (_, round) => (round + 1) * size);
 }
 
 /** Parses a base score: `5E-1`, or `[5E-1,2E-1]` since 3.1. */

@@ -33,7 +33,8 @@ function sigmoid(margin: number): number {
   return fround(1 / fround(fround(power + 1) + fround(1e-16)));
 }
 
-function softmax(margins: Float32Array): void {
+/** Makes probabilities of one row's margins, in place. */
+export function softmax(margins: Float32Array): void {
   const max = margins.reduce((most, margin) => Math.max(most, margin), Number.NEGATIVE_INFINITY);
   let sum = 0;
   for (let i = 0; i < margins.length; i++) {
