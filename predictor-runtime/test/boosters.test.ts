@@ -1,12 +1,13 @@
 /**
  * Models of XGBoost and LightGBM with what their Python packages put beside the trees: categories by name, early stops,
- * and the wrappers for scikit-learn. frameworks/boosters.py makes golden/ with real releases.
+ * and the wrappers for scikit-learn, in files and in pickles. frameworks/boosters.py makes golden/ with real releases.
  */
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { openLightgbm } from '../src/formats/lightgbm/lightgbm.ts';
+import { openSklearn } from '../src/formats/sklearn/sklearn.ts';
 import type { Cell, Table } from '../src/formats/table.ts';
 import { openTabularFile } from '../src/formats/tabular-file.ts';
 import type { TabularModel } from '../src/formats/tabular-model.ts';
@@ -288,5 +289,36 @@ describe("KServe's answers and MLServer's", () => {
       const asked = { inputs: [infinite], outputs: [{ name: 'predict' }] };
       expect((await call(`${url}/v2/models/binary/infer`, asked)).status).to.equal(200);
     });
+  });
+});
+
+describe('pickled boosters', () => {
+  const pickle = (text: string) => Buffer.from(text, 'latin1');
+
+  it('tell what they know of their columns', async () => {
+    const { features, columns } = await open('lightgbm-4.7.0-frame.pkl');
+    expect([features, columns?.[0]]).to.deep.equal([7, 'age_years']);
+    const { features: count, columns: names, outputs } = await open('xgboost-3.4.1-binary.pkl');
+    expect([count, names]).to.deep.equal([4, undefined]);
+    expect(outputs.map(({ name }) => name)).to.deep.equal(['predict', 'predict_proba']);
+  });
+
+  it('are refused when they hold no model that can be read', () => {
+    for (const [text, message] of [
+      [
+        'cxgboost.sklearn\nXGBClassifier\n)\x81}b.',
+        'XGBClassifier has no _Booster: it was not fitted',
+      ],
+      [
+        'cxgboost.core\nBooster\n)\x81}b.',
+        'it holds a xgboost.core.Booster, which takes no rows: save it with save_model("model.ubj")',
+      ],
+      [
+        "cxgboost.sklearn\nXGBRegressor\n)\x81}S'_Booster'\ncxgboost.core\nBooster\n)\x81}S'handle'\nNsbsb.",
+        'the Booster of XGBRegressor holds no model',
+      ],
+    ] as const) {
+      expect(() => openSklearn(pickle(text))).to.throw(message);
+    }
   });
 });

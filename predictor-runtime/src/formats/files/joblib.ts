@@ -18,7 +18,7 @@ import { PickleStream } from './pickle-stream.ts';
 const MAX_INFLATED = 4 * 2 ** 30 - 1;
 
 /** Modules all of whose classes a file may name. The names are data: nothing is imported, let alone called. */
-const MODULES = /^(sklearn|numpy\.random)\./;
+const MODULES = /^(sklearn|xgboost|lightgbm|numpy\.random)\./;
 /** Other classes and functions that a file may name. */
 const NAMES = new Set([
   'builtins.set',
@@ -112,7 +112,10 @@ function buildObject(object: PickleObject, stream: PickleStream): PickleValue {
   }
   if (type === '_codecs.encode') return Buffer.from(String(args[0]), 'latin1');
   if (/^(__builtin__|builtins)\.(bytes|bytearray)$/.test(type)) {
-    return Buffer.from((args[0] ?? []) as Buffer);
+    const [content = []] = args;
+    return typeof content === 'string'
+      ? Buffer.from(content, 'latin1')
+      : Buffer.from(content as Buffer);
   }
   return object;
 }

@@ -50,6 +50,7 @@ const pipeline: EstimatorReader = (fitted, read) => {
     classes: last.classes,
     isClusterer: last.isClusterer,
     targets: last.targets,
+    single: last.single,
     transform: after(last.transform),
     predict: after(last.predict),
     predictProba: after(last.predictProba),

@@ -1,4 +1,5 @@
 /** The estimator that every reader of this folder makes of a fitted object, and functions that several readers use. */
+import type { Categories } from '../categories.ts';
 import type { NdArray } from '../files/numpy.ts';
 import type { Table } from '../table.ts';
 import type { Fitted } from './fitted.ts';
@@ -36,6 +37,10 @@ export interface InputColumns {
   readonly features?: number;
   /** Names of the columns, where it was fitted with a data frame. */
   readonly columns?: readonly string[];
+  /** True when `columns` has `_` for each space in a name. */
+  readonly joinsWords?: boolean;
+  /** Categories that are looked up where columns come by name. */
+  readonly categories?: Categories;
   /** Columns that are read as text. */
   readonly textColumns?: readonly number[];
   /** Columns that it does not read, of a data frame that may have others; undefined where all must come, and no others. */
@@ -44,8 +49,8 @@ export interface InputColumns {
 
 /** Returns the columns of an estimator, for one that hands its own on to it. */
 export function inputOf(estimator: Estimator): InputColumns {
-  const { features, columns, textColumns, spareColumns } = estimator;
-  return { features, columns, textColumns, spareColumns };
+  const { features, columns, joinsWords, categories, textColumns, spareColumns } = estimator;
+  return { features, columns, joinsWords, categories, textColumns, spareColumns };
 }
 
 /** A fitted object of scikit-learn, by what it can compute. */
@@ -62,6 +67,8 @@ export interface Estimator extends InputColumns {
   readonly isClusterer?: boolean;
   /** Number of values that a regressor predicts for a row; undefined where there is one, which is not in a list. */
   readonly targets?: number;
+  /** Names of outputs that are in single precision. */
+  readonly single?: readonly string[];
 }
 
 /**

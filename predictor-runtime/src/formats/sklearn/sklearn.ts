@@ -10,6 +10,7 @@ import type { Table } from '../table.ts';
 import type { TabularModel, TabularOutput } from '../tabular-model.ts';
 import { UnsupportedModelError } from '../unsupported.ts';
 import { WeightStore } from '../weight-store.ts';
+import { BOOSTERS } from './boosters.ts';
 import { BOOSTING } from './boosting.ts';
 import { checked } from './checked.ts';
 import { COMPOSITION } from './composition.ts';
@@ -30,6 +31,7 @@ import { TREES } from './trees.ts';
 /** Readers by class, without its module. */
 const ESTIMATORS: ReadonlyMap<string, EstimatorReader> = new Map(
   [
+    BOOSTERS,
     BOOSTING,
     COMPOSITION,
     ENCODING,
@@ -55,11 +57,13 @@ export function openSklearn(bytes: Buffer, store = WeightStore.unshared()): Tabu
   const estimator = readEstimator(value, store);
   const outputs = outputsOf(estimator);
   if (outputs.length === 0) throw new Error(`${show(value)} neither predicts nor transforms`);
-  const { features, columns, textColumns, spareColumns } = estimator;
+  const { features, columns, joinsWords, categories, textColumns, spareColumns } = estimator;
   return {
     platform: 'sklearn',
     features: features ?? textColumns?.length ?? -1,
     columns,
+    joinsWords,
+    categories,
     datatype: 'FP64',
     textColumns,
     // Columns without names cannot be left out.
@@ -71,7 +75,9 @@ export function openSklearn(bytes: Buffer, store = WeightStore.unshared()): Tabu
 function readEstimator(value: unknown, store: WeightStore): Estimator {
   if (!(value instanceof PickleObject)) throw new Error(`it holds ${show(value)}, no estimator`);
   const fitted = new Fitted(value, store);
-  const reader = fitted.type.startsWith('sklearn.') ? ESTIMATORS.get(fitted.name) : undefined;
+  const reader = /^(sklearn|xgboost|lightgbm)\./.test(fitted.type)
+    ? ESTIMATORS.get(fitted.name)
+    : undefined;
   if (reader === undefined)
     throw new UnsupportedModelError(
       'sklearn',
@@ -90,10 +96,11 @@ function featuresOf(fitted: Fitted): InputColumns {
 
 function outputsOf(estimator: Estimator): TabularOutput[] {
   const { classes, predict, predictProba, decisionFunction, transform, isClusterer } = estimator;
+  const floats = (name: string) => (estimator.single?.includes(name) ? 'FP32' : 'FP64');
   const outputs: TabularOutput[] = [];
   if (predict !== undefined) {
     const shape = estimator.targets === undefined ? [-1] : [-1, estimator.targets];
-    const datatype = isClusterer ? 'INT32' : 'FP64';
+    const datatype = isClusterer ? 'INT32' : floats('predict');
     outputs.push(
       classes === undefined
         ? numeric({ name: 'predict', datatype, shape }, predict)
@@ -103,7 +110,10 @@ function outputsOf(estimator: Estimator): TabularOutput[] {
   const count = classes?.shape[0] ?? -1;
   if (predictProba !== undefined) {
     outputs.push(
-      numeric({ name: 'predict_proba', datatype: 'FP64', shape: [-1, count] }, predictProba),
+      numeric(
+        { name: 'predict_proba', datatype: floats('predict_proba'), shape: [-1, count] },
+        predictProba,
+      ),
     );
   }
   if (decisionFunction !== undefined) {
@@ -132,7 +142,8 @@ function numeric(
     ...about,
     compute: (table) => {
       const { width, data, isList = width > 1 } = values(table);
-      const numbers = about.datatype === 'INT32' ? Int32Array.from(data) : data;
+      const numbers = about.datatype === 'FP64' ? data : allocate(about.datatype, data.length);
+      if (numbers !== data) (numbers as Float32Array).set(data);
       return { width: isList ? width : undefined, data: numbers };
     },
   };
