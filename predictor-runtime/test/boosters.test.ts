@@ -303,6 +303,13 @@ describe('pickled boosters', () => {
     expect(outputs.map(({ name }) => name)).to.deep.equal(['predict', 'predict_proba']);
   });
 
+  it('are refused within another estimator, if they look up categories', () => {
+    const bytes = readFileSync(new URL('lightgbm-4.7.0-within.pkl', folder));
+    expect(() => openSklearn(bytes)).to.throw(
+      'Pipeline with a booster of categories by name within is not evaluated here; export the model to ONNX',
+    );
+  });
+
   it('are refused when they hold no model that can be read', () => {
     for (const [text, message] of [
       [

@@ -14,7 +14,7 @@ import warnings
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 warnings.filterwarnings("ignore")
@@ -203,6 +203,7 @@ def lightgbm_models():
         both_ways(f"{name}-{suffix}.txt", model.booster_.predict)
     dump(model, f"{name}-frame.pkl")
     both_ways(f"{name}-frame.pkl", model.predict)
+    dump(Pipeline([("scale", StandardScaler().fit(matrix)), ("booster", model)]), f"{name}-within.pkl")
     single = frame[["ten"]]
     model = lgb.LGBMRegressor(**small).fit(single, y)
     model.booster_.save_model(os.path.join(folder, f"{name}-single.txt"))

@@ -83,7 +83,16 @@ function readEstimator(value: unknown, store: WeightStore): Estimator {
       'sklearn',
       `it holds a ${fitted.type}, which is not evaluated here`,
     );
-  const estimator = reader(fitted, (inner) => readEstimator(inner, store));
+  const members: Estimator[] = [];
+  const estimator = reader(fitted, (inner) => {
+    const member = readEstimator(inner, store);
+    members.push(member);
+    return member;
+  });
+  const hasCategories = ({ categories }: Estimator) => categories !== undefined;
+  // The columns that would be looked up are no longer those of the request.
+  if (members.some(hasCategories) && !hasCategories(estimator))
+    fitted.refuse('a booster of categories by name within');
   return checked({ ...featuresOf(fitted), ...estimator }, fitted.name);
 }
 
