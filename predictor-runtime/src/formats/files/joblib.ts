@@ -17,8 +17,11 @@ import { PickleStream } from './pickle-stream.ts';
 /** Largest size of what a compressed file holds, in bytes, as a small file could otherwise fill the memory. */
 const MAX_INFLATED = 4 * 2 ** 30 - 1;
 
-/** Modules all of whose classes a file may name. The names are data: nothing is imported, let alone called. */
-const MODULES = /^(sklearn|xgboost|lightgbm|numpy\.random)\./;
+/**
+ * Modules all of whose classes a file may name. The names are data: nothing is imported, let alone called. `_loss` is a
+ * module of scikit-learn that loses its package's name in some of its releases, such as 1.5.
+ */
+const MODULES = /^(sklearn|xgboost|lightgbm|numpy\.random|_loss)\./;
 /** Other classes and functions that a file may name. */
 const NAMES = new Set([
   'builtins.set',
