@@ -1,5 +1,6 @@
 /** Tables of features, and how to take them apart and put them together. */
 import { RowError } from '../protocol/errors.ts';
+import { show } from '../protocol/v2/elements.ts';
 
 /** A value of a table. A missing text is `null`, and a missing number NaN. */
 export type Cell = number | string | null;
@@ -43,7 +44,7 @@ export function numbersOf(table: Table): Matrix {
   const numbers = new Float64Array(data.length);
   data.forEach((cell, i) => {
     if (typeof cell === 'string') {
-      throw cellError(table, i, `expected a number, got ${JSON.stringify(cell)}`);
+      throw cellError(table, i, `expected a number, got ${show(cell)}`);
     }
     numbers[i] = cell ?? Number.NaN;
   });

@@ -272,7 +272,10 @@ function inputsOf(model: TabularModel): TensorMetadata[] {
   }));
 }
 
-/** Makes a table of a checked request, whose rows are one tensor or a tensor for each column. */
+/**
+ * Makes a table of a request, whose rows are one tensor or a tensor for each column.
+ * @throws Error when a plugin gave too few columns.
+ */
 function tableOf(inputs: readonly Tensor[], signature: TabularSignature): Table {
   const [first] = inputs as [Tensor];
   const rows = first.shape[0] as number;
@@ -283,11 +286,13 @@ function tableOf(inputs: readonly Tensor[], signature: TabularSignature): Table 
   const byColumn = new Map(inputs.map((input) => [columnOf(input.name, signature), input]));
   return beside(
     rows,
-    columns.map((_, i) => {
+    columns.map((column, i) => {
+      if (spareColumns.includes(i)) {
+        return { rows, width: 1, data: new Float64Array(rows).fill(Number.NaN) };
+      }
       const given = byColumn.get(i);
-      const isRead = given !== undefined && !spareColumns.includes(i);
-      const data = isRead ? cellsOf(given) : new Float64Array(rows).fill(Number.NaN);
-      return { rows, width: 1, data };
+      if (given === undefined) throw new Error(`column '${column}' is missing`);
+      return { rows, width: 1, data: cellsOf(given) };
     }),
   );
 }

@@ -1,11 +1,13 @@
 /**
  * Reads estimators that make numbers of categories, or fill in missing values (sklearn.preprocessing, sklearn.impute).
  */
+
+import { show } from '../../protocol/v2/elements.ts';
 import { isNdArray } from '../files/numpy.ts';
 import { PickleObject } from '../files/pickle.ts';
 import { type Cell, cellError, pickColumns, type Table } from '../table.ts';
 import { type Accepted, type EstimatorReader, NAN } from './estimator.ts';
-import { type Fitted, show } from './fitted.ts';
+import { type Fitted, show as showValue } from './fitted.ts';
 
 /** Reads `categories_`: the values of each column, in order. */
 function readCategories(fitted: Fitted): Cell[][] {
@@ -15,7 +17,7 @@ function readCategories(fitted: Fitted): Cell[][] {
       if (value === null || typeof value === 'number' || typeof value === 'string') return value;
       // As in Python, true is 1.
       if (typeof value === 'boolean') return Number(value);
-      return fitted.refuse(`a category ${show(value)}`);
+      return fitted.refuse(`a category ${showValue(value)}`);
     });
   });
 }
@@ -142,7 +144,13 @@ const simpleImputer: EstimatorReader = (fitted) => {
   const keepsAll = fitted.flag('keep_empty_features', false) || isFilled;
   return {
     accepts: acceptedByImputer(fitted, marker),
-    textColumns: textColumnsOf(statistics.map((value) => [value])),
+    textColumns: textColumnsOf(
+      statistics.map((value) => {
+        // Where there was no value, or none most often, a column of any type was one of text.
+        const isNone = value === null || Number.isNaN(value);
+        return [isNone && isOfAnyType(fitted) ? '' : value];
+      }),
+    ),
     transform: (table) => {
       const columns = keepsAll ? [...statistics.keys()] : kept;
       const { data, ...rest } = pickColumns(table, columns);
@@ -164,9 +172,13 @@ const simpleImputer: EstimatorReader = (fitted) => {
  * which scikit-learn checks nothing else, infinity.
  */
 function acceptedByImputer(fitted: Fitted, marker: Cell | undefined): Accepted {
+  return { nan: marker === undefined || Number.isNaN(marker), infinity: isOfAnyType(fitted) };
+}
+
+/** True when an imputer was fitted with columns that are no array of numbers. */
+function isOfAnyType(fitted: Fitted): boolean {
   const type = fitted.get('_fit_dtype');
-  const isOfAnyType = type instanceof PickleObject && String(type.args[0]).startsWith('O');
-  return { nan: marker === undefined || Number.isNaN(marker), infinity: isOfAnyType };
+  return type instanceof PickleObject && String(type.args[0]).startsWith('O');
 }
 
 /** Readers by class. */
