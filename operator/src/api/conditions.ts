@@ -5,7 +5,12 @@ import type { Condition } from './inferenceservice.ts';
  * Type of a condition that the operator sets; `NewerRuntimeAvailable` is Wherry's own, the others are
  * KServe's.
  */
-export type ConditionType = 'Ready' | 'PredictorReady' | 'IngressReady' | 'NewerRuntimeAvailable';
+export type ConditionType =
+  | 'Ready'
+  | 'PredictorReady'
+  | 'IngressReady'
+  | 'Stopped'
+  | 'NewerRuntimeAvailable';
 
 /**
  * State of a condition: status, reason and message, without its type and the time at which it came to hold.

@@ -39,6 +39,8 @@ export const LABELS = {
 export const ANNOTATIONS = {
   /** Autoscaler of an InferenceService; `none` and `external` turn Wherry's off. */
   autoscalerClass: `${GROUP}/autoscalerClass`,
+  /** Annotation of an InferenceService; `true` lets it have no pods until it is taken away again. */
+  stop: `${GROUP}/stop`,
   /** GPU model of the nodes to run on, as GKE labels them. */
   gkeAccelerator: `${GROUP}/gke-accelerator`,
   /** Name of the Secret with the credentials of the model's storage. */

@@ -1,4 +1,5 @@
 /** The plan of one component: its revisions, their shares of the traffic, their Deployments and scales. */
+import { condition } from '../api/conditions.ts';
 import type { ComponentStatus } from '../api/inferenceservice.ts';
 import type { Deployment, KubeObject, Observed } from '../api/kube.ts';
 import { formatRevision, parseRevision, type RevisionRef, revisionName } from '../api/revision.ts';
@@ -9,7 +10,13 @@ import { ok, type PlanInput, problem, type Result, type SpecProblem } from './in
 import { podTemplate } from './pod.ts';
 import { type Revision, revisions } from './revision.ts';
 import { selectRuntime } from './runtime.ts';
-import { activeRevisions, neededForAll, replicasOf, revisionBounds } from './scale.ts';
+import {
+  activeRevisions,
+  isRollingOut,
+  neededForAll,
+  replicasOf,
+  revisionBounds,
+} from './scale.ts';
 import { type Traffic, traffic } from './traffic.ts';
 
 /** Plan of one component, of which the plan of the InferenceService is made. */
@@ -49,12 +56,14 @@ export function planComponent(component: Component, input: PlanInput): Component
     neededForAll: needed,
     before,
   });
-  const boundsOf = (name: string) =>
-    revisionBounds({ component, revision: name, traffic: shares, target, neededForAll: needed });
+  const rollout = { component, traffic: shares, target, neededForAll: needed };
+  const boundsOf = (name: string) => revisionBounds({ ...rollout, revision: name });
   const bounds = boundsOf(target);
+  const wasStopped = condition(parent.status?.conditions, 'Stopped')?.status === 'True';
 
   // 3. A new revision's Deployment; of existing ones only the scale changes.
-  const created = revision === undefined ? newRevision(component, input, ref, bounds.min) : ok([]);
+  const atFirst = component.isStopped ? 0 : bounds.min;
+  const created = revision === undefined ? newRevision(component, input, ref, atFirst) : ok([]);
   const active = activeRevisions(existing, target, shares, routing);
   const expired = expiredRevisions(existing, active, shares.previous, config.revisionHistoryLimit);
   const desired = new Map(input.desired.map((d) => [formatRevision(d.ref), d.replicas]));
@@ -63,9 +72,10 @@ export function planComponent(component: Component, input: PlanInput): Component
     .map((r) => {
       const replicas = replicasOf({
         revision: r,
-        isActive: active.has(r.name),
+        isActive: active.has(r.name) && !component.isStopped,
         bounds: boundsOf(r.name),
         component,
+        isStarting: wasStopped || isRollingOut({ ...rollout, revision: r.name }),
         desired: desired.get(formatRevision(r.ref)),
       });
       return scaledDeployment(parent, r, replicas);

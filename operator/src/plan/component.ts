@@ -20,6 +20,8 @@ export interface Component {
   readonly annotations: Readonly<Record<string, string>>;
   readonly bounds: ReplicaBounds;
   readonly autoscaling: ComponentAutoscaling;
+  /** True while the user wants no pods at all. */
+  readonly isStopped: boolean;
   /** Hash of everything that decides what runs; a change of it makes a revision. */
   readonly specHash: string;
 }
@@ -56,7 +58,7 @@ const REVISIONED_ANNOTATIONS = [
  * serviceAnnotationDisallowedList.
  */
 const NOT_PROPAGATED =
-  /^(kubectl\.kubernetes\.io\/|autoscaling\.knative\.dev\/|internal\.serving\.kserve\.io\/|serving\.kserve\.io\/(autoscalerClass|deploymentMode)$)/;
+  /^(kubectl\.kubernetes\.io\/|autoscaling\.knative\.dev\/|internal\.serving\.kserve\.io\/|serving\.kserve\.io\/(autoscalerClass|deploymentMode|stop)$)/;
 
 /** Returns the components of an InferenceService. The CRD admits a predictor only, so far. */
 export const components = memoByObject((isvc: InferenceServiceData): readonly Component[] => [
@@ -80,6 +82,7 @@ function component(
     // KServe, HPA: max = max(maxReplicas, min).
     bounds: { min, max: Math.max(min, spec.maxReplicas ?? 0) },
     autoscaling: componentAutoscaling(isvc.metadata, spec),
+    isStopped: isvc.metadata.annotations?.[ANNOTATIONS.stop]?.toLowerCase() === 'true',
     specHash: specHash(isvc, spec),
   };
 }

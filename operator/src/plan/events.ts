@@ -3,6 +3,9 @@ import type { ObjectEvent } from '../api/cluster.ts';
 import { condition } from '../api/conditions.ts';
 import type { InferenceServiceStatus } from '../api/inferenceservice.ts';
 
+/** Reasons of which the scheduler, or a scaler of the user's own, has told already. */
+const TOLD_ELSEWHERE = new Set(['Unschedulable', 'ScaledToZero']);
+
 /** Returns one event for each change of Ready to True, and for each new reason of a False one. */
 export function readyEvents(
   before: InferenceServiceStatus | undefined,
@@ -16,8 +19,12 @@ export function readyEvents(
       { type: 'Normal', reason: 'InferenceServiceReady', message: 'InferenceService is ready' },
     ];
   }
-  // Pods that wait for a node have the scheduler's own event.
-  if (is.status === 'Unknown' || is.reason === 'Unschedulable') return [];
+  if (is.reason === 'Stopped') {
+    return [
+      { type: 'Normal', reason: 'InferenceServiceStopped', message: 'InferenceService is stopped' },
+    ];
+  }
+  if (is.status === 'Unknown' || TOLD_ELSEWHERE.has(is.reason ?? '')) return [];
   const message = `${is.reason}: ${is.message}`;
   return [{ type: 'Warning', reason: 'InferenceServiceNotReady', message }];
 }

@@ -71,15 +71,15 @@ function withStates(
     PredictorReady: stateOf('PredictorReady'),
     IngressReady: stateOf('IngressReady'),
   };
-  const newer = condition(status.conditions, 'NewerRuntimeAvailable');
+  const others = (status.conditions ?? []).map((other) => [other.type, withoutTime(other)]);
   return {
     ...status,
     conditions: conditions(
       parent.status?.conditions,
       {
+        ...Object.fromEntries(others),
         ...parts,
         Ready: allOf([parts.PredictorReady, parts.IngressReady]),
-        NewerRuntimeAvailable: newer && withoutTime(newer),
       },
       now,
     ),

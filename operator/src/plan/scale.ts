@@ -6,13 +6,15 @@ import type { Revision } from './revision.ts';
 import type { Traffic } from './traffic.ts';
 
 /**
- * Returns the pods that would carry all of the traffic: what the stable revision has now, within the limits.
+ * Returns the pods that would carry all of the traffic: what the stable revision has now, within the limits. A
+ * scaler of the user's own heeds no limits of ours.
  */
 export function neededForAll(
-  { bounds: { min, max } }: Component,
+  { bounds: { min, max }, autoscaling }: Component,
   stable: Revision | undefined,
 ): number {
-  return Math.min(max, Math.max(min, stable?.replicas ?? 0));
+  const pods = Math.max(min, stable?.replicas ?? 0);
+  return autoscaling.class === 'external' ? pods : Math.min(max, pods);
 }
 
 /** Options of `revisionBounds`. */
@@ -32,15 +34,21 @@ export interface BoundsOptions {
  */
 export function revisionBounds(options: BoundsOptions): ReplicaBounds {
   const { component, revision, traffic, target } = options;
-  const isRollingOut = revision === target && revision !== traffic.stable;
-  if (!isRollingOut) return component.bounds;
+  if (!isRollingOut(options)) return component.bounds;
   const goal =
     traffic.latestReady === target ? traffic.goalPercent : component.spec.canaryTrafficPercent;
   const share = (goal ?? 100) / 100;
-  return {
-    min: Math.max(1, Math.ceil(share * options.neededForAll)),
-    max: component.bounds.max,
-  };
+  const min = Math.max(1, Math.ceil(share * options.neededForAll));
+  return { min, max: Math.max(min, component.bounds.max) };
+}
+
+/** Says whether a revision is the one that is asked for and has not had all of the traffic yet. */
+export function isRollingOut({
+  revision,
+  target,
+  traffic,
+}: Pick<BoundsOptions, 'revision' | 'target' | 'traffic'>): boolean {
+  return revision === target && revision !== traffic.stable;
 }
 
 /**
@@ -69,20 +77,30 @@ export interface ReplicasOptions {
   readonly isActive: boolean;
   readonly bounds: ReplicaBounds;
   readonly component: Component;
+  /**
+   * True when the revision begins to serve: it rolls out, or the service was stopped. A scaler of the user's own
+   * cannot know it yet.
+   */
+  readonly isStarting: boolean;
   /** Replicas that the autoscaler desires; undefined while it has no opinion. */
   readonly desired: number | undefined;
 }
 
 /**
- * Returns the replicas that an existing revision is to have; those it has where the scale is not ours to
- * set.
+ * Returns the replicas that an existing revision is to have; those it has, be it none, where the scale is not ours
+ * to set.
  */
 export function replicasOf(options: ReplicasOptions): number {
-  const { revision, isActive, component, desired } = options;
+  const { revision, isActive, component, isStarting, desired } = options;
   const { min, max } = options.bounds;
   const { replicas } = revision;
   if (!isActive) return 0;
-  if (component.autoscaling.class === 'external' && replicas > 0) return replicas;
-  const wanted = component.autoscaling.class === 'none' ? min : (desired ?? replicas);
-  return Math.min(max, Math.max(min, wanted));
+  switch (component.autoscaling.class) {
+    case 'external':
+      return isStarting ? Math.max(replicas, min) : replicas;
+    case 'none':
+      return min;
+    case 'wherry':
+      return Math.min(max, Math.max(min, desired ?? replicas));
+  }
 }

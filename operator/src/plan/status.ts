@@ -29,13 +29,23 @@ export function status(
   return plannedStatus(input, predictor);
 }
 
+/** State of what does not serve because the user has stopped it. */
+const STOPPED: ConditionState = {
+  status: 'False',
+  reason: 'Stopped',
+  message: `there are no pods until the annotation ${ANNOTATIONS.stop} is taken away`,
+};
+
 function plannedStatus(input: PlanInput, predictor: ComponentPlan): InferenceServiceStatus {
   const { target, revision, traffic } = predictor;
   const { parent, config, now } = input;
   const failure = revision === undefined ? undefined : failureOf(revision);
-  const predictorReady = predictorState(predictor, failure);
+  const { isStopped } = predictor.component;
+  const predictorReady = isStopped ? STOPPED : predictorState(predictor, failure);
   const names = hosts(parent, config);
-  const ingressReady = hostProblem(input, names) ?? ingressState(traffic, input);
+  const ingressReady = isStopped
+    ? STOPPED
+    : (hostProblem(input, names) ?? ingressState(traffic, input));
   const predictorUrl = names.external?.predictor && externalUrl(names.external.predictor, config);
   const url = names.external
     ? externalUrl(names.external.service, config)
@@ -50,6 +60,7 @@ function plannedStatus(input: PlanInput, predictor: ComponentPlan): InferenceSer
         PredictorReady: predictorReady,
         IngressReady: ingressReady,
         Ready: allOf([predictorReady, ingressReady]),
+        Stopped: isStopped ? { status: 'True', severity: 'Info' } : undefined,
         NewerRuntimeAvailable: newerRuntime(input, deployment),
       },
       now,
@@ -112,7 +123,7 @@ export function invalidStatus(
 }
 
 function predictorState(
-  { target, revision, traffic, bounds }: ComponentPlan,
+  { component, target, revision, traffic, bounds }: ComponentPlan,
   failure: PodFailure | undefined,
 ): ConditionState {
   const ready = revision?.ready ?? 0;
@@ -127,6 +138,10 @@ function predictorState(
       reason: failure.reason,
       message: `${kind} ${failure.location}: ${failure.message}`,
     };
+  }
+  if (component.autoscaling.class === 'external' && revision?.replicas === 0) {
+    const message = `the scaler of your own has set ${target} to 0 pods`;
+    return { status: 'False', reason: 'ScaledToZero', message };
   }
   return ready >= neededReady
     ? { status: 'Unknown', reason: 'TrafficMoving', message: `traffic is moving to ${target}` }
@@ -186,13 +201,14 @@ function sameShares({ targets }: Traffic, before: InferenceServiceStatus | undef
 
 function modelStatus(
   { parent }: PlanInput,
-  { revision, traffic }: ComponentPlan,
+  { component, revision, traffic }: ComponentPlan,
   failure: PodFailure | undefined,
 ): ModelStatus {
   const loaded = (revision?.ready ?? 0) > 0;
   const failed = failure?.reason === 'ModelLoadFailed' && !loaded;
   const previous = parent.status?.modelStatus?.states?.activeModelState;
-  const serves = traffic.stable !== undefined || traffic.latestReady !== undefined;
+  const isRolledOut = traffic.stable !== undefined || traffic.latestReady !== undefined;
+  const serves = isRolledOut && !component.isStopped;
   return {
     transitionStatus: loaded ? 'UpToDate' : failed ? 'BlockedByFailedLoad' : 'InProgress',
     states: {
