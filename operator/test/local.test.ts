@@ -196,7 +196,14 @@ describe('local mode', function () {
 });
 
 describe('admission on the laptop', () => {
-  const admission = new Admission(new URL('../../config/crd/', import.meta.url));
+  const admission = new Admission(
+    new URL('../../config/crd/', import.meta.url),
+    new URL('../../charts/wherry/files/policy.yaml', import.meta.url),
+  );
+  const annotated = (annotations: Record<string, string>, predictor: object = { model }) => ({
+    ...isvc(predictor),
+    metadata: { name: 'iris', annotations },
+  });
   const isvc = (predictor: object, name = 'iris') => ({
     apiVersion: 'serving.kserve.io/v1beta1',
     kind: 'InferenceService',
@@ -258,6 +265,71 @@ describe('admission on the laptop', () => {
       'PYTHONPATH',
       isvc({ model: { ...model, env: [{ name: 'PYTHONPATH', value: '/x' }] } }),
       /PYTHONPATH is not allowed/,
+    ],
+    ['metrics', isvc({ model, autoScaling: { metrics: [] } }), /autoScaling is not supported/],
+    [
+      'a pace of rolling out',
+      isvc({ model, deploymentStrategy: { rollingUpdate: { maxSurge: 0 } } }),
+      /rollingUpdate is not supported .* set type Recreate/,
+    ],
+    [
+      'a canary that has to wait for the old revision to end',
+      isvc({ model, canaryTrafficPercent: 10, deploymentStrategy: { type: 'Recreate' } }),
+      /remove canaryTrafficPercent/,
+    ],
+    ['another strategy', isvc({ model, deploymentStrategy: { type: 'Recreate' } }), undefined],
+    [
+      'a transformer beside the model',
+      isvc({ model, containers: [{ name: 'transformer-container', image: 't:1' }] }),
+      /transformer-container is not supported/,
+    ],
+    [
+      'a schema of the model',
+      isvc({ model: { ...model, storageUri: undefined, storage: { path: 'm', schemaPath: 's' } } }),
+      /schemaPath is not supported/,
+    ],
+    [
+      'a deployment mode that there is not',
+      annotated({ 'serving.kserve.io/deploymentMode': 'Serverless' }),
+      /\[Serverless\] is not a supported deployment mode/,
+    ],
+    [
+      'the deployment mode that there is',
+      annotated({ 'serving.kserve.io/deploymentMode': 'RawDeployment' }),
+      undefined,
+    ],
+    [
+      'an autoscaler that there is not',
+      annotated({ 'serving.kserve.io/autoscalerClass': 'keda' }),
+      /\[keda\] is not a supported autoscaler class/,
+    ],
+    [
+      'a metric that there is not',
+      isvc({ model, scaleMetric: 'cpu' }),
+      /\[cpu\] is not a supported/,
+    ],
+    [
+      'a metric for a scaler of their own',
+      annotated(
+        { 'serving.kserve.io/autoscalerClass': 'external' },
+        { model, scaleMetric: 'cpu', scaleMetricType: 'Utilization' },
+      ),
+      undefined,
+    ],
+    [
+      'a type of a metric that there is not',
+      isvc({ model, scaleMetric: 'rps', scaleMetricType: 'Utilization' }),
+      /\[Utilization\] is not a supported type/,
+    ],
+    [
+      'an annotation of Knative that has no effect',
+      annotated({ 'autoscaling.knative.dev/min-scale': '3' }),
+      /autoscaling.knative.dev\/min-scale has no effect/,
+    ],
+    [
+      'annotations of Knative that have one',
+      annotated({ 'autoscaling.knative.dev/window': '60s' }),
+      undefined,
     ],
     [
       'an unknown kind',

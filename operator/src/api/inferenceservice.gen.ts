@@ -481,7 +481,10 @@ export type InferenceServiceSpec = {
     canaryTrafficPercent?: number;
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
-    deploymentStrategy?: Record<string, unknown>;
+    deploymentStrategy?: {
+      type?: '' | 'RollingUpdate' | 'Recreate';
+      rollingUpdate?: Record<string, unknown>;
+    };
     workerSpec?: Record<string, unknown>;
     storageUris?: (Record<string, unknown>)[];
     logger?: Record<string, unknown>;

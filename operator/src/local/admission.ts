@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from '@marcbachmann/cel-js';
 import { Ajv, type ValidateFunction } from 'ajv';
-import { loadAll } from 'js-yaml';
+import { load, loadAll } from 'js-yaml';
 import type { KubeObject } from '../api/kube.ts';
 
 /** The part of a CRD's structural schema that is read here. */
@@ -18,6 +18,12 @@ interface Schema {
   'x-kubernetes-validations'?: { rule: string; message: string }[];
 }
 
+/** Rules about InferenceServices that a CRD cannot hold: those of a ValidatingAdmissionPolicy. */
+interface Policy {
+  readonly variables: readonly { name: string; expression: string }[];
+  readonly validations: readonly { expression: string; messageExpression: string }[];
+}
+
 interface Kind {
   readonly schema: Schema;
   readonly validate: ValidateFunction;
@@ -26,9 +32,15 @@ interface Kind {
 /** The checks that objects of the kinds in some CRDs have to pass. */
 export class Admission {
   readonly #kinds = new Map<string, Kind>();
+  readonly #policy: Policy;
 
-  /** Reads and compiles the schemas. @param crds folder of the CRDs' YAML files, which holds nothing else */
-  constructor(crds: URL) {
+  /**
+   * Reads and compiles the schemas.
+   * @param crds folder of the CRDs' YAML files, which holds nothing else
+   * @param policy file with the rules about InferenceServices that need more than the schema
+   */
+  constructor(crds: URL, policy: URL) {
+    this.#policy = load(readFileSync(policy, 'utf8')) as Policy;
     const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
     for (const file of readdirSync(crds)) {
       for (const crd of loadAll(readFileSync(new URL(file, crds), 'utf8')) as Crd[]) {
@@ -54,12 +66,26 @@ export class Admission {
         `${dotted(instancePath)}: ${message}${'allowedValues' in params ? ` (${params.allowedValues})` : ''}`,
     );
     walk(kind.schema, object, '', found);
+    if (object.kind === 'InferenceService' && found.length === 0) {
+      found.push(...violations(this.#policy, object));
+    }
     return [...new Set(found)];
   }
 }
 
 interface Crd {
   spec: { names: { kind: string }; versions: { schema: { openAPIV3Schema: Schema } }[] };
+}
+
+/** Returns the messages of the rules that an object breaks. */
+function violations({ variables, validations }: Policy, object: KubeObject): string[] {
+  const scope = { object: celValue(object), variables: {} as Record<string, unknown> };
+  for (const { name, expression } of variables) {
+    scope.variables[name] = parse(expression)(scope);
+  }
+  return validations
+    .filter(({ expression }) => parse(expression)(scope) !== true)
+    .map(({ messageExpression }) => String(parse(messageExpression)(scope)));
 }
 
 function dotted(pointer: string): string {

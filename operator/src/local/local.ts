@@ -86,7 +86,10 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
   );
   const report = setInterval(() => reconciliation.onLoad(proxy.report(Date.now())), 1000);
 
-  const admission = new Admission(new URL('config/crd/', ROOT));
+  const admission = new Admission(
+    new URL('config/crd/', ROOT),
+    new URL('charts/wherry/files/policy.yaml', ROOT),
+  );
   const manifests = new Manifests({ files, admission, cluster, log });
 
   async function stop(): Promise<void> {

@@ -2,6 +2,7 @@
 import { condition } from '../api/conditions.ts';
 import type { ComponentStatus } from '../api/inferenceservice.ts';
 import type { Deployment, KubeObject, Observed } from '../api/kube.ts';
+import { LABELS } from '../api/names.ts';
 import { formatRevision, parseRevision, type RevisionRef, revisionName } from '../api/revision.ts';
 import type { Component, ReplicaBounds } from './component.ts';
 import { serviceAccountName } from './credentials.ts';
@@ -62,9 +63,16 @@ export function planComponent(component: Component, input: PlanInput): Component
   const wasStopped = condition(parent.status?.conditions, 'Stopped')?.status === 'True';
 
   // 3. A new revision's Deployment; of existing ones only the scale changes.
-  const atFirst = component.isStopped ? 0 : bounds.min;
+  const mustWait = component.isRecreated && othersRun(target, existing, input.pods);
+  const atFirst = component.isStopped || mustWait ? 0 : bounds.min;
   const created = revision === undefined ? newRevision(component, input, ref, atFirst) : ok([]);
   const active = activeRevisions(existing, target, shares, routing);
+  // Nothing is ended for a revision that cannot be made.
+  const isAlone = component.isRecreated && revision !== undefined;
+  const mayRun = (r: Revision) => {
+    if (!isAlone) return active.has(r.name);
+    return r.name === target && (!mustWait || r.replicas > 0);
+  };
   const expired = expiredRevisions(existing, active, shares.previous, config.revisionHistoryLimit);
   const desired = new Map(input.desired.map((d) => [formatRevision(d.ref), d.replicas]));
   const kept = existing
@@ -72,7 +80,7 @@ export function planComponent(component: Component, input: PlanInput): Component
     .map((r) => {
       const replicas = replicasOf({
         revision: r,
-        isActive: active.has(r.name) && !component.isStopped,
+        isActive: mayRun(r) && !component.isStopped,
         bounds: boundsOf(r.name),
         component,
         isStarting: wasStopped || isRollingOut({ ...rollout, revision: r.name }),
@@ -89,6 +97,22 @@ export function planComponent(component: Component, input: PlanInput): Component
     deployments: created.ok ? [...kept, ...created.value] : kept,
     ...(created.ok ? {} : { problem: created.problem }),
   };
+}
+
+/** Says whether a revision other than the target has pods, be it ones that are ending, or is about to have some. */
+function othersRun(
+  target: string,
+  existing: readonly Revision[],
+  pods: PlanInput['pods'],
+): boolean {
+  const hasEnded = (phase: string | undefined) => phase === 'Failed' || phase === 'Succeeded';
+  return (
+    existing.some(({ name, replicas }) => name !== target && replicas > 0) ||
+    pods.some(
+      ({ metadata, status }) =>
+        metadata.labels?.[LABELS.revision] !== target && !hasEnded(status?.phase),
+    )
+  );
 }
 
 /** One above every number that was ever used, so that a name never means two things. */

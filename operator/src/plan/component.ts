@@ -20,6 +20,8 @@ export interface Component {
   readonly annotations: Readonly<Record<string, string>>;
   readonly bounds: ReplicaBounds;
   readonly autoscaling: ComponentAutoscaling;
+  /** True when the pods of other revisions are to be gone before those of a new one start. */
+  readonly isRecreated: boolean;
   /** True while the user wants no pods at all. */
   readonly isStopped: boolean;
   /** Hash of everything that decides what runs; a change of it makes a revision. */
@@ -82,6 +84,8 @@ function component(
     // KServe, HPA: max = max(maxReplicas, min).
     bounds: { min, max: Math.max(min, spec.maxReplicas ?? 0) },
     autoscaling: componentAutoscaling(isvc.metadata, spec),
+    isRecreated:
+      spec.deploymentStrategy?.type === 'Recreate' && (spec.canaryTrafficPercent ?? 100) === 100,
     isStopped: isvc.metadata.annotations?.[ANNOTATIONS.stop]?.toLowerCase() === 'true',
     specHash: specHash(isvc, spec),
   };

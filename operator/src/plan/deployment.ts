@@ -43,10 +43,9 @@ export function deployment(options: DeploymentOptions): Observed<Deployment> {
       replicas,
       selector: { matchLabels: { [LABELS.app]: appLabel(revision) } },
       template,
-      strategy: component.spec.deploymentStrategy ?? {
-        type: 'RollingUpdate',
-        rollingUpdate: { maxSurge: '25%', maxUnavailable: 0 },
-      },
+      strategy: component.isRecreated
+        ? { type: 'Recreate' }
+        : { type: 'RollingUpdate', rollingUpdate: { maxSurge: '25%', maxUnavailable: 0 } },
       revisionHistoryLimit: 1,
     },
   } as Observed<Deployment> & KubeObject;

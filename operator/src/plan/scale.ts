@@ -33,7 +33,7 @@ export interface BoundsOptions {
  * first, so that traffic moves onto capacity and not ahead of it.
  */
 export function revisionBounds(options: BoundsOptions): ReplicaBounds {
-  const { component, revision, traffic, target } = options;
+  const { component, traffic, target } = options;
   if (!isRollingOut(options)) return component.bounds;
   const goal =
     traffic.latestReady === target ? traffic.goalPercent : component.spec.canaryTrafficPercent;
