@@ -86,6 +86,11 @@ describe('selectRuntime', () => {
       },
     };
   };
+  const fetching = (name: string): ServingRuntimeData => {
+    const { metadata, ...rest } = runtime(name, { priority: 2 });
+    const annotations = { 'serving.wherry.dev/fetches-model': 'true' };
+    return { ...rest, metadata: { ...metadata, annotations } };
+  };
   const choose = (
     model: object,
     clusterRuntimes: ServingRuntimeData[],
@@ -159,6 +164,37 @@ describe('selectRuntime', () => {
       'a runtime by name of another format',
       choose({ runtime: 'a' }, [runtime('a', { format: 'sklearn' })]),
       'NoSupportingRuntime: a does not support model format "onnx"',
+    ],
+    ...(
+      [
+        ['an image', { image: 'mine:1' }],
+        ['a runtimeVersion', { runtimeVersion: 'v0.15.2' }],
+        ['a flag of KServe’s servers', { args: ['--nthread=1'] }],
+      ] as const
+    ).map(([what, model]): [string, string, string] => [
+      `${what} is for another server than one that fetches its model`,
+      choose(model, [fetching('own'), runtime('kserve', {})]),
+      'kserve',
+    ]),
+    [
+      'arguments of its own leave a server that fetches its model',
+      choose({ args: ['--threads=1'] }, [fetching('own'), runtime('kserve', {})]),
+      'own',
+    ],
+    [
+      'an image for no server that there is',
+      choose({ image: 'mine:1' }, [fetching('own')]),
+      'NoSupportingRuntime: image, runtimeVersion or args are for another server than that of runtime "own", the only one for this model: remove them, or set "runtime: own" to have them used with it',
+    ],
+    [
+      'an image for a server that is named',
+      choose({ image: 'mine:1', runtime: 'own' }, [fetching('own')]),
+      'own',
+    ],
+    [
+      'a runtime by name that needs more than one pod',
+      choose({ runtime: 'a' }, [runtime('a', { workerSpec: { pipelineParallelSize: 2 } })]),
+      'NoSupportingRuntime: a is not for single pods',
     ],
     [
       'none at all',

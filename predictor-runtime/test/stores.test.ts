@@ -324,6 +324,20 @@ for (const [variable, store] of Object.entries(STORES)) {
         const wrong = JSON.stringify({ ...spec, secret_access_key: 'no' });
         expect(await refusal('iris', { STORAGE_CONFIG: wrong })).to.match(/signature/i);
       });
+
+      it('takes the bucket of a URI that names none from a storage spec, which the service may override', async () => {
+        const env = {
+          STORAGE_CONFIG: JSON.stringify({
+            access_key_id: 'key',
+            secret_access_key: 'secret',
+            endpoint_url: `http://127.0.0.1:${S3_PORT}`,
+            bucket: 'none',
+          }),
+          STORAGE_OVERRIDE_CONFIG: '{"bucket": "models"}',
+        };
+        await fetchModel('s3:///iris', { dir, env, log });
+        expect(existsSync(join(dir, 'model.onnx'))).to.equal(true);
+      });
     }
   });
 }

@@ -7,9 +7,12 @@ import type { ComponentSpec, ModelSpec } from '../api/inferenceservice.ts';
 import type { Container, EnvVar, Observed, ServiceAccount, Volume } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
 
+/** Place of a model, and the variables that its download gets. */
+export type ModelSource = Pick<ModelSpec, 'storageUri' | 'storage' | 'env'>;
+
 /** Options of `credentials`. */
 export interface CredentialsOptions {
-  readonly model: ModelSpec;
+  readonly source: ModelSource;
   readonly annotations: Readonly<Record<string, string>>;
   readonly serviceAccount?: Observed<ServiceAccount>;
 }
@@ -79,15 +82,15 @@ export function serviceAccountName({
 
 /** Returns the credentials for a download from `uri`, by its scheme. */
 export function credentials(uri: string, options: CredentialsOptions): Credentials {
-  const { model, annotations, serviceAccount } = options;
+  const { source, annotations, serviceAccount } = options;
   const scheme = uri.slice(0, uri.indexOf(':'));
   const named = annotations[ANNOTATIONS.storageSecretName];
   const attached = (serviceAccount?.secrets ?? []).flatMap(({ name }) => (name ? [name] : []));
   const secrets = named === undefined ? attached : [named];
-  const env = [...ofStorageSpec(model), ...settings(scheme, serviceAccount)];
+  const env = [...ofStorageSpec(source), ...settings(scheme, serviceAccount)];
   const keys = named === undefined ? [] : keysOf(named, scheme);
   // What the user sets in the spec counts.
-  const own = new Set((model.env ?? []).map((variable) => variable.name));
+  const own = new Set((source.env ?? []).map((variable) => variable.name));
   const variables = [...env, ...keys].filter(({ name }) => !own.has(name));
   // Which of several Secrets has which key cannot be told without reading them: they are taken whole.
   const whole = named === undefined && secrets.length > 0;
@@ -103,10 +106,19 @@ export function credentials(uri: string, options: CredentialsOptions): Credentia
   };
 }
 
-function ofStorageSpec({ storage }: ModelSpec): EnvVar[] {
-  if (storage?.key === undefined) return [];
-  const secretKeyRef = { name: 'storage-config', key: storage.key };
-  return [{ name: 'STORAGE_CONFIG', valueFrom: { secretKeyRef } }];
+/** KServe: without a key it is that of the type, or `default`, and the Secret may lack it. */
+function ofStorageSpec({ storage }: ModelSource): EnvVar[] {
+  if (storage === undefined) return [];
+  const { key, parameters = {} } = storage;
+  const byDefault = parameters.type === undefined ? 'default' : `default_${parameters.type}`;
+  const secretKeyRef = {
+    name: 'storage-config',
+    key: key ?? byDefault,
+    ...(key === undefined ? { optional: true } : {}),
+  };
+  const config: EnvVar = { name: 'STORAGE_CONFIG', valueFrom: { secretKeyRef } };
+  if (Object.keys(parameters).length === 0) return [config];
+  return [config, { name: 'STORAGE_OVERRIDE_CONFIG', value: JSON.stringify(parameters) }];
 }
 
 function settings(scheme: string, serviceAccount?: Observed<ServiceAccount>): EnvVar[] {

@@ -7,7 +7,6 @@ type Keyed = Record<string, unknown>;
 const MERGE_KEYS: Record<string, string> = {
   containers: 'name',
   initContainers: 'name',
-  volumes: 'name',
   env: 'name',
   imagePullSecrets: 'name',
   volumeMounts: 'mountPath',
@@ -18,6 +17,18 @@ const MERGE_KEYS: Record<string, string> = {
 
 /** Lists that are joined: the user's arguments come last and so win. KServe: MergeRuntimeContainers. */
 const JOINED = new Set(['args', 'tolerations', 'topologySpreadConstraints', 'envFrom']);
+
+/**
+ * Objects of which one field says what is done, such as `httpGet` of a probe: the API server takes no two. One that
+ * the user writes with such a field replaces the runtime's.
+ */
+const ALTERNATIVES: Record<string, readonly string[]> = {
+  livenessProbe: ['exec', 'grpc', 'httpGet', 'tcpSocket'],
+  readinessProbe: ['exec', 'grpc', 'httpGet', 'tcpSocket'],
+  startupProbe: ['exec', 'grpc', 'httpGet', 'tcpSocket'],
+  preStop: ['exec', 'httpGet', 'sleep', 'tcpSocket'],
+  postStart: ['exec', 'httpGet', 'sleep', 'tcpSocket'],
+};
 
 /** Puts `patch` over `base`, field by field; fields that are undefined in `patch` keep the base's value. */
 export function merge<T>(base: T, patch: Partial<T>): T {
@@ -31,17 +42,25 @@ export function merge<T>(base: T, patch: Partial<T>): T {
 function mergeField(key: string, base: unknown, patch: unknown): unknown {
   if (Array.isArray(base) && Array.isArray(patch)) {
     const mergeKey = MERGE_KEYS[key];
+    // A volume has a name and one source.
+    if (key === 'volumes') return mergeLists(base, patch, 'name', (_, over) => over);
     if (mergeKey !== undefined) return mergeLists(base, patch, mergeKey);
     return JOINED.has(key) ? [...base, ...patch] : patch;
   }
-  if (isObject(base) && isObject(patch)) return merge(base, patch);
-  return patch;
+  if (!isObject(base) || !isObject(patch)) return patch;
+  const isReplaced = ALTERNATIVES[key]?.some((field) => field in patch);
+  return isReplaced ? patch : merge(base, patch);
 }
 
-function mergeLists(base: Keyed[], patch: Keyed[], mergeKey: string): Keyed[] {
+function mergeLists(
+  base: Keyed[],
+  patch: Keyed[],
+  mergeKey: string,
+  mergeTwo = mergeItem,
+): Keyed[] {
   const merged = base.map((item) => {
     const over = patch.find((candidate) => candidate[mergeKey] === item[mergeKey]);
-    return over === undefined ? item : mergeItem(item, over);
+    return over === undefined ? item : mergeTwo(item, over);
   });
   const added = patch.filter((item) => !base.some((b) => b[mergeKey] === item[mergeKey]));
   return [...merged, ...added];

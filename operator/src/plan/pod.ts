@@ -8,8 +8,10 @@ import type { Component } from './component.ts';
 import { componentFields, containerFields } from './fields.ts';
 import { ok, problem, type Result } from './input.ts';
 import { merge, mergeContainer } from './merge.ts';
-import { storageUri, withStorage } from './storage.ts';
-import { renderTemplates, TemplateError } from './template.ts';
+import { withMovedPorts } from './ports.ts';
+import { serverLabels } from './server-labels.ts';
+import { sourceOfContainer, storageUri, withLocalUri, withStorage } from './storage.ts';
+import { renderTemplates, type TemplateData, TemplateError } from './template.ts';
 
 /** Seconds between a pod's removal from the router and its SIGTERM; covers kube-proxy and other routers. */
 const PRE_STOP_SECONDS = 5;
@@ -41,44 +43,62 @@ export function podTemplate(options: PodOptions): Result<PodTemplateSpec> {
   return spec.ok ? ok({ metadata: { labels, annotations }, spec: spec.value }) : spec;
 }
 
-function podSpec({ component, runtime, config, serviceAccount }: PodOptions): Result<PodSpec> {
-  const { metadata } = component.isvc;
-  const merged = mergedSpec(component, runtime);
-  let pod: PodSpec;
+function podSpec(options: PodOptions): Result<PodSpec> {
+  const { component, runtime } = options;
+  const rendered = runtime === undefined ? ok(undefined) : renderedSpec(runtime, component);
+  if (!rendered.ok) return rendered;
+  const pod = withModel(mergedSpec(component, rendered.value), options);
+  if (!pod.ok) return pod;
+  const annotations = component.isvc.metadata.annotations ?? {};
+  const imageIsUsers = component.model === undefined || component.model.image !== undefined;
+  const accelerated = withAccelerator(pod.value, { annotations, runtime, imageIsUsers });
+  return ok(withDefaults(accelerated, component));
+}
+
+/** Returns a runtime's spec with its templates filled in. What the user writes is no template. */
+function renderedSpec(
+  { metadata: { name }, spec }: ServingRuntimeData,
+  component: Component,
+): Result<ServingRuntimeData['spec']> {
   try {
-    pod = renderTemplates(merged, {
-      Name: metadata.name,
-      Namespace: metadata.namespace ?? '',
-      Labels: metadata.labels ?? {},
-      Annotations: {
-        ...metadata.annotations,
-        modelFormat: component.model?.modelFormat?.name ?? '',
-      },
-    });
+    return ok(renderTemplates(spec, templateData(component)));
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     return problem(
       'InvalidPredictorSpec',
-      `runtime "${runtime?.metadata.name}": template ${error.message} for this InferenceService`,
+      `runtime "${name}": template ${error.message} for this InferenceService`,
     );
   }
-  if (component.model !== undefined) {
-    const uri = storageUri(component.model);
-    if (!uri.ok) return uri;
-    const annotations = metadata.annotations ?? {};
-    const { model } = component;
-    if (uri.value !== undefined) {
-      const initializerImage = config.storageInitializerImage;
-      const options = { model, runtime, annotations, initializerImage, serviceAccount };
-      pod = withStorage(pod, uri.value, options);
-    }
-    const imageIsUsers = model.image !== undefined;
-    pod = withAccelerator(pod, { annotations, runtime, imageIsUsers });
-  }
-  return ok(withDefaults(pod, component));
 }
 
-function mergedSpec({ spec, model }: Component, runtime?: ServingRuntimeData): PodSpec {
+function templateData({ isvc: { metadata }, model }: Component): TemplateData {
+  const format = model?.modelFormat?.name ?? '';
+  return {
+    Name: metadata.name,
+    Namespace: metadata.namespace ?? '',
+    Labels: { ...serverLabels(model), ...metadata.labels },
+    Annotations: { ...metadata.annotations, modelFormat: format },
+  };
+}
+
+/** Puts the model of a component into its pod: that of the spec, or the one that the user's own server asks for. */
+function withModel(pod: PodSpec, options: PodOptions): Result<PodSpec> {
+  const { component, runtime, config, serviceAccount } = options;
+  const container = serving(pod);
+  const ofContainer = container && sourceOfContainer(container);
+  const source = component.model ?? ofContainer;
+  if (source === undefined) return ok(pod);
+  const uri = storageUri(source);
+  if (!uri.ok) return uri;
+  if (uri.value === undefined) return ok(pod);
+  const annotations = component.isvc.metadata.annotations ?? {};
+  const initializerImage = config.storageInitializerImage;
+  const rest = { source, runtime, annotations, initializerImage, serviceAccount };
+  const filled = withStorage(pod, uri.value, rest);
+  return ok(component.model === undefined ? withLocalUri(filled) : filled);
+}
+
+function mergedSpec({ spec, model }: Component, runtime?: ServingRuntimeData['spec']): PodSpec {
   const ofUser = componentFields(spec, 'pod') as Partial<PodSpec>;
   if (runtime === undefined || model === undefined) {
     const containers = (spec.containers ?? []).map((container) => ({
@@ -87,18 +107,21 @@ function mergedSpec({ spec, model }: Component, runtime?: ServingRuntimeData): P
     }));
     return { ...ofUser, containers } as PodSpec;
   }
-  const { containers, ...rest } = runtime.spec;
-  const pod = merge({ ...runtimePodFields(rest), containers } as PodSpec, ofUser);
+  const { containers, ...rest } = runtime;
+  const movable = containers.map((container) =>
+    container.name === KSERVE_CONTAINER ? withMovedPorts(container, model.ports) : container,
+  );
+  const pod = merge({ ...runtimePodFields(rest), containers: movable } as PodSpec, ofUser);
   const container = {
     ...(containerFields(model) as Partial<Container>),
     name: KSERVE_CONTAINER,
   };
-  const withModel = mergeContainer(pod, container);
+  const merged = mergeContainer(pod, container);
   return model.runtimeVersion === undefined || model.image !== undefined
-    ? withModel
-    : mergeContainer(withModel, {
+    ? merged
+    : mergeContainer(merged, {
         name: KSERVE_CONTAINER,
-        image: retag(serving(withModel).image ?? '', model.runtimeVersion),
+        image: retag(serving(merged)?.image ?? '', model.runtimeVersion),
       });
 }
 
@@ -117,15 +140,23 @@ function retag(image: string, tag: string): string {
   return image.includes('@') ? image : `${image.replace(/:[^/:]*$/, '')}:${tag}`;
 }
 
-function serving(pod: PodSpec): Container {
-  return pod.containers.find(({ name }) => name === KSERVE_CONTAINER) as Container;
+function serving(pod: PodSpec): Container | undefined {
+  return pod.containers.find(({ name }) => name === KSERVE_CONTAINER);
+}
+
+/** Part of a pod that tells its ports. */
+type PodPorts = { readonly containers: readonly Pick<Container, 'name' | 'ports'>[] };
+
+/** Returns the ports of the container that serves. */
+export function servingPorts(pod: PodPorts | undefined): NonNullable<Container['ports']> {
+  const container =
+    pod?.containers.find(({ name }) => name === KSERVE_CONTAINER) ?? pod?.containers[0];
+  return container?.ports ?? [];
 }
 
 /** The container port that takes requests over HTTP/1.1, or the only one. */
-export function servingPort(pod: Pick<PodSpec, 'containers'> | undefined): number {
-  const container =
-    pod?.containers.find(({ name }) => name === KSERVE_CONTAINER) ?? pod?.containers[0];
-  const ports = container?.ports ?? [];
+export function servingPort(pod: PodPorts | undefined): number {
+  const ports = servingPorts(pod);
   const http = ports.find(({ name = '' }) => !isH2c(name)) ?? ports[0];
   return http?.containerPort ?? DEFAULT_PORT;
 }

@@ -12,7 +12,7 @@ import type {
   Share,
 } from '../api/route-table.ts';
 import { pathPrefix } from './hosts.ts';
-import { isH2c, servingPort } from './pod.ts';
+import { isH2c, servingPort, servingPorts } from './pod.ts';
 import { isPodReady } from './revision.ts';
 
 /** KServe's HTTPRoute timeout when the spec has none. */
@@ -88,9 +88,9 @@ function weights(found: readonly FoundTarget[]): number[] {
   return alive.includes(true) ? alive.map(Number) : found.map(({ percent }) => percent);
 }
 
-/** A cluster for the HTTP port and, when the container has one, for the gRPC port. */
+/** A cluster for the HTTP port and, when the serving container has one, for the gRPC port: no sidecar's is open. */
 function revisionClusters(ref: RevisionRef, pods: readonly Observed<Pod>[]): RouteCluster[] {
-  const ports = pods[0]?.spec?.containers.flatMap((container) => container.ports ?? []) ?? [];
+  const ports = servingPorts(pods[0]?.spec);
   const grpcPort = ports.find(({ name = '' }) => isH2c(name));
   const onlyGrpc = grpcPort !== undefined && ports.length === 1;
   const http: RouteCluster = {

@@ -4,7 +4,12 @@
  * revision.
  */
 import type { ModelSpec, ServingRuntimeData } from '../api/inferenceservice.ts';
+import { ANNOTATIONS } from '../api/names.ts';
 import { ok, type PlanInput, problem, type Result } from './input.ts';
+
+/** Flags of KServe's own servers that a server which fetches its model, as Wherry's, does not know. */
+const KSERVE_FLAGS =
+  /^--(access_log_format|configure_logging|enable_docs_url|enable_grpc|enable_latency_logging|grpc_max_(receive|send)_message_length|log_config_file|max_asyncio_workers|max_threads|nthread)(=|$)/;
 
 const PROTOCOL_RANK = ['v1', 'v2', 'grpc-v1', 'grpc-v2'];
 
@@ -19,6 +24,11 @@ export function selectRuntime(
       .filter((runtime) => rejection(runtime, model, { auto: true }) === undefined)
       .sort((a, b) => compare(a, b, formatName(model)));
     if (best !== undefined) return ok(best);
+  }
+  if (isForAnotherServer(model)) {
+    const { image, runtimeVersion, args, ...rest } = model;
+    const own = selectRuntime(rest, related);
+    if (own.ok) return problem('NoSupportingRuntime', otherServerMessage(own.value));
   }
   return problem('NoSupportingRuntime', noneMessage(model, related));
 }
@@ -51,8 +61,9 @@ function rejection(
   const { name } = runtime.metadata;
   const { spec } = runtime;
   if (spec.disabled) return `${name} is disabled`;
-  if (auto && (spec.multiModel || spec.workerSpec !== undefined))
-    return `${name} is not for single pods`;
+  if (spec.multiModel || spec.workerSpec !== undefined) return `${name} is not for single pods`;
+  if (auto && fetchesModel(runtime) && isForAnotherServer(model))
+    return `${name} is another server than the one that image, runtimeVersion or args are for`;
   const wanted = model.modelFormat?.version;
   const format = (spec.supportedModelFormats ?? []).some(
     (f) =>
@@ -67,6 +78,19 @@ function rejection(
     return `${name} does not speak protocol ${protocol}`;
   }
   return undefined;
+}
+
+function fetchesModel({ metadata }: ServingRuntimeData): boolean {
+  return metadata.annotations?.[ANNOTATIONS.fetchesModel] === 'true';
+}
+
+/** Says whether a model's container has settings that a server of KServe's is meant by. */
+function isForAnotherServer({ image, runtimeVersion, args = [] }: ModelSpec): boolean {
+  return (
+    image !== undefined ||
+    runtimeVersion !== undefined ||
+    args.some((argument) => KSERVE_FLAGS.test(argument))
+  );
 }
 
 function formatName(model: ModelSpec): string {
@@ -92,6 +116,10 @@ function compare(a: ServingRuntimeData, b: ServingRuntimeData, format: string): 
     created(b).localeCompare(created(a)) ||
     a.metadata.name.localeCompare(b.metadata.name)
   );
+}
+
+function otherServerMessage({ metadata: { name } }: ServingRuntimeData): string {
+  return `image, runtimeVersion or args are for another server than that of runtime "${name}", the only one for this model: remove them, or set "runtime: ${name}" to have them used with it`;
 }
 
 function noneMessage(

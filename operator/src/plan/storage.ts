@@ -9,7 +9,7 @@ import {
   PVC_VOLUME,
   STORAGE_INITIALIZER,
 } from '../api/names.ts';
-import { credentials } from './credentials.ts';
+import { credentials, type ModelSource } from './credentials.ts';
 import { ok, problem, type Result } from './input.ts';
 import { merge, mergeContainer } from './merge.ts';
 
@@ -23,9 +23,12 @@ const FETCHED = ['builtin', 'file', 'http', 'https', 's3', 'gs', 'az', 'hf', 'oc
 const MODEL_FILE =
   /\/?([^/]+\.(onnx|json|ubj|bst|txt|joblib|pickle|pkl|mjs|pt|pth|pmml|cbm|model|h5|keras|gguf|mar))$/i;
 
+/** Variable by which a server of the user's own asks for a model, and is told where it lies. KServe. */
+const STORAGE_URI = 'STORAGE_URI';
+
 /** Options of `withStorage`. */
 export interface StorageOptions {
-  readonly model: ModelSpec;
+  readonly source: ModelSource;
   /** Runtime that serves the model; undefined for containers of the user's own. */
   readonly runtime?: ServingRuntimeData;
   readonly annotations: Readonly<Record<string, string>>;
@@ -34,9 +37,9 @@ export interface StorageOptions {
 }
 
 /** The URI to serve, or why there is none that can work. */
-export function storageUri(model: ModelSpec): Result<string | undefined> {
-  const { storage } = model;
-  const uri = model.storageUri ?? (storage === undefined ? undefined : specUri(storage));
+export function storageUri(source: ModelSource): Result<string | undefined> {
+  const { storage } = source;
+  const uri = source.storageUri ?? (storage === undefined ? undefined : specUri(storage));
   if (uri === undefined || uri.startsWith('/')) return ok(uri);
   const scheme = /^([a-z0-9+]+):\/\//i.exec(uri)?.[1];
   const known = [...FETCHED, 'pvc'];
@@ -49,7 +52,23 @@ export function storageUri(model: ModelSpec): Result<string | undefined> {
   return ok(uri);
 }
 
-/** Writes `storage: {path, parameters: {type, bucket}}` as a URI. KServe: storage spec. */
+/** Returns the place of the model that a server of the user's own asks for; undefined when it asks for none. */
+export function sourceOfContainer({ env = [] }: Container): ModelSource | undefined {
+  const uri = env.find(({ name }) => name === STORAGE_URI)?.value;
+  if (uri === undefined || uri === '') return undefined;
+  return { storageUri: uri, env: env.filter(({ name }) => name !== STORAGE_URI) };
+}
+
+/** Tells a server of the user's own that its model lies in the pod. */
+export function withLocalUri(pod: PodSpec): PodSpec {
+  const env = [{ name: STORAGE_URI, value: MODEL_DIR }];
+  return mergeContainer(pod, { name: KSERVE_CONTAINER, env });
+}
+
+/**
+ * Writes `storage: {path, parameters: {type, bucket}}` as a URI. KServe: storage spec. A bucket that is not there is
+ * in the Secret, which the download reads.
+ */
 function specUri({ path = '', parameters }: NonNullable<ModelSpec['storage']>): string {
   const type = parameters?.type ?? 's3';
   const trimmed = path.replace(/^\//, '');
@@ -76,7 +95,7 @@ export function withStorage(pod: PodSpec, uri: string, options: StorageOptions):
     image: options.initializerImage,
     command: ['node', '/app/predictor-runtime/dist/storage-initializer.js'],
     args: [unexpanded(uri), MODEL_DIR],
-    env: [...env, ...(options.model.env ?? [])],
+    env: [...env, ...(options.source.env ?? [])],
     envFrom,
     volumeMounts: [{ name: MODEL_VOLUME, mountPath: MODEL_DIR }, ...mounts],
     terminationMessagePolicy: 'FallbackToLogsOnError',

@@ -20,6 +20,8 @@ interface StorageConfig {
   readonly secret_access_key?: string;
   readonly endpoint_url?: string;
   readonly region?: string;
+  /** Bucket of a URI that names none. */
+  readonly bucket?: string;
   readonly anonymous?: string;
 }
 
@@ -27,7 +29,9 @@ interface StorageConfig {
 export const openS3: StoreOpener = async (uri, env): Promise<Store> => {
   const { GetObjectCommand, ListObjectsV2Command, S3Client } = await import('@aws-sdk/client-s3');
   const client = new S3Client(s3Config(env));
-  const { bucket, prefix } = bucketAndPrefix(uri);
+  const { bucket: named, prefix } = bucketAndPrefix(uri);
+  const bucket = named || storageConfig(env).bucket;
+  if (!bucket) throw new StoreError('no bucket: storage.parameters or the storage Secret names it');
   return {
     async list() {
       const files: StoredFile[] = [];
@@ -75,7 +79,7 @@ function rethrow(error: S3ServiceException): never {
  * chain.
  */
 export function s3Config(env: Env): S3ClientConfig {
-  const spec = JSON.parse(env.STORAGE_CONFIG ?? '{}') as StorageConfig;
+  const spec = storageConfig(env);
   const endpoint = spec.endpoint_url ?? endpointOf(env);
   const anonymous = spec.anonymous ?? env.awsAnonymousCredential;
   const keys =
@@ -95,6 +99,14 @@ export function s3Config(env: Env): S3ClientConfig {
       ? { signer: { sign: async (request) => request } }
       : {}),
   };
+}
+
+/** Reads the storage spec: what the service sets counts more than what the Secret has. */
+function storageConfig(env: Env): StorageConfig {
+  const [ofSecret, ofService] = [env.STORAGE_CONFIG, env.STORAGE_OVERRIDE_CONFIG].map(
+    (text) => JSON.parse(text ?? '{}') as StorageConfig,
+  );
+  return { ...ofSecret, ...ofService };
 }
 
 /**
