@@ -2,15 +2,16 @@
 import type { Condition } from './inferenceservice.ts';
 
 /**
- * Type of a condition that the operator sets; `NewerRuntimeAvailable` is Wherry's own, the others are
- * KServe's.
+ * Type of a condition that the operator sets; `NewerRuntimeAvailable` and `RevisionEdited` are Wherry's own, the
+ * others are KServe's.
  */
 export type ConditionType =
   | 'Ready'
   | 'PredictorReady'
   | 'IngressReady'
   | 'Stopped'
-  | 'NewerRuntimeAvailable';
+  | 'NewerRuntimeAvailable'
+  | 'RevisionEdited';
 
 /**
  * State of a condition: status, reason and message, without its type and the time at which it came to hold.

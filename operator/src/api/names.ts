@@ -53,6 +53,10 @@ export const ANNOTATIONS = {
   runtime: 'serving.wherry.dev/runtime',
   /** Hash of the pinned runtime's spec when the revision was made, on its Deployment. */
   runtimeHash: 'serving.wherry.dev/runtime-hash',
+  /** Hash of the pod template that a revision was made with, on its Deployment. */
+  templateHash: 'serving.wherry.dev/template-hash',
+  /** Kubernetes' count of the pod templates that a Deployment has had. */
+  rollout: 'deployment.kubernetes.io/revision',
   /** Hash of an applied object as the operator sent it last. */
   appliedHash: 'serving.wherry.dev/applied-hash',
   /** Annotation of a runtime; `true` when its server takes `--storage_uri` and fetches the model itself. */

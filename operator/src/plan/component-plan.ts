@@ -2,7 +2,7 @@
 import { condition } from '../api/conditions.ts';
 import type { ComponentStatus } from '../api/inferenceservice.ts';
 import type { Deployment, KubeObject, Observed } from '../api/kube.ts';
-import { LABELS } from '../api/names.ts';
+import { ANNOTATIONS, LABELS } from '../api/names.ts';
 import { formatRevision, parseRevision, type RevisionRef, revisionName } from '../api/revision.ts';
 import type { Component, ReplicaBounds } from './component.ts';
 import { serviceAccountName } from './credentials.ts';
@@ -43,7 +43,10 @@ export function planComponent(component: Component, input: PlanInput): Component
   const before = parent.status?.components?.[component.name];
 
   // 1. The revision that the spec asks for: one that exists, or a new one.
-  const revision = existing.findLast(({ specHash }) => specHash === component.specHash);
+  const found = existing.findLast(({ specHash }) => specHash === component.specHash);
+  const isOutdated =
+    found !== undefined && isNew(found, before) && hasChanged(found, component, input);
+  const revision = isOutdated ? undefined : found;
   const ref = revision?.ref ?? nextRevision(component, existing, before);
   const target = revisionName(ref);
 
@@ -76,7 +79,7 @@ export function planComponent(component: Component, input: PlanInput): Component
   const expired = expiredRevisions(existing, active, shares.previous, config.revisionHistoryLimit);
   const desired = new Map(input.desired.map((d) => [formatRevision(d.ref), d.replicas]));
   const kept = existing
-    .filter((r) => !expired.has(r.name))
+    .filter((r) => !expired.has(r.name) && !isAbandoned(r, target, before))
     .map((r) => {
       const replicas = replicasOf({
         revision: r,
@@ -126,6 +129,37 @@ function nextRevision(
   const used = existing.map(({ ref }) => ref.revision);
   const revision = Math.max(0, ...used, latest?.revision ?? 0) + 1;
   return { namespace, service, component: name, revision };
+}
+
+/** Says whether a revision has not served yet: pinned is what has. */
+function isNew({ ref, ready }: Revision, before: ComponentStatus | undefined): boolean {
+  const served = [
+    before?.latestReadyRevision,
+    before?.latestRolledoutRevision,
+    before?.previousRolledoutRevision,
+  ].map((name) => parseRevision(ref.namespace, name ?? '')?.revision ?? 0);
+  return ready === 0 && ref.revision > Math.max(...served);
+}
+
+/** Says whether a revision would be made otherwise today: its runtime or its account has changed since. */
+function hasChanged(
+  { ref, deployment }: Revision,
+  component: Component,
+  input: PlanInput,
+): boolean {
+  const hashOf = ({ metadata }: KubeObject) => metadata.annotations?.[ANNOTATIONS.templateHash];
+  const made = hashOf(deployment);
+  const today = newRevision(component, input, ref, 0);
+  return made !== undefined && today.ok && today.value.some((again) => hashOf(again) !== made);
+}
+
+/** Says whether a revision was given up before it has served: it is nothing to go back to. */
+function isAbandoned(
+  revision: Revision,
+  target: string,
+  before: ComponentStatus | undefined,
+): boolean {
+  return revision.name !== target && revision.replicas > 0 && isNew(revision, before);
 }
 
 function newRevision(

@@ -5,6 +5,7 @@ import { ANNOTATIONS, AUTOSCALING_PREFIX, LABELS } from '../api/names.ts';
 import type { ComponentName } from '../api/revision.ts';
 import { type ComponentAutoscaling, componentAutoscaling } from './autoscaling-settings.ts';
 import { componentFields, withoutEmpty } from './fields.ts';
+import { longGraceSeconds } from './grace.ts';
 import { memoByObject } from './memo.ts';
 
 /** One component: predictor, transformer and explainer have the same shape. */
@@ -137,9 +138,11 @@ function specHash({ metadata }: InferenceServiceData, spec: ComponentSpec): stri
       ([key]) => !key.startsWith(AUTOSCALING_PREFIX) && key !== ANNOTATIONS.autoscalerClass,
     ),
   );
+  const grace = longGraceSeconds(spec);
   return hash([
     { ...componentFields(spec, 'model', 'pod', 'metadata'), annotations },
     REVISIONED_ANNOTATIONS.map((key) => metadata.annotations?.[key] ?? null),
+    ...(grace === undefined ? [] : [grace]),
   ]);
 }
 

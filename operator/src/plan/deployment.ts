@@ -35,6 +35,7 @@ export function deployment(options: DeploymentOptions): Observed<Deployment> {
       },
       annotations: {
         [ANNOTATIONS.specHash]: component.specHash,
+        [ANNOTATIONS.templateHash]: hash(template),
         ...(runtime === undefined ? {} : pinned(runtime)),
       },
       ownerReferences: [owner(component.isvc)],

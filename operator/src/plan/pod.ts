@@ -6,15 +6,13 @@ import { appLabel, DEFAULT_PORT, KSERVE_CONTAINER, LABELS, ownedLabels } from '.
 import { withAccelerator } from './accelerator.ts';
 import type { Component } from './component.ts';
 import { componentFields, containerFields } from './fields.ts';
+import { graceSeconds, PRE_STOP_SECONDS } from './grace.ts';
 import { ok, problem, type Result } from './input.ts';
 import { merge, mergeContainer } from './merge.ts';
 import { withMovedPorts } from './ports.ts';
 import { serverLabels } from './server-labels.ts';
 import { sourceOfContainer, storageUri, withLocalUri, withStorage } from './storage.ts';
 import { renderTemplates, type TemplateData, TemplateError } from './template.ts';
-
-/** Seconds between a pod's removal from the router and its SIGTERM; covers kube-proxy and other routers. */
-const PRE_STOP_SECONDS = 5;
 
 /** Options of `podTemplate`. */
 export interface PodOptions {
@@ -167,12 +165,10 @@ export function isH2c(portName: string): boolean {
 }
 
 function withDefaults(pod: PodSpec, { isvc, spec }: Component): PodSpec {
-  const timeout = spec.timeout ?? 0;
   const defaults: Partial<PodSpec> = {
     // Each Service would add seven variables; large namespaces start slowly (knative/serving#9104).
     enableServiceLinks: pod.enableServiceLinks ?? false,
-    terminationGracePeriodSeconds:
-      pod.terminationGracePeriodSeconds ?? Math.max(30, timeout + PRE_STOP_SECONDS + 5),
+    terminationGracePeriodSeconds: graceSeconds(spec),
   };
   const port = servingPort(pod);
   const containers = pod.containers.map((container) =>

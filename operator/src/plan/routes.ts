@@ -11,12 +11,10 @@ import type {
   ServiceRoutes,
   Share,
 } from '../api/route-table.ts';
+import { DEFAULT_TIMEOUT_SECONDS } from './grace.ts';
 import { pathPrefix } from './hosts.ts';
 import { isH2c, servingPort, servingPorts } from './pod.ts';
 import { isPodReady } from './revision.ts';
-
-/** KServe's HTTPRoute timeout when the spec has none. */
-const DEFAULT_TIMEOUT_SECONDS = 60;
 
 /** Everything that the routes of a service follow from. */
 export interface ServiceRoutesInput {

@@ -62,6 +62,7 @@ function plannedStatus(input: PlanInput, predictor: ComponentPlan): InferenceSer
         Ready: allOf([predictorReady, ingressReady]),
         Stopped: isStopped ? { status: 'True', severity: 'Info' } : undefined,
         NewerRuntimeAvailable: newerRuntime(input, deployment),
+        RevisionEdited: edited(deployment),
       },
       now,
     ),
@@ -245,6 +246,18 @@ function runtimeName(deployment: KubeObject | undefined): Partial<InferenceServi
   return kind === 'ServingRuntime'
     ? { servingRuntimeName: name }
     : { clusterServingRuntimeName: name };
+}
+
+/** Present, and True, only when the pods are not those that the plan made: Kubernetes counts what they were made from. */
+function edited(deployment: KubeObject | undefined): ConditionState | undefined {
+  const rollout = deployment?.metadata.annotations?.[ANNOTATIONS.rollout] ?? '1';
+  if (rollout === '1') return undefined;
+  return {
+    status: 'True',
+    severity: 'Info',
+    reason: 'DeploymentEdited',
+    message: `the pods of Deployment "${deployment?.metadata.name}" were edited or restarted by hand: it stays so until the next change of the spec makes a revision`,
+  };
 }
 
 /** Present, and True, only when the pinned runtime has been edited since. */
