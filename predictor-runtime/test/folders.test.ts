@@ -1,8 +1,7 @@
-/** Folders of a repository that hold no model, and files that are nobody's business. */
+/** Folders of a repository that hold no model. */
 import { execFileSync } from 'node:child_process';
 import { symlinkSync } from 'node:fs';
 import { expect } from 'chai';
-import { filesIn } from '../src/serving/repository/folders.ts';
 import { keptLog } from './kept-log.ts';
 import { RepositoryFolder } from './repository-folder.ts';
 import { call, eventually, withServer } from './server.ts';
@@ -68,15 +67,5 @@ describe('folders of a model repository', () => {
       folder.remove('m');
       await eventually(async () => (await call(`${url}/v2/health/ready`)).status === 200);
     });
-  });
-});
-
-describe('files of a model', () => {
-  it('are found in all folders, but for what the file system has lost', async () => {
-    using folder = new RepositoryFolder({ a: '', 'b/c': '', 'lost+found/d': '' });
-    expect((await filesIn(folder.dir)).sort()).to.deep.equal([
-      `${folder.dir}/a`,
-      `${folder.dir}/b/c`,
-    ]);
   });
 });

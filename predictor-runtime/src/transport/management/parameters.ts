@@ -1,8 +1,8 @@
 /** The parameters of a management call: of its query and, where the call takes one, of its body in JSON. */
 import type { Request } from 'express';
 import { invalid } from '../../protocol/errors.ts';
-import { object, parse } from '../../protocol/v2/json.ts';
-import { readBody } from '../rest/body.ts';
+import { object } from '../../protocol/v2/json.ts';
+import { readJson } from '../rest/text.ts';
 
 /** Largest body of a call, in bytes: a body holds what a query could. */
 const MAX_BODY_BYTES = 1 << 20;
@@ -64,8 +64,7 @@ export function queryParameters(req: Request): Parameters {
 export async function allParameters(req: Request): Promise<Parameters> {
   const values = queryValues(req);
   if (req.is('application/json') === 'application/json') {
-    const bytes = await readBody(req, { limit: MAX_BODY_BYTES });
-    const body = bytes.length === 0 ? {} : object(parse(bytes.toString()), 'body');
+    const body = object((await readJson(req, { limit: MAX_BODY_BYTES })) ?? {}, 'body');
     for (const [name, value] of Object.entries(body)) {
       if (value === null) continue;
       if (typeof value === 'object')
