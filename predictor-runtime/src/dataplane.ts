@@ -209,7 +209,7 @@ export class DataPlane {
 /** Checks a request against the signature of a model and its batch. @throws InferenceError INVALID_ARGUMENT. */
 function check(request: InferRequest, { config, metadata }: Model): void {
   checkRequest(request, metadata);
-  if (config.maxBatchSize > 0) checkBatch(request);
+  if (config.maxBatchSize > 0) checkBatch(request.inputs, metadata.name);
 }
 
 const NONE: Parameters = {};

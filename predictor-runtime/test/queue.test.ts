@@ -484,7 +484,7 @@ describe('the batcher', () => {
         status: 400,
         json: {
           error:
-            "inputs[1].shape: the inputs of a batch have the same number of rows, 'a' has 1, 'b' has 2",
+            "inputs[1].shape: model 'add' takes as many rows of each input, 'a' has 1, 'b' has 2",
         },
       });
       const columns = {

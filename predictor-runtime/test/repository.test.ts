@@ -621,6 +621,34 @@ describe('ensembles', () => {
     });
   }
 
+  it('refuse rows that one of their models cannot put together', async () => {
+    using folder = new RepositoryFolder({ add: { model: 'add_two' } });
+    folder.put('add/config.pbtxt', 'max_batch_size: 4');
+    folder.put(
+      'e/config.pbtxt',
+      `${ensemble(step({ a: 'x', b: 'w' }, { sum: 'y', diff: 'z' }))}
+       input { name: "w" data_type: TYPE_INT32 dims: [ -1, 4 ] }`,
+    );
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      const tensor = (name: string, rows: number) => ({
+        name,
+        datatype: 'INT32',
+        shape: [rows, 4],
+        data: new Array(rows * 4).fill(1),
+      });
+      const ask = (rows: number) =>
+        call(`${url}/v2/models/e/infer`, { inputs: [tensor('x', 1), tensor('w', rows)] });
+      expect((await ask(1)).status).to.equal(200);
+      expect(await ask(2)).to.deep.equal({
+        status: 400,
+        json: {
+          error:
+            "inputs[1].shape: model 'add' takes as many rows of each input, 'a' has 1, 'b' has 2",
+        },
+      });
+    });
+  });
+
   const explicit = (dir: string, ...loadModel: string[]) =>
     ({ modelRepository: [dir], modelControlMode: 'explicit', loadModel }) as const;
   const twiceOf = (model: string) =>

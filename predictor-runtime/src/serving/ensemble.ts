@@ -1,6 +1,7 @@
 /** An ensemble: a directed acyclic graph of models that answers one request. Source: Triton, "Ensemble Models". */
 
 import { InferenceError, ModelLoadError } from '../protocol/errors.ts';
+import { checkBatch } from '../protocol/v2/check.ts';
 import type { ModelMetadata, Tensor, TensorMetadata } from '../protocol/v2/types.ts';
 import type { ModelManager } from './manager.ts';
 import type { Loader, Model } from './model.ts';
@@ -156,9 +157,10 @@ class EnsembleModel implements Model {
       name,
     }));
     const outputs = Object.keys(step.outputs);
-    const results = await this.#manager.use(step.model, { version: step.version }, (model) =>
-      model.infer({ ...job, inputs, outputs }),
-    );
+    const results = await this.#manager.use(step.model, { version: step.version }, (model) => {
+      if (model.config.maxBatchSize > 0) checkBatch(inputs, step.model);
+      return model.infer({ ...job, inputs, outputs });
+    });
     for (const result of results) tensors.set(step.outputs[result.name] as string, result);
   }
 

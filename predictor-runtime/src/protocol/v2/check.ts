@@ -14,16 +14,16 @@ export function checkRequest(request: InferRequest, model: ModelMetadata): void 
 }
 
 /**
- * Checks that the inputs of a request for a model with a batch dimension have the same number of rows: the model might
- * repeat the rows of one for those of another.
+ * Checks that the inputs for a model with a batch dimension have the same number of rows: the model might repeat the rows
+ * of one for those of another.
  * @throws InferenceError INVALID_ARGUMENT with the path of the field.
  */
-export function checkBatch({ inputs }: InferRequest): void {
+export function checkBatch(inputs: readonly Tensor[], model: string): void {
   const [first] = inputs;
   for (const [i, { name, shape }] of inputs.entries()) {
     if (shape[0] === first?.shape[0]) continue;
     throw invalid(
-      `inputs[${i}].shape: the inputs of a batch have the same number of rows, '${first?.name}' has ${first?.shape[0]}, '${name}' has ${shape[0]}`,
+      `inputs[${i}].shape: model '${model}' takes as many rows of each input, '${first?.name}' has ${first?.shape[0]}, '${name}' has ${shape[0]}`,
     );
   }
 }
