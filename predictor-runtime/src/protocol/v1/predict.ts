@@ -79,15 +79,16 @@ export function rowInputs(instances: unknown, model: ModelMetadata): Tensor[] {
   }
   const objects = rows.map((row, i) => object(row, `instances[${i}]`));
   const names = new Set(objects.flatMap(Object.keys));
+  const accepted = acceptedInputs(model);
   return [...names]
     .filter((name) => !isSpare(name, model))
     .map((name) => {
-      const having = objects.findIndex((row) => name in row);
+      const having = objects.findIndex((row) => Object.hasOwn(row, name));
       const values = objects.map((row, i) => {
-        if (name in row) return row[name];
+        if (Object.hasOwn(row, name)) return row[name];
         throw invalid(`instances[${i}]: has no '${name}', as instances[${having}] has`);
       });
-      const input = inputNamed(model, name, `instances[${having}]`);
+      const input = inputNamed(accepted, ownName(name, model), `instances[${having}]`);
       return toTensor(input, values, { path: `instances[].${name}`, model });
     });
 }
@@ -98,10 +99,14 @@ function columnInputs(value: unknown, model: ModelMetadata): Tensor[] {
     const [only] = onlyInput(model.inputs, 'inputs');
     return [toTensor(only, value, { path: 'inputs', model })];
   }
+  const accepted = acceptedInputs(model);
   return Object.entries(value)
     .filter(([name]) => !isSpare(name, model))
     .map(([name, item]) =>
-      toTensor(inputNamed(model, name, 'inputs'), item, { path: `inputs.${name}`, model }),
+      toTensor(inputNamed(accepted, ownName(name, model), 'inputs'), item, {
+        path: `inputs.${name}`,
+        model,
+      }),
     );
 }
 
@@ -126,11 +131,14 @@ function onlyInput(inputs: readonly TensorMetadata[], path: string): [TensorMeta
   return [only];
 }
 
-/** Returns the model's input of that name. @throws InferenceError INVALID_ARGUMENT when there is none. */
-function inputNamed(model: ModelMetadata, name: string, path: string): TensorMetadata {
-  const inputs = acceptedInputs(model);
-  const column = model.tabular?.columns?.[columnOf(name, model.tabular)];
-  const found = inputs.find((input) => input.name === name || input.name === column);
+/** Returns the name that the model has for what a request names. */
+function ownName(name: string, { tabular }: ModelMetadata): string {
+  return tabular?.columns?.[columnOf(name, tabular)] ?? name;
+}
+
+/** Returns the input of that name among a model's. @throws InferenceError INVALID_ARGUMENT when there is none. */
+function inputNamed(inputs: readonly TensorMetadata[], name: string, path: string): TensorMetadata {
+  const found = inputs.find((input) => input.name === name);
   if (found === undefined) {
     const names = inputs.map((input) => `'${input.name}'`).join(', ');
     throw invalid(`${path}: the model has no input '${name}', expected ${names}`);

@@ -51,7 +51,8 @@ export function acceptedInputs({ inputs, tabular }: ModelMetadata): TensorMetada
     const datatype = tabular && isTextByName(tabular, i) ? 'BYTES' : 'FP64';
     return { name, datatype, shape: [-1, 1] };
   });
-  return [...inputs, ...columns.filter(({ name }) => inputs.every((input) => input.name !== name))];
+  const own = new Set(inputs.map(({ name }) => name));
+  return [...inputs, ...columns.filter(({ name }) => !own.has(name))];
 }
 
 /** True for the name of a column that the model does not read, and that may hold anything. */
