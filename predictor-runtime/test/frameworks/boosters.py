@@ -124,12 +124,18 @@ def xgboost_models():
     dart = xgb.XGBClassifier(**{**small, "n_estimators": 8}, booster="dart", rate_drop=0.5, one_drop=1).fit(X, LABELS[2])
     dart.get_booster().set_attr(best_iteration="5")
     save(dart, f"{name}-dart.ubj")
-    save(fit(xgb.XGBRegressor(**small, num_parallel_tree=3, subsample=0.5), SIGNAL, SIGNAL[:60]), f"{name}-parallel.ubj")
+    parallel = fit(xgb.XGBRegressor(**small, num_parallel_tree=3, subsample=0.5), SIGNAL, SIGNAL[:60])
+    save(parallel, f"{name}-parallel.ubj")
     save(xgb.XGBRFClassifier(n_estimators=4, max_depth=2).fit(X, LABELS[2]), f"{name}-forest.ubj")
     save(xgb.XGBClassifier(**small, booster="gblinear").fit(X, LABELS[2]), f"{name}-linear.ubj")
     D = xgb.DMatrix(X[:200], SIGNAL[:200])
     booster = xgb.train({"max_depth": 2, "eta": 0.9}, D, 12, evals=[(xgb.DMatrix(X[200:], SIGNAL[:100]), "e")], early_stopping_rounds=2, verbose_eval=False)
     save(booster, f"{name}-train.ubj")
+    if version.startswith("1."):
+        # The old binary format.
+        linear = xgb.XGBRegressor(**small, booster="gblinear").fit(X, SIGNAL)
+        for model, kind in ((several, "several"), (dart, "dart"), (parallel, "parallel"), (linear, "linear"), (booster, "train")):
+            save(model, f"{name}-{kind}.bst")
     ranker = xgb.XGBRanker(**small).fit(X, LABELS[3], group=[30] * 10)
     pickled(ranker, f"{name}-ranker.pkl")
 

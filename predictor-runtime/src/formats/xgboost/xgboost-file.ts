@@ -4,6 +4,7 @@
  */
 import { parsePythonJson } from '../files/python-json.ts';
 import { parseUbjson } from '../files/ubjson.ts';
+import { type Fields, isXgboostBinary, parseXgboostBinary } from './xgboost-binary.ts';
 
 /** An array of numbers, as JSON or UBJSON has it. */
 export type Numbers = ArrayLike<number | bigint>;
@@ -70,15 +71,7 @@ export interface XgboostTree {
 
 /** Parses a model, or the bytes of a Booster in a pickle. @throws Error when the bytes are no model of XGBoost. */
 export function parseXgboostFile(bytes: Buffer): XgboostFile {
-  if (/^(binf|CONFIG-offset:)/.test(bytes.toString('latin1', 0, 14))) {
-    throw new Error(
-      "it is in XGBoost's old binary format, which XGBoost itself reads no more: save it as .ubj or .json with a version before 3.1",
-    );
-  }
-  const root =
-    bytes[1] === 0x22 || /\s/.test(String.fromCharCode(bytes[1] ?? 0))
-      ? (parsePythonJson(bytes.toString('utf8')) as Fields)
-      : parseUbjsonFields(bytes);
+  const root = parseFields(bytes);
   const learner = objectField('Model' in root ? objectField(root, 'Model') : root, 'learner');
   const parameters = objectField(learner, 'learner_model_param');
   const objective = objectField(learner, 'objective');
@@ -87,6 +80,7 @@ export function parseXgboostFile(bytes: Buffer): XgboostFile {
     integerField(parameters, 'num_target', 1),
     1,
   );
+  if (groups > bytes.length) throw new Error(`it has ${groups} outputs in ${bytes.length} bytes`);
   const booster = objectField(learner, 'gradient_booster');
   return {
     version: Array.from((root.version as Numbers | undefined) ?? [], Number),
@@ -102,7 +96,12 @@ export function parseXgboostFile(bytes: Buffer): XgboostFile {
   };
 }
 
-type Fields = { readonly [key: string]: unknown };
+/** Parses the fields of a file, whichever of XGBoost's formats it has. */
+function parseFields(bytes: Buffer): Fields {
+  if (isXgboostBinary(bytes)) return parseXgboostBinary(bytes);
+  const isText = bytes[1] === 0x22 || /\s/.test(String.fromCharCode(bytes[1] ?? 0));
+  return isText ? (parsePythonJson(bytes.toString('utf8')) as Fields) : parseUbjsonFields(bytes);
+}
 
 function parseUbjsonFields(bytes: Buffer): Fields {
   try {
