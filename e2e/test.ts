@@ -73,6 +73,17 @@ const PYTHONS = [
     packages: ['scikit-learn==1.9.1', 'xgboost-cpu==3.2.0', 'lightgbm==4.7.0', 'pandas==3.1.1'],
   },
   {
+    variable: 'WHERRY_MIDDLE_FRAMEWORKS',
+    what: 'random models of frameworks between',
+    packages: [
+      'scikit-learn==1.5.2',
+      'xgboost-cpu==2.1.4',
+      'lightgbm==4.3.0',
+      'numpy==1.26.4',
+      'pandas==3.0.6',
+    ],
+  },
+  {
     variable: 'WHERRY_OLD_FRAMEWORKS',
     what: 'random models of older frameworks',
     packages: [

@@ -6,7 +6,7 @@ import { allocate, type Datatype, type NumericData } from '../../protocol/v2/dat
 import { readJoblib } from '../files/joblib.ts';
 import type { NdArray } from '../files/numpy.ts';
 import { PickleObject } from '../files/pickle.ts';
-import type { Table } from '../table.ts';
+import { numbersOf, type Table } from '../table.ts';
 import type { TabularModel, TabularOutput } from '../tabular-model.ts';
 import { UnsupportedModelError } from '../unsupported.ts';
 import { WeightStore } from '../weight-store.ts';
@@ -137,9 +137,11 @@ function outputsOf(estimator: Estimator): TabularOutput[] {
 }
 
 /** Returns a table as values. @throws Error when it has text. */
-function valuesOf({ width, data }: Table): Values {
-  if (data instanceof Float64Array) return { width, data, isList: true };
-  throw new Error('its transform gives text, which is no output');
+function valuesOf(table: Table): Values {
+  const { width, data: cells } = table;
+  const isText = !(cells instanceof Float64Array) && cells.some((cell) => typeof cell === 'string');
+  if (isText) throw new Error('its transform gives text, which is no output');
+  return { width, data: numbersOf(table).data, isList: true };
 }
 
 /** Makes an output that computes numbers. */
