@@ -82,13 +82,18 @@ export class ApiServer {
   }
 
   /** Asks as the administrator for what no client of ours has a method for. @throws Error when refused. */
-  async request(method: 'GET' | 'POST' | 'PATCH' | 'DELETE' | 'PUT', path: string, body?: object) {
+  async request(
+    method: 'GET' | 'POST' | 'PATCH' | 'DELETE' | 'PUT',
+    path: string,
+    body?: object,
+    type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
+  ) {
     this.#agent ??= new Agent({ connect: { ca: this.certificate } });
     const { statusCode, body: answer } = await request(this.url + path, {
       method,
       headers: {
         authorization: `Bearer ${this.#token}`,
-        'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
+        'content-type': type,
       },
       body: body === undefined ? null : JSON.stringify(body),
       dispatcher: this.#agent,
@@ -96,6 +101,12 @@ export class ApiServer {
     const text = await answer.text();
     if (statusCode >= 300) throw new Error(`${method} ${path}: ${statusCode} ${text}`);
     return text;
+  }
+
+  /** Applies an object on the server as `manager`, with or without force, as kubectl and Helm do. */
+  async apply(path: string, object: object, manager: string, force: boolean): Promise<void> {
+    const query = `?fieldManager=${manager}&force=${force}`;
+    await this.request('PATCH', `${path}${query}`, object, 'application/apply-patch+yaml');
   }
 
   /** Installs the CRDs of config/crd and waits until they are served. */

@@ -13,6 +13,7 @@ import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPol
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
 import { Role } from 'kubernetes-models/rbac.authorization.k8s.io/v1/Role';
 import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import type { IContainer as Container } from 'kubernetes-models/v1/Container';
 import { Service } from 'kubernetes-models/v1/Service';
 import { newAuthority, newLeaf } from '../../e2e/harness/certificates.ts';
 import { availableHelm, renderChart } from '../../e2e/harness/helm.ts';
@@ -95,6 +96,27 @@ describeWithHelm('chart', function () {
     ]);
     const none = await render('networkPolicy.enabled=false');
     expect(namesOf(none, 'NetworkPolicy')).to.deep.equal([]);
+  });
+
+  it('names the user of images that name none, and the class and envelope that a model asks for', async () => {
+    const objects = await render();
+    const container = (name: string) => {
+      const { spec } = named<Rendered>(objects, 'ClusterServingRuntime', name);
+      return (spec.containers as Container[])[0] as Container;
+    };
+    for (const name of ['kserve-tensorflow-serving', 'kserve-torchserve', 'kserve-tritonserver']) {
+      const { runAsNonRoot, runAsUser } = container(name).securityContext ?? {};
+      expect([runAsNonRoot, runAsUser], name).to.deep.equal([true, 1000]);
+    }
+    expect(container('kserve-sklearnserver').securityContext).not.to.have.property('runAsUser');
+    const value = (name: string, variable: string) =>
+      container(name).env?.find((one) => one.name === variable)?.value;
+    expect(value('kserve-torchserve', 'TS_SERVICE_ENVELOPE')).to.equal(
+      '{{.Labels.serviceEnvelope}}',
+    );
+    expect(value('kserve-mlserver', 'MLSERVER_MODEL_IMPLEMENTATION')).to.equal(
+      '{{.Labels.modelClass}}',
+    );
   });
 
   it('lets the operator read its own two Secrets and no other', async () => {

@@ -7,6 +7,7 @@ import { expect } from 'chai';
 import { dump, load } from 'js-yaml';
 import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
 import { EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice';
+import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
 import { Service } from 'kubernetes-models/v1/Service';
 import { DEFAULT_CONFIG } from '../src/api/config.ts';
 import type { InferenceServiceData } from '../src/api/inferenceservice.ts';
@@ -101,7 +102,7 @@ function validate(object: KubeObject): void {
     expect(object.spec).to.have.all.keys('replicas');
     return;
   }
-  const models = { Deployment, EndpointSlice, Service };
+  const models = { Deployment, EndpointSlice, PodDisruptionBudget, Service };
   new models[object.kind as keyof typeof models](object as never).validate();
 }
 

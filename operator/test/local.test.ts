@@ -327,8 +327,37 @@ describe('admission on the laptop', () => {
       /autoscaling.knative.dev\/min-scale has no effect/,
     ],
     [
+      'an annotation of the predictor that has no effect',
+      isvc({ model, annotations: { 'autoscaling.knative.dev/max-scale': '3' } }),
+      /autoscaling.knative.dev\/max-scale has no effect/,
+    ],
+    [
+      'an autoscaler of Knative that there is not',
+      annotated({ 'autoscaling.knative.dev/class': 'hpa.autoscaling.knative.dev' }),
+      /\[hpa.autoscaling.knative.dev\] is not a supported autoscaler/,
+    ],
+    [
+      'a metric of an annotation that there is not',
+      annotated({ 'autoscaling.knative.dev/metric': 'memory' }),
+      /\[memory\] is not a supported metric/,
+    ],
+    [
+      'a label by which only Knative hides a service',
+      {
+        ...isvc({ model }),
+        metadata: {
+          name: 'iris',
+          labels: { 'networking.knative.dev/visibility': 'cluster-local' },
+        },
+      },
+      /use networking.kserve.io\/visibility/,
+    ],
+    [
       'annotations of Knative that have one',
-      annotated({ 'autoscaling.knative.dev/window': '60s' }),
+      annotated({
+        'autoscaling.knative.dev/window': '60s',
+        'autoscaling.knative.dev/class': 'kpa.autoscaling.knative.dev',
+      }),
       undefined,
     ],
     [

@@ -9,6 +9,7 @@ import type {
   KubeObject,
   Observed,
   Pod,
+  PodDisruptionBudget,
   ScaledDeployment,
   Service,
   ServiceAccount,
@@ -23,6 +24,7 @@ export interface Kinds {
   Deployment: Observed<ScaledDeployment>;
   Service: Observed<Service>;
   EndpointSlice: Observed<EndpointSlice>;
+  PodDisruptionBudget: Observed<PodDisruptionBudget>;
   Pod: Observed<Pod>;
   ServiceAccount: Observed<ServiceAccount>;
 }
@@ -93,6 +95,13 @@ export const KINDS: Readonly<Record<Kind, KindRow>> = {
   EndpointSlice: {
     apiVersion: 'discovery.k8s.io/v1',
     plural: 'endpointslices',
+    namespaced: true,
+    watch: OWNED,
+    child: 'apply',
+  },
+  PodDisruptionBudget: {
+    apiVersion: 'policy/v1',
+    plural: 'poddisruptionbudgets',
     namespaced: true,
     watch: OWNED,
     child: 'apply',

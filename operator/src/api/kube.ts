@@ -9,6 +9,8 @@ import type { IPodStatus } from 'kubernetes-models/v1/PodStatus';
 export type { IDeployment as Deployment } from 'kubernetes-models/apps/v1/Deployment';
 /** EndpointSlice of discovery.k8s.io/v1: the addresses and ports behind a Service. */
 export type { IEndpointSlice as EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice';
+/** PodDisruptionBudget of policy/v1: how many pods may go at once while nodes are drained. */
+export type { IPodDisruptionBudget as PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
 /** Affinity of a pod: the nodes and the other pods that it is placed near to or away from. */
 export type { IAffinity as Affinity } from 'kubernetes-models/v1/Affinity';
 /** Container of a pod, as a spec asks for it. */

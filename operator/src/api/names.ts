@@ -47,6 +47,8 @@ export const ANNOTATIONS = {
   storageSecretName: `${GROUP}/storageSecretName`,
   /** Annotation of an InferenceService; `false` lets its pods write to the model's volume. */
   storageReadonly: 'storage.kserve.io/readonly',
+  /** Annotation of an InferenceService; `none` leaves its pods to a PodDisruptionBudget of the user's own. */
+  disruptionBudget: 'serving.wherry.dev/disruption-budget',
   /** Hash, on a revision's Deployment, of what the user asked to run: another hash makes another revision. */
   specHash: 'serving.wherry.dev/spec-hash',
   /** Runtime that a revision is pinned to, as `kind/name`, on its Deployment. */

@@ -93,6 +93,7 @@ export class Operator {
       name: 'wherry-operator',
       identity,
       log,
+      deployment: options.deployment,
     });
     this.#certificates = new Certificates({
       client,

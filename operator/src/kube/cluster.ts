@@ -5,7 +5,7 @@ import type { KubeObject, OwnerReference } from '../api/kube.ts';
 import type { Change } from '../controller/controller.ts';
 import type { Logger } from '../log.ts';
 import type { KubeClient } from './client.ts';
-import { isConflict, isNotFound, KubeError } from './errors.ts';
+import { isConflict, isNamespaceEnding, isNotFound, KubeError } from './errors.ts';
 import { Informer } from './informer.ts';
 import { microTime } from './leader.ts';
 import { TRIM } from './trim.ts';
@@ -126,14 +126,17 @@ function ignoreNotFound(error: unknown): undefined {
   if (!isNotFound(error)) throw error;
 }
 
-/** Returns whether a write was carried out; false for a conflict. @throws Refusal */
+/**
+ * Returns whether a write was carried out; false for a conflict, or when everything in the namespace is about to go.
+ * @throws Refusal
+ */
 async function unlessConflict(write: Promise<unknown>): Promise<boolean> {
   try {
-    await refusable(write);
+    await write;
     return true;
   } catch (error) {
-    if (isConflict(error)) return false;
-    throw error;
+    if (isConflict(error) || isNamespaceEnding(error)) return false;
+    throw asRefusal(error);
   }
 }
 
@@ -142,8 +145,12 @@ async function refusable<T>(write: Promise<T>): Promise<T> {
   try {
     return await write;
   } catch (error) {
-    throw error instanceof KubeError && isRefusal(error) ? new Refusal(error.serverMessage) : error;
+    throw asRefusal(error);
   }
+}
+
+function asRefusal(error: unknown): unknown {
+  return error instanceof KubeError && isRefusal(error) ? new Refusal(error.serverMessage) : error;
 }
 
 /**

@@ -49,6 +49,15 @@ export function isAlreadyExists(error: unknown): boolean {
   return isConflict(error) && (error as KubeError).reason === 'AlreadyExists';
 }
 
+/** Says whether an error is a 403 because the namespace is being deleted: nothing can be made in it any more. */
+export function isNamespaceEnding(error: unknown): boolean {
+  return (
+    error instanceof KubeError &&
+    error.code === 403 &&
+    error.serverMessage.endsWith('because it is being terminated')
+  );
+}
+
 /**
  * Says whether an error is a 422: the object as sent breaks a rule of its kind, such as a field that must not
  * change.

@@ -5,7 +5,7 @@
  * There is never more than one leader, whatever the network does: the leader counts from before the renewal was
  * sent, the others from after it was seen, and the leader gives up 5 s earlier.
  */
-import type { KubeObject } from '../api/kube.ts';
+import type { KubeObject, OwnerReference } from '../api/kube.ts';
 import type { Logger } from '../log.ts';
 import type { KubeClient } from './client.ts';
 import { isConflict, isNotFound } from './errors.ts';
@@ -45,6 +45,8 @@ export interface LeaderOptions {
   /** Name of this process, such as its pod's; two processes must not have one name. */
   readonly identity: string;
   readonly log: Logger;
+  /** Name of the Deployment that owns the Lease, so that the Lease goes when it goes; undefined for none. */
+  readonly deployment?: string;
   readonly durations?: LeaderDurations;
 }
 
@@ -66,6 +68,8 @@ export class LeaderElection {
   readonly #durations: LeaderDurations;
   /** Lease as we last wrote it, while nothing says that it has changed. */
   #lease: Lease | undefined;
+  /** Owner of the Lease; undefined until it has been read. */
+  #owners: OwnerReference[] | undefined;
   /**
    * Resource version of the lease as we last saw it, and when, in milliseconds of our clock, we first saw
    * that version.
@@ -140,6 +144,7 @@ export class LeaderElection {
     try {
       // A renewal needs no read: the version of our last write tells whether somebody else wrote.
       const current = this.#lease ?? (await this.#read(signal));
+      this.#owners ??= await this.#readOwners(signal);
       this.#observe(current);
       if (!this.#mayTake(current)) return 'taken';
       const startedAt = performance.now();
@@ -157,10 +162,23 @@ export class LeaderElection {
     }
   }
 
-  async #read(signal: AbortSignal): Promise<Lease | undefined> {
-    const { client, namespace, name } = this.#options;
+  #read(signal: AbortSignal): Promise<Lease | undefined> {
+    return this.#readObject<Lease>('Lease', this.#options.name, signal);
+  }
+
+  async #readOwners(signal: AbortSignal): Promise<OwnerReference[]> {
+    const { deployment } = this.#options;
+    if (deployment === undefined) return [];
+    const owner = await this.#readObject<KubeObject>('Deployment', deployment, signal);
+    if (owner === undefined) return [];
+    const { apiVersion, kind, metadata } = owner;
+    return [{ apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '' }];
+  }
+
+  async #readObject<T>(kind: string, name: string, signal: AbortSignal): Promise<T | undefined> {
+    const { client, namespace } = this.#options;
     try {
-      return await client.get<Lease>({ kind: 'Lease', namespace, name }, { signal });
+      return await client.get<T>({ kind, namespace, name }, { signal });
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -186,7 +204,12 @@ export class LeaderElection {
     return {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
-      metadata: { name, namespace, resourceVersion: current?.metadata.resourceVersion },
+      metadata: {
+        name,
+        namespace,
+        resourceVersion: current?.metadata.resourceVersion,
+        ownerReferences: this.#owners,
+      },
       spec: {
         holderIdentity: identity,
         leaseDurationSeconds: this.#durations.leaseSeconds,

@@ -78,8 +78,9 @@ export function planComponent(component: Component, input: PlanInput): Component
   };
   const expired = expiredRevisions(existing, active, shares.previous, config.revisionHistoryLimit);
   const desired = new Map(input.desired.map((d) => [formatRevision(d.ref), d.replicas]));
+  const isGivenUp = (r: Revision) => created.ok && isAbandoned(r, target, before);
   const kept = existing
-    .filter((r) => !expired.has(r.name) && !isAbandoned(r, target, before))
+    .filter((r) => !expired.has(r.name) && !isGivenUp(r))
     .map((r) => {
       const replicas = replicasOf({
         revision: r,

@@ -61,7 +61,7 @@ const REVISIONED_ANNOTATIONS = [
  * serviceAnnotationDisallowedList.
  */
 const NOT_PROPAGATED =
-  /^(kubectl\.kubernetes\.io\/|autoscaling\.knative\.dev\/|internal\.serving\.kserve\.io\/|serving\.kserve\.io\/(autoscalerClass|deploymentMode|stop)$)/;
+  /^(kubectl\.kubernetes\.io\/|autoscaling\.knative\.dev\/|internal\.serving\.kserve\.io\/|serving\.kserve\.io\/(autoscalerClass|deploymentMode|stop)$|serving\.wherry\.dev\/disruption-budget$)/;
 
 /** Returns the components of an InferenceService. The CRD admits a predictor only, so far. */
 export const components = memoByObject((isvc: InferenceServiceData): readonly Component[] => [

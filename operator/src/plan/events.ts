@@ -3,8 +3,8 @@ import type { ObjectEvent } from '../api/cluster.ts';
 import { condition } from '../api/conditions.ts';
 import type { InferenceServiceStatus } from '../api/inferenceservice.ts';
 
-/** Reasons of which the scheduler, or a scaler of the user's own, has told already. */
-const TOLD_ELSEWHERE = new Set(['Unschedulable', 'ScaledToZero']);
+/** Reasons of which the scheduler, a scaler of the user's own, or the routers' pods have told already. */
+const TOLD_ELSEWHERE = new Set(['Unschedulable', 'ScaledToZero', 'NoRouter']);
 
 /** Returns one event for each change of Ready to True, and for each new reason of a False one. */
 export function readyEvents(

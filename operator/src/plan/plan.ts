@@ -5,6 +5,7 @@
 
 import { components } from './component.ts';
 import { planComponent } from './component-plan.ts';
+import { disruptionBudgets } from './disruption-budget.ts';
 import { readyEvents } from './events.ts';
 import type { Plan, PlanInput } from './input.ts';
 import { services } from './service.ts';
@@ -18,6 +19,7 @@ export function plan(input: PlanInput): Plan {
   return {
     children: [
       ...plans.flatMap(({ deployments }) => deployments),
+      ...plans.flatMap(({ component }) => disruptionBudgets(component)),
       ...services({ isvc: parent, routerAddresses: related.routerAddresses, config }),
     ],
     status: next,

@@ -140,7 +140,8 @@ function predictorState(
       message: `${kind} ${failure.location}: ${failure.message}`,
     };
   }
-  if (component.autoscaling.class === 'external' && revision?.replicas === 0) {
+  const isScaledByUser = component.autoscaling.class === 'external' && traffic.stable === target;
+  if (isScaledByUser && revision?.replicas === 0) {
     const message = `the scaler of your own has set ${target} to 0 pods`;
     return { status: 'False', reason: 'ScaledToZero', message };
   }
@@ -163,10 +164,14 @@ function hostProblem({ related }: PlanInput, names: Hosts): ConditionState | und
   return { status: 'False', reason: 'HostTaken', message };
 }
 
-function ingressState(traffic: Traffic, { routing, parent }: PlanInput): ConditionState {
+function ingressState(traffic: Traffic, { related, routing, parent }: PlanInput): ConditionState {
   const before = parent.status;
   if (traffic.latestReady === undefined && traffic.stable === undefined) {
     return { status: 'Unknown', reason: 'PredictorNotReady', message: 'no model is loaded yet' };
+  }
+  if (related.routerAddresses.length === 0) {
+    const message = 'no router is ready: nobody can reach this service';
+    return { status: 'False', reason: 'NoRouter', message };
   }
   if (routing.refused !== undefined) {
     const message = `a router refuses the routes of this service and keeps those it has: ${routing.refused}`;

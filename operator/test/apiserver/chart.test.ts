@@ -1,7 +1,10 @@
 /** The chart's objects before a real API server, which knows rules that no schema tells. */
+import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { loadAll } from 'js-yaml';
 import type { ApiServer } from '../../../e2e/harness/api-server.ts';
 import { availableHelm, renderChart } from '../../../e2e/harness/helm.ts';
+import { eventually } from '../../../e2e/harness/load.ts';
 import type { KubeObject } from '../../src/api/kube.ts';
 import { describeWithApiServer, sharedApiServer } from './server.ts';
 
@@ -10,6 +13,21 @@ const IRREGULAR: Readonly<Record<string, string>> = {
   NetworkPolicy: 'networkpolicies',
   ValidatingAdmissionPolicy: 'validatingadmissionpolicies',
 };
+
+const README = new URL('../../../README.md', import.meta.url);
+const CRD = new URL(
+  '../../../config/crd/serving.kserve.io_inferenceservices.yaml',
+  import.meta.url,
+);
+
+interface Crd {
+  readonly scope: string;
+  readonly names: { readonly categories: string[] };
+  readonly versions: object[];
+}
+
+const of = ({ apiVersion, metadata }: KubeObject) =>
+  `/apis/${apiVersion}/customresourcedefinitions/${metadata.name}`;
 
 function collection({ apiVersion, kind, metadata }: KubeObject): string {
   const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
@@ -26,6 +44,63 @@ function collection({ apiVersion, kind, metadata }: KubeObject): string {
 
     before(async () => {
       server = await sharedApiServer();
+    });
+
+    it('refuses by its policy what is accepted without effect', async () => {
+      const objects = await renderChart<KubeObject>(helm ?? '');
+      const policy = objects.filter(({ kind }) => kind.startsWith('ValidatingAdmissionPolicy'));
+      const services =
+        '/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices?dryRun=All';
+      const answer = async (metadata: object, predictor: object = {}) => {
+        const model = { modelFormat: { name: 'onnx' }, storageUri: 'builtin://iris' };
+        return server
+          .request('POST', services, {
+            apiVersion: 'serving.kserve.io/v1beta1',
+            kind: 'InferenceService',
+            metadata: { name: 'iris', ...metadata },
+            spec: { predictor: { model, ...predictor } },
+          })
+          .then(
+            () => 'accepted',
+            (error: Error) => error.message,
+          );
+      };
+      for (const object of policy) await server.request('POST', collection(object), object);
+      try {
+        const serverless = { annotations: { 'serving.kserve.io/deploymentMode': 'Serverless' } };
+        await eventually('the policy is in force', async () =>
+          (await answer(serverless)).includes('[Serverless] is not a supported deployment mode'),
+        );
+        const scaled = (name: string, value: string) => ({
+          annotations: { [`autoscaling.knative.dev/${name}`]: value },
+        });
+        expect(await answer({})).to.equal('accepted');
+        expect(await answer(scaled('window', '60s'))).to.equal('accepted');
+        expect(await answer(scaled('min-scale', '2'))).to.include('min-scale has no effect');
+        expect(await answer({}, scaled('max-scale', '2'))).to.include('max-scale has no effect');
+        expect(await answer(scaled('metric', 'cpu'))).to.include('[cpu] is not a supported metric');
+        expect(await answer({}, { scaleMetricType: 'Utilization' })).to.include('[Utilization]');
+        const hidden = { labels: { 'networking.knative.dev/visibility': 'cluster-local' } };
+        expect(await answer(hidden)).to.include('networking.kserve.io/visibility');
+      } finally {
+        for (const object of policy) {
+          await server.request('DELETE', `${collection(object)}/${object.metadata.name}`);
+        }
+      }
+    });
+
+    it('has CRDs that the command of the README upgrades after Helm has made them', async () => {
+      const [command = ''] =
+        /kubectl apply [^`]*config\/crd/.exec(readFileSync(README, 'utf8')) ?? [];
+      const [crd] = loadAll(readFileSync(CRD, 'utf8')) as (KubeObject & { spec: Crd })[];
+      if (crd === undefined) throw new Error('no CRD');
+      const { scope, names, versions } = crd.spec;
+      const changed = { scope, names: { ...names, categories: ['kserve'] }, versions };
+      const isForced = command.includes('--force-conflicts');
+      await server.apply(of(crd), { ...crd, spec: { ...crd.spec, ...changed } }, 'helm', true);
+      await server.apply(of(crd), crd, 'kubectl', isForced);
+      const { spec } = JSON.parse(await server.request('GET', of(crd))) as { spec: Crd };
+      expect(spec.names.categories).to.deep.equal(['all']);
     });
 
     for (const values of [[], ['operator.replicas=3', 'router.service.type=LoadBalancer']]) {

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import type { ApiServer } from '../../../e2e/harness/api-server.ts';
 import { type FaultProxy, startFaultProxy } from '../../../e2e/harness/fault-proxy.ts';
 import { eventually } from '../../../e2e/harness/load.ts';
+import type { KubeObject } from '../../src/api/kube.ts';
 import { KubeClient } from '../../src/kube/client.ts';
 import { LeaderElection } from '../../src/kube/leader.ts';
 import { type LogEntry, recordedLog } from './recorded-log.ts';
@@ -45,10 +46,18 @@ describeWithApiServer('leader election', function () {
   }
 
   /** A candidate of its own connection pool, as another process would be. */
-  function candidate(identity: string, url = server.url): Candidate {
+  function candidate(identity: string, url = server.url, deployment?: string): Candidate {
     const client = new KubeClient(server.kubeConfig(url));
     const { log, entries } = recordedLog();
-    const options = { client, namespace, name: NAME, identity, log, durations: DURATIONS };
+    const options = {
+      client,
+      namespace,
+      name: NAME,
+      identity,
+      log,
+      durations: DURATIONS,
+      deployment,
+    };
     return { election: new LeaderElection(options), entries };
   }
 
@@ -92,6 +101,22 @@ describeWithApiServer('leader election', function () {
       SLACK_MS,
     );
     expect(await readLease()).to.include({ holderIdentity: 'next', leaseTransitions: 1 });
+  });
+
+  it('lets the Lease go with the Deployment of the operator, to which an older one is given, too', async () => {
+    await candidate('before').election.acquire(stopped.signal);
+    await candidate('before').election.release();
+    const labels = { app: 'operator' };
+    const template = { metadata: { labels }, spec: { containers: [{ name: 'o', image: 'o:1' }] } };
+    const made = await server.request('POST', `/apis/apps/v1/namespaces/${namespace}/deployments`, {
+      metadata: { name: 'operator' },
+      spec: { selector: { matchLabels: labels }, template },
+    });
+    await candidate('after', server.url, 'operator').election.acquire(stopped.signal);
+    const { metadata } = JSON.parse(await server.request('GET', lease())) as KubeObject;
+    const { uid } = (JSON.parse(made) as KubeObject).metadata;
+    const owner = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'operator', uid };
+    expect(metadata.ownerReferences).to.deep.equal([owner]);
   });
 
   it('takes over a lease that is no longer renewed, by its own clock', async () => {

@@ -444,6 +444,22 @@ describeWithApiServer('reconciler', function () {
     await eventually('the Services are there', () => exists('Service', 'iris-predictor'));
   });
 
+  it('tells nobody that nothing can be made in a namespace that is being deleted', async () => {
+    const running = await startOperator();
+    await client.create(isvc());
+    await eventually('the revision is there', () => exists('Deployment', REVISION));
+    await settled(running);
+    // Nothing finalises it here, so that it stays as it is while its objects go.
+    await server.request('DELETE', `/api/v1/namespaces/${namespace}`);
+    await server.request('DELETE', `/api/v1/namespaces/${namespace}/services/iris`);
+    await eventually('it was tried', () =>
+      running.requests.some((request) => request === 'apply Service 403'),
+    );
+    expect(running.entries.filter(({ level }) => level !== 'info')).to.deep.equal([]);
+    const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
+    expect(status?.conditions?.map(({ reason }) => reason)).not.to.include('ApplyRefused');
+  });
+
   it('leaves a service alone that is being deleted', async () => {
     const running = await startOperator();
     const service = isvc();
