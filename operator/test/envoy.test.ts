@@ -3,9 +3,9 @@
  * reports, TLS. Skipped unless WHERRY_ENVOY names the binary.
  */
 import { once } from 'node:events';
-import { createServer, request, type Server } from 'node:http';
+import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import { type ClientHttp2Session, connect, createServer as createH2Server } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createConnection, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import { type RunningEnvoy, startEnvoy } from '../../e2e/harness/envoy.ts';
@@ -184,8 +184,59 @@ async function call(client: ClientHttp2Session, path: string, headers: Record<st
     const none = await ask('/v2', { host: 'other' });
     expect([none.status, JSON.parse(none.text)]).to.deep.equal([
       404,
+      {
+        error:
+          'no service has this host or path; inside the cluster a host needs the namespace, as in iris-predictor.default, which a bare name does not tell',
+      },
+    ]);
+    const elsewhere = await ask('/v2', { host: 'other.example.com' });
+    expect([elsewhere.status, JSON.parse(elsewhere.text)]).to.deep.equal([
+      404,
       { error: 'no service has this host or path' },
     ]);
+  });
+
+  it('routes by the address of a Service, of either family', async () => {
+    const hosts = ['10.96.7.1', '[fd00::7:1]'];
+    await publish(service('address', share(1, 100), { hosts }));
+    for (const host of [...hosts, '10.96.7.1:80', '[fd00::7:1]:80']) {
+      expect((await ask('/v2', { host })).text, host).to.match(/^r1 \/v2 /);
+    }
+    control.update([{ key: 'default/address' }]);
+  });
+
+  it('lets WebSockets through, longer than the timeout of a request, and tells of other upgrades', async () => {
+    const upgrade = (kind: string) =>
+      request(`http://127.0.0.1:${HTTP_PORT}/echo`, {
+        headers: { host: HOST, connection: 'Upgrade', upgrade: kind },
+      }).end();
+    const { server } = backends.r1 as Backend;
+    server.once('upgrade', (_, socket) => {
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+      );
+      socket.pipe(socket);
+    });
+    const [, socket] = (await once(upgrade('websocket'), 'upgrade')) as [unknown, Socket];
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    socket.write('ping');
+    expect(String((await once(socket, 'data'))[0])).to.equal('ping');
+    socket.destroy();
+    const [refused] = (await once(upgrade('other'), 'response')) as [IncomingMessage];
+    expect(refused.statusCode).to.equal(403);
+    expect(JSON.parse(String((await once(refused, 'data'))[0]))).to.deep.equal({
+      error: 'this upgrade of the connection is not supported: WebSocket is',
+    });
+  });
+
+  it('takes HTTP/1.0', async () => {
+    const socket = createConnection(HTTP_PORT, '127.0.0.1');
+    socket.write(`GET /v2 HTTP/1.0\r\nHost: ${HOST}\r\n\r\n`);
+    let text = '';
+    for await (const chunk of socket) text += chunk;
+    expect(text)
+      .to.match(/^HTTP\/1\.[01] 200 /)
+      .and.include('r1 /v2');
   });
 
   it('routes by path on any other host, which the pod still sees', async () => {
@@ -205,6 +256,13 @@ async function call(client: ClientHttp2Session, path: string, headers: Record<st
       expect(await byPath(`/serving/default/${path}`), path).to.equal(404);
     }
     expect(await byPath('/serving/a/b/serving/default/iris/v2')).to.equal(404);
+    const other = service('other', share(2, 100));
+    await publish(other);
+    const onOther = await ask('/serving/default/iris/v2', { host: 'other-default.example.com' });
+    expect(onOther.text, 'a host counts more than a path').to.match(
+      /^r2 \/serving\/default\/iris\/v2 /,
+    );
+    control.update([{ key: 'default/other' }]);
     const spoofed = { 'x-wherry-path-host': 'evil' };
     expect(await byPath('/serving/default/iris/', spoofed)).to.equal('r1 / localhost');
     expect((await ask('/', { host: HOST, ...spoofed })).text).to.equal(`r1 / ${HOST}`);

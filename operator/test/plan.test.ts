@@ -6,7 +6,7 @@ import type { ServingRuntimeData } from '../src/api/inferenceservice.ts';
 import { keyOf } from '../src/api/kube.ts';
 import { covers } from '../src/controller/apply.ts';
 import { HostClaims } from '../src/plan/host-claims.ts';
-import { hosts } from '../src/plan/hosts.ts';
+import { addressHosts, hosts } from '../src/plan/hosts.ts';
 import { merge } from '../src/plan/merge.ts';
 import { selectRuntime } from '../src/plan/runtime.ts';
 import { renderTemplate, TemplateError } from '../src/plan/template.ts';
@@ -256,6 +256,42 @@ describe('hosts', () => {
   ] as const) {
     it(name, () => expect(actual).to.equal(expected));
   }
+
+  it('leave out that of the predictor where only the service’s fits a DNS label', () => {
+    const metadata = { name: 'demand-forecast-v2-emea', namespace: 'n'.repeat(34) };
+    const isvc = {
+      apiVersion: 'serving.kserve.io/v1beta1',
+      kind: 'InferenceService',
+      metadata,
+      spec: { predictor: {} },
+    };
+    expect(hosts(isvc, DEFAULT_CONFIG).external).to.deep.equal({
+      service: `demand-forecast-v2-emea-${'n'.repeat(34)}.example.com`,
+    });
+  });
+
+  it('are the addresses of the Service that is the service’s own', () => {
+    const isvc = {
+      apiVersion: 'serving.kserve.io/v1beta1',
+      kind: 'InferenceService',
+      metadata: { name: 'iris', namespace: 'ns', uid: '1' },
+      spec: { predictor: {} },
+    };
+    const withAddresses = (clusterIPs: string[], uid = '1') => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: {
+        name: 'iris-predictor',
+        ownerReferences: [{ apiVersion: '', kind: 'InferenceService', name: 'iris', uid }],
+      },
+      spec: { clusterIPs },
+    });
+    const both = withAddresses(['10.96.7.1', 'fd00::7:1']);
+    expect(addressHosts(isvc, both)).to.deep.equal(['10.96.7.1', '[fd00::7:1]']);
+    expect(addressHosts(isvc, withAddresses(['None']))).to.deep.equal([]);
+    expect(addressHosts(isvc, withAddresses(['10.96.7.1'], '2'))).to.deep.equal([]);
+    expect(addressHosts(isvc, undefined)).to.deep.equal([]);
+  });
 
   it('belong to the older of two services that claim one', () => {
     const service = (name: string, namespace: string, creationTimestamp: string) => ({

@@ -6,9 +6,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Lister } from '../api/cluster.ts';
 import type { OperatorConfig } from '../api/config.ts';
 import { keyOf } from '../api/kube.ts';
-import { LABELS } from '../api/names.ts';
+import { LABELS, predictorName } from '../api/names.ts';
 import type { RouteChange, ServiceRoutes } from '../api/route-table.ts';
 import { HostClaims } from '../plan/host-claims.ts';
+import { addressHosts } from '../plan/hosts.ts';
 import { serviceRoutes } from '../plan/routes.ts';
 import type { Change } from './controller.ts';
 import { Debounce } from './debounce.ts';
@@ -53,7 +54,7 @@ export class RoutePublisher {
       const moved = this.#claims.update(key, deleted ? undefined : object);
       for (const touched of [key, ...moved]) this.#dirty.add(touched);
       if (moved.length > 0) this.#options.onHostsMoved(moved);
-    } else if (kind === 'Pod') {
+    } else if (kind === 'Pod' || kind === 'Service') {
       const service = object.metadata.labels?.[LABELS.inferenceService];
       if (service === undefined) return;
       this.#dirty.add(`${object.metadata.namespace}/${service}`);
@@ -107,7 +108,8 @@ export class RoutePublisher {
     const isvc = lister.get('InferenceService', key);
     if (isvc === undefined) return undefined;
     const pods = lister.listOwned('Pod', key);
-    const hosts = this.#claims.hostsOf(key);
+    const predictor = lister.get('Service', predictorName(key));
+    const hosts = [...this.#claims.hostsOf(key), ...addressHosts(isvc, predictor)];
     if (key === refusedRoute) hosts.push(REFUSED_HOST);
     return serviceRoutes({ isvc, pods, hosts });
   }

@@ -1,7 +1,9 @@
 /** The names and URLs of an InferenceService. KServe: reconcilers/ingress/domain.go, path.go. */
 import type { OperatorConfig } from '../api/config.ts';
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
+import type { Observed, Service } from '../api/kube.ts';
 import { LABELS, predictorName } from '../api/names.ts';
+import { belongsTo } from './owner.ts';
 import { renderTemplate, TemplateError } from './template.ts';
 
 /** Names by which a service can be called. */
@@ -43,6 +45,20 @@ export function hosts(isvc: InferenceServiceData, config: OperatorConfig): Hosts
     const problem = `domain template "${config.domainTemplate}": ${error.message} for this service`;
     return { internal, problem };
   }
+}
+
+/**
+ * Returns the hosts of callers that call a service's own Service by its address. An address belongs to one Service,
+ * so that nobody else can claim it.
+ */
+export function addressHosts(
+  isvc: InferenceServiceData,
+  service: Observed<Service> | undefined,
+): string[] {
+  if (service === undefined || belongsTo(service, isvc) !== 'own') return [];
+  return (service.spec?.clusterIPs ?? [])
+    .filter((address) => address !== 'None')
+    .map((address) => (address.includes(':') ? `[${address}]` : address));
 }
 
 /** The path under which the routers serve it on any host; undefined when it is cluster-local. */

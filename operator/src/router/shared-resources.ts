@@ -21,6 +21,11 @@ const PATH_SUFFIX = 'path.wherry';
 /** The header in which a request by path keeps the host that the client asked for. */
 export const PATH_HOST_HEADER = 'x-wherry-path-host';
 
+const NOT_FOUND = 'no service has this host or path';
+/** Many namespaces may have a service of one name, and a router cannot see from which one it is called. */
+const BARE_NAME =
+  'inside the cluster a host needs the namespace, as in iris-predictor.default, which a bare name does not tell';
+
 /** The choices that an installation has for the routers' listeners. */
 export interface ListenerOptions {
   /** Address families to listen on; IPv4 alone when left out. */
@@ -86,9 +91,11 @@ end
 `;
 
 function pathVirtualHost(): Message {
-  const notFound = {
-    direct_response: { status: 404, body: { inline_string: 'no service has this host or path' } },
-  };
+  const answer = (text: string) => ({
+    direct_response: { status: 404, body: { inline_string: text } },
+  });
+  const notFound = answer(NOT_FOUND);
+  const bareName = { name: ':authority', string_match: { safe_regex: { regex: '[^.:]+' } } };
   const enabled = {
     '@type': `${TYPE}envoy.config.route.v3.FilterConfig`,
     config: { '@type': `${TYPE}envoy.extensions.filters.http.lua.v3.LuaPerRoute` },
@@ -102,10 +109,24 @@ function pathVirtualHost(): Message {
         ...notFound,
         typed_per_filter_config: { [PATH_FILTER]: enabled },
       },
+      { match: { prefix: '/', headers: [bareName] }, ...answer(`${NOT_FOUND}; ${BARE_NAME}`) },
       { match: { prefix: '/' }, ...notFound },
     ],
   };
 }
+
+/** Envoy itself answers 403 only to an upgrade that it does not know, and says nothing. */
+const UPGRADE_REFUSAL = {
+  filter: {
+    status_code_filter: {
+      comparison: {
+        op: 'EQ',
+        value: { default_value: 403, runtime_key: 'wherry.upgrade_refusal' },
+      },
+    },
+  },
+  body: { inline_string: 'this upgrade of the connection is not supported: WebSocket is' },
+};
 
 function httpListener(options: ListenerOptions): Message {
   const pathFilter = {
@@ -125,6 +146,7 @@ function httpListener(options: ListenerOptions): Message {
     strip_trailing_host_dot: true,
     http_protocol_options: { accept_http_10: true },
     normalize_path: { value: true },
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
     server_header_transformation: 'PASS_THROUGH',
     request_headers_timeout: { seconds: 10 },
     // A client must not choose the host that the pod sees beside the one that it is routed by.
@@ -139,6 +161,7 @@ function httpListener(options: ListenerOptions): Message {
     ],
     // Envoy's own texts hold no quotes; its JSON formatter leaves this value out.
     local_reply_config: {
+      mappers: [UPGRADE_REFUSAL],
       body_format: {
         text_format_source: { inline_string: '{"error":"%LOCAL_REPLY_BODY%"}' },
         content_type: 'application/json',
