@@ -351,6 +351,38 @@ describe('merge', () => {
   });
 });
 
+describe('merge of alternatives', () => {
+  const memory = { name: 'v', emptyDir: { medium: 'Memory' } };
+  for (const [name, base, patch, expected] of [
+    [
+      'a volume of another source',
+      { volumes: [memory] },
+      { volumes: [{ name: 'v', configMap: { name: 'c' } }] },
+      { volumes: [{ name: 'v', configMap: { name: 'c' } }] },
+    ],
+    [
+      'a volume of the same source',
+      { volumes: [memory] },
+      { volumes: [{ name: 'v', emptyDir: { sizeLimit: '1Gi' } }] },
+      { volumes: [{ name: 'v', emptyDir: { medium: 'Memory', sizeLimit: '1Gi' } }] },
+    ],
+    [
+      'a hook of another kind',
+      { lifecycle: { preStop: { sleep: { seconds: 5 } } } },
+      { lifecycle: { preStop: { exec: { command: ['x'] } } } },
+      { lifecycle: { preStop: { exec: { command: ['x'] } } } },
+    ],
+    [
+      'a probe that says only when',
+      { startupProbe: { grpc: { port: 1 } } },
+      { startupProbe: { periodSeconds: 3 } },
+      { startupProbe: { grpc: { port: 1 }, periodSeconds: 3 } },
+    ],
+  ] as const) {
+    it(name, () => expect(merge<object>(base, patch)).to.deep.equal(expected));
+  }
+});
+
 describe('covers', () => {
   for (const [name, current, wanted, expected] of [
     ['defaults of the server do not matter', { a: 1, b: 2 }, { a: 1 }, true],

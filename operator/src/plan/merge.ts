@@ -42,8 +42,7 @@ export function merge<T>(base: T, patch: Partial<T>): T {
 function mergeField(key: string, base: unknown, patch: unknown): unknown {
   if (Array.isArray(base) && Array.isArray(patch)) {
     const mergeKey = MERGE_KEYS[key];
-    // A volume has a name and one source.
-    if (key === 'volumes') return mergeLists(base, patch, 'name', (_, over) => over);
+    if (key === 'volumes') return mergeLists(base, patch, 'name', mergeVolume);
     if (mergeKey !== undefined) return mergeLists(base, patch, mergeKey);
     return JOINED.has(key) ? [...base, ...patch] : patch;
   }
@@ -64,6 +63,11 @@ function mergeLists(
   });
   const added = patch.filter((item) => !base.some((b) => b[mergeKey] === item[mergeKey]));
   return [...merged, ...added];
+}
+
+/** Merges two volumes of one name, which have one source each: another source replaces that of the base. */
+function mergeVolume(base: Keyed, patch: Keyed): Keyed {
+  return Object.keys(patch).every((field) => field in base) ? merge(base, patch) : patch;
 }
 
 /**

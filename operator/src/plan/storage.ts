@@ -80,7 +80,11 @@ export function withStorage(pod: PodSpec, uri: string, options: StorageOptions):
   const readOnly = options.annotations[ANNOTATIONS.storageReadonly] !== 'false';
   if (uri.startsWith('pvc://')) return withClaim(pod, uri, readOnly);
   const { env, envFrom, volumes: secrets, volumeMounts: mounts } = credentials(uri, options);
-  const volumes: Volume[] = [{ name: MODEL_VOLUME, emptyDir: {} }, ...secrets];
+  // The user may have a place of their own for the download, such as memory.
+  const isUsers = pod.volumes?.some(({ name }) => name === MODEL_VOLUME);
+  const volumes: Volume[] = isUsers
+    ? [...secrets]
+    : [{ name: MODEL_VOLUME, emptyDir: {} }, ...secrets];
   if (options.runtime?.metadata.annotations?.[ANNOTATIONS.fetchesModel] === 'true') {
     return mergeContainer(merge(pod, { volumes }), {
       name: KSERVE_CONTAINER,
