@@ -131,7 +131,7 @@ async function checkTry(engine: Engine, where: string, one: Try): Promise<void> 
 for (const variable of ['WHERRY_FRAMEWORKS', 'WHERRY_MIDDLE_FRAMEWORKS', 'WHERRY_OLD_FRAMEWORKS']) {
   const python = process.env[variable];
   (python === undefined ? describe.skip : describe)(`random models, ${variable}`, function () {
-    this.timeout(240_000);
+    this.timeout(480_000);
     const dir = mkdtempSync(join(tmpdir(), 'wherry-random-'));
     let cases: RandomModel[] = [];
 
