@@ -58,7 +58,7 @@ const REQUESTS: readonly (readonly [path: string, body: string, error: string])[
   [
     '/v2/logging',
     '{"log_info":#}',
-    'log_info: # can not be set; errors and the format stay as they are',
+    'log_info: # can not be set; errors are always written, formats are default and ISO8601',
   ],
 ];
 
@@ -98,7 +98,7 @@ describe('deep and odd values', () => {
       for (const name of ['__proto__', 'toString', 'constructor']) {
         expect(await call(`${url}/v2/logging`, `{"${name}":1}`)).to.deep.equal({
           status: 400,
-          json: { error: `${name}: 1 can not be set; errors and the format stay as they are` },
+          json: { error: `${name}: 1 can not be set; errors are always written, formats are default and ISO8601` },
         });
       }
     });
