@@ -98,7 +98,9 @@ describe('deep and odd values', () => {
       for (const name of ['__proto__', 'toString', 'constructor']) {
         expect(await call(`${url}/v2/logging`, `{"${name}":1}`)).to.deep.equal({
           status: 400,
-          json: { error: `${name}: 1 can not be set; errors are always written, formats are default and ISO8601` },
+          json: {
+            error: `${name}: 1 can not be set; errors are always written, formats are default and ISO8601`,
+          },
         });
       }
     });
