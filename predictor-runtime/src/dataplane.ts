@@ -219,6 +219,7 @@ function jobOf(
   { inputs, outputs, parameters = NONE }: InferRequest,
   { caller, timeoutMs, trace }: InferOptions,
 ): Job {
+  refuseReserved(parameters);
   const priority = wholeNumber(parameters, 'priority');
   const timeoutUs = wholeNumber(parameters, 'timeout');
   return {
@@ -230,6 +231,18 @@ function jobOf(
     ownTimeoutMs: timeoutUs && timeoutUs / 1000,
     trace,
   };
+}
+
+/** Names that begin so are the protocol's own; of those, only this one is for requests. Source: Triton, parameters. */
+const RESERVED = 'triton_';
+const FOR_REQUESTS = 'triton_enable_empty_final_response';
+
+function refuseReserved(parameters: Parameters): void {
+  for (const name in parameters) {
+    if (name.startsWith(RESERVED) && name !== FOR_REQUESTS) {
+      throw invalid(`parameters.${name}: names that begin with '${RESERVED}' are reserved`);
+    }
+  }
 }
 
 /** Reads a parameter that is a whole number, which may be written as text; those beyond 2^53 are rounded. */

@@ -69,6 +69,23 @@ describe('V2 over gRPC', () => {
     });
   });
 
+  it('refuses parameters whose names are the protocol’s own', async () => {
+    await withGrpc(add, async (call) => {
+      const inputs = [input('a', typed), input('b', typed)];
+      const infer = (name: string) =>
+        call('ModelInfer', {
+          model_name: 'add',
+          inputs,
+          parameters: { [name]: { bool_param: true } },
+        }).then(() => 'served', failure);
+      expect(await infer('triton_final_response')).to.equal(
+        "3 parameters.triton_final_response: names that begin with 'triton_' are reserved",
+      );
+      expect(await infer('triton_enable_empty_final_response')).to.equal('served');
+      expect(await infer('mine')).to.equal('served');
+    });
+  });
+
   it('answers typed contents with typed contents, and raw with raw', async () => {
     await withGrpc(add, async (call) => {
       const inputs = [input('a', typed), input('b', { int_contents: [1, 1, 1, 1] })];

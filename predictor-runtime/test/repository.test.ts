@@ -559,6 +559,10 @@ describe('loading by API', () => {
         expect([status, json.error.slice(0, error.length)]).to.deep.equal([400, error]);
       }
       expect((await call(`${url}/v2/models/m/infer`, ADD)).json.model_version).to.equal('2');
+      // A load that was refused takes nothing from what serves.
+      expect((await call(`${url}/v2/repository/index`, {})).json).to.deep.equal([
+        { name: 'm', version: '2', state: 'READY', reason: '' },
+      ]);
     });
   });
 });

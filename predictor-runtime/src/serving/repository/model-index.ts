@@ -36,10 +36,12 @@ export interface IndexSources {
 export function modelIndex({ manager, listed, unreadable }: IndexSources): IndexEntry[] {
   const names = new Set([...listed, ...manager.names()]);
   return [...names].sort().flatMap((name): IndexEntry[] => {
-    const reason = unreadable.get(name);
-    if (reason !== undefined) return [{ name, version: '1', state: 'UNAVAILABLE', reason }];
     const servables = manager.servables(name);
-    if (servables.length === 0) return [unloadedEntry(manager, name)];
+    const reason = unreadable.get(name);
+    if (servables.length === 0) {
+      if (reason === undefined) return [unloadedEntry(manager, name)];
+      return [{ name, version: '1', state: 'UNAVAILABLE', reason }];
+    }
     return servables.map((servable) => ({
       name,
       version: String(servable.version),
