@@ -2,7 +2,7 @@
  * Reads files of joblib.dump and pickle.dump as values. joblib compresses the whole file, and puts the bytes of an
  * array behind the object that describes it (joblib/numpy_pickle.py).
  */
-import { gunzipSync, inflateSync } from 'node:zlib';
+import { decompressed } from './compression.ts';
 import { type Dtype, isNdArray, readDtype, readNdArray } from './numpy.ts';
 import {
   PickleDict,
@@ -14,19 +14,18 @@ import {
 } from './pickle.ts';
 import { PickleStream } from './pickle-stream.ts';
 
-/** Largest size of what a compressed file holds, in bytes, as a small file could otherwise fill the memory. */
-const MAX_INFLATED = 4 * 2 ** 30 - 1;
-
 /**
  * Modules all of whose classes a file may name. The names are data: nothing is imported, let alone called. `_loss` is a
  * module of scikit-learn that loses its package's name in some of its releases, such as 1.5.
  */
-const MODULES = /^(sklearn|xgboost|lightgbm|numpy\.random|_loss)\./;
+const MODULES =
+  /^(sklearn|_loss|xgboost|lightgbm|numpy\.random|scipy\.stats|scipy\._lib\.array_api_compat)\./;
 /** Other classes and functions that a file may name. */
 const NAMES = new Set([
   'builtins.set',
   'builtins.frozenset',
   'builtins.slice',
+  'builtins.getattr',
   'builtins.int',
   'builtins.float',
   'builtins.str',
@@ -47,6 +46,7 @@ const NAMES = new Set([
   'collections.defaultdict',
   'copy_reg._reconstructor',
   'copyreg._reconstructor',
+  'functools.partial',
   'joblib.numpy_pickle.NumpyArrayWrapper',
   'numpy.dtype',
   'numpy.ndarray',
@@ -60,6 +60,10 @@ const NAMES = new Set([
   'numpy.bool',
   'numpy.ma.core.MaskedConstant',
   'numpy.ma.core.MaskedArray',
+  'numpy.ma.core._mareconstruct',
+  'numpy.ma.MaskedArray',
+  'scipy.interpolate._bsplines.BSpline',
+  'scipy.interpolate._bsplines._BSpline',
   'scipy.sparse._csr.csr_matrix',
   'scipy.sparse.csr.csr_matrix',
   'scipy.sparse._dia.dia_matrix',
@@ -68,38 +72,20 @@ const NAMES = new Set([
 const NUMPY_CORE =
   /^numpy\.(_core|core)\.(multiarray\.(_reconstruct|scalar)|numeric\._frombuffer)$/;
 
+/** NumPy's functions of one number or two, in the modules where its versions have them. */
+const NUMPY_FUNCTIONS = /^numpy(\.(_core|core)\._multiarray_umath)?\.[a-z][a-z0-9_]*$/;
+
 /** Reads a file's value. @throws Error that names what the file holds that is not read here. */
 export function readJoblib(bytes: Buffer): PickleValue {
-  const stream = new PickleStream(inflate(bytes));
+  const stream = new PickleStream(decompressed(bytes));
   return readPickle(stream, READER);
 }
 
 const READER: PickleReader = {
-  allows: (name) => MODULES.test(name) || NAMES.has(name) || NUMPY_CORE.test(name),
+  allows: (name) =>
+    NAMES.has(name) || [MODULES, NUMPY_CORE, NUMPY_FUNCTIONS].some((names) => names.test(name)),
   build: buildObject,
 };
-
-/** Decompresses a file, if it is compressed. @throws Error when the compression is not read here. */
-function inflate(bytes: Buffer): Buffer {
-  const start = bytes.toString('latin1', 0, 6);
-  const options = { maxOutputLength: MAX_INFLATED };
-  if (start.startsWith('\x78')) return inflateSync(bytes, options);
-  if (start.startsWith('\x1f\x8b')) return gunzipSync(bytes, options);
-  for (const [magic, name] of OTHER_COMPRESSIONS) {
-    if (start.startsWith(magic)) {
-      throw new Error(`it is compressed with ${name}: dump it with compress=0, zlib or gzip`);
-    }
-  }
-  return bytes;
-}
-
-/** First bytes of files whose compression is not read here, and its name. */
-const OTHER_COMPRESSIONS = [
-  ['BZh', 'bzip2'],
-  ['\xfd7zXZ', 'xz'],
-  ['\x5d\0\0', 'lzma'],
-  ['\x04\x22\x4d\x18', 'lz4'],
-] as const;
 
 /** Makes a value of an object: arrays, dicts, sets and bytes become values, and others stay objects. */
 function buildObject(object: PickleObject, stream: PickleStream): PickleValue {

@@ -6,7 +6,7 @@ export interface NdArray {
   /** Kind and size of the elements, without the byte order: `f8`, `i4`, `U12`, `O` and so on. */
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** Elements in row-major order. */
+  /** Elements in row-major order. 64-bit integers are bigints where a double does not hold one of them. */
   readonly data: Float64Array | readonly PickleValue[];
   /** Columns of an array of records, whose `data` is empty. */
   readonly fields?: ReadonlyMap<string, NdArray>;
@@ -97,13 +97,36 @@ function readRecords(
   return { dtype: 'V', shape, data: [], fields: new Map(fields) };
 }
 
-function readElements(dtype: Dtype, layout: Layout): Float64Array | string[] {
+function readElements(dtype: Dtype, layout: Layout): Float64Array | string[] | bigint[] {
   const { content, count, stride, offset } = layout;
   if (dtype.kind === 'U' || dtype.kind === 'S') return readText(dtype, layout);
+  if (dtype.size === 8 && (dtype.kind === 'i' || dtype.kind === 'u')) {
+    return readIntegers(dtype, layout);
+  }
   const read = elementReader(dtype);
   const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
   const data = new Float64Array(count);
   for (let i = 0; i < count; i++) data[i] = read(view, offset + i * stride, !dtype.bigEndian);
+  return data;
+}
+
+/** Reads 64-bit integers: as doubles, unless one of them needs more digits than a double has. */
+function readIntegers(
+  { kind, bigEndian }: Dtype,
+  { content, count, stride, offset }: Layout,
+): Float64Array | bigint[] {
+  const view = new DataView(content.buffer, content.byteOffset, content.byteLength);
+  const integerAt = (i: number) => {
+    const at = offset + i * stride;
+    return kind === 'i' ? view.getBigInt64(at, !bigEndian) : view.getBigUint64(at, !bigEndian);
+  };
+  const data = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
+    const value = Number(integerAt(i));
+    if (!Number.isSafeInteger(value))
+      return Array.from({ length: count }, (_, at) => integerAt(at));
+    data[i] = value;
+  }
   return data;
 }
 
@@ -118,8 +141,6 @@ const READERS: Readonly<Record<string, ElementReader>> = {
   u2: (view, at, little) => view.getUint16(at, little),
   i4: (view, at, little) => view.getInt32(at, little),
   u4: (view, at, little) => view.getUint32(at, little),
-  i8: (view, at, little) => exactNumber(view.getBigInt64(at, little)),
-  u8: (view, at, little) => exactNumber(view.getBigUint64(at, little)),
   f4: (view, at, little) => view.getFloat32(at, little),
   f8: (view, at, little) => view.getFloat64(at, little),
 };
@@ -128,13 +149,6 @@ function elementReader({ kind, size }: Dtype): ElementReader {
   const reader = READERS[`${kind}${size}`];
   if (reader === undefined) throw new Error(`NumPy type '${kind}${size}' is not read here`);
   return reader;
-}
-
-/** Returns an integer as a number. @throws Error when a double does not hold it. */
-function exactNumber(value: bigint): number {
-  const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new Error(`${value} is too large a number`);
-  return number;
 }
 
 /** Reads text of fixed length, which zeros pad. A character of `U` has four bytes, and one of `S` a single byte. */
