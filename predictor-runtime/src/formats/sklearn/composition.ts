@@ -75,7 +75,7 @@ const union: EstimatorReader = (fitted, read) => {
 };
 
 /** Returns the columns that members take side by side: those that one of them reads must be there. */
-function sharedInput(members: readonly Transformer[]): InputColumns {
+export function sharedInput(members: readonly InputColumns[]): InputColumns {
   const { features, columns } = members.find((member) => member.features !== undefined) ?? {};
   const text = new Set(members.flatMap(({ textColumns = [] }) => textColumns));
   const [first, ...others] = members.map(({ spareColumns }) => spareColumns);

@@ -8,9 +8,11 @@ import { PickleObject } from '../files/pickle.ts';
 import { type Cell, cellError, pickColumns, type Table } from '../table.ts';
 import { type Accepted, type EstimatorReader, NAN } from './estimator.ts';
 import { type Fitted, show as showValue } from './fitted.ts';
+import { acceptedByMarker, readMissing, withIndicator } from './imputation.ts';
+import { readGroupings } from './infrequent.ts';
 
 /** Reads `categories_`: the values of each column, in order. */
-function readCategories(fitted: Fitted): Cell[][] {
+export function readCategories(fitted: Fitted): Cell[][] {
   return fitted.list('categories_').map((values) => {
     if (!isNdArray(values)) return fitted.refuse('categories that are no array');
     return Array.from(values.data as ArrayLike<unknown>, (value) => {
@@ -23,7 +25,7 @@ function readCategories(fitted: Fitted): Cell[][] {
 }
 
 /** Returns the columns that have text; undefined when none has. */
-function textColumnsOf(columns: readonly (readonly Cell[])[]): number[] | undefined {
+export function textColumnsOf(columns: readonly (readonly Cell[])[]): number[] | undefined {
   const isText = (cells: readonly Cell[]) => cells.some((cell) => typeof cell === 'string');
   const found = columns.flatMap((cells, column) => (isText(cells) ? [column] : []));
   return found.length > 0 ? found : undefined;
@@ -44,13 +46,13 @@ function indexer(categories: readonly Cell[]): (cell: Cell) => number | undefine
 }
 
 /** Finds the index of a cell's category in the table; undefined when it has none. */
-type CategoryFinder = (table: Table, at: number) => number | undefined;
+export type CategoryFinder = (table: Table, at: number) => number | undefined;
 
 /**
  * Makes the function that finds categories.
  * @param isStrict true when a cell without a category is refused
  */
-function categoryFinder(
+export function categoryFinder(
   fitted: Fitted,
   columns: readonly (readonly Cell[])[],
   isStrict: boolean,
@@ -72,16 +74,20 @@ function categoryFinder(
 }
 
 const oneHot: EstimatorReader = (fitted) => {
-  if (fitted.flag('_infrequent_enabled', false)) fitted.refuse('infrequent categories');
   const policy = fitted.oneOf('handle_unknown', ['error', 'ignore', 'infrequent_if_exist', 'warn']);
-  const dropped = fitted.has('drop_idx_') ? fitted.list('drop_idx_') : [];
+  const groupingOf = readGroupings(fitted);
+  const dropped = readDropped(fitted);
   const all = readCategories(fitted);
   const find = categoryFinder(fitted, all, policy === 'error');
   const columns = all.map((categories, column) => {
     const drop = dropped[column];
+    const grouping = groupingOf(column);
+    const count = grouping ? Math.max(...grouping.codes) + 1 : categories.length;
     return {
+      codes: grouping?.codes,
+      unknown: policy === 'ignore' ? undefined : grouping?.rare,
       drop: typeof drop === 'number' ? drop : Number.POSITIVE_INFINITY,
-      width: categories.length - (typeof drop === 'number' ? 1 : 0),
+      width: count - (typeof drop === 'number' ? 1 : 0),
     };
   });
   const width = columns.reduce((sum, column) => sum + column.width, 0);
@@ -93,8 +99,9 @@ const oneHot: EstimatorReader = (fitted) => {
       const result = new Float64Array(rows * width);
       for (let row = 0; row < rows; row++) {
         let at = row * width;
-        columns.forEach(({ drop, width: own }, column) => {
-          const category = find(table, row * given + column);
+        columns.forEach(({ codes, unknown, drop, width: own }, column) => {
+          const found = find(table, row * given + column);
+          const category = found === undefined ? unknown : (codes?.[found] ?? found);
           if (category !== undefined && category !== drop) {
             result[at + category - (category > drop ? 1 : 0)] = 1;
           }
@@ -106,8 +113,14 @@ const oneHot: EstimatorReader = (fitted) => {
   };
 };
 
+/** Reads the number of each column's category that has no column of its own, once rare ones are grouped. */
+function readDropped(fitted: Fitted): readonly unknown[] {
+  const name = fitted.flag('_infrequent_enabled', false) ? '_drop_idx_after_grouping' : 'drop_idx_';
+  return fitted.list(fitted.has(name) ? name : 'drop_idx_', []);
+}
+
 const ordinal: EstimatorReader = (fitted) => {
-  if (fitted.flag('_infrequent_enabled', false)) fitted.refuse('infrequent categories');
+  const groupingOf = readGroupings(fitted);
   const policy = fitted.oneOf('handle_unknown', ['error', 'use_encoded_value']);
   const unknownValue = Number(fitted.get('unknown_value') ?? Number.NaN);
   const missing = Number(fitted.get('encoded_missing_value') ?? Number.NaN);
@@ -121,8 +134,9 @@ const ordinal: EstimatorReader = (fitted) => {
       const codes = Float64Array.from({ length: data.length }, (_, i) => {
         const category = find(table, i);
         if (category === undefined) return unknownValue;
-        const found = categories[i % table.width]?.[category];
-        return Number.isNaN(found) ? missing : category;
+        const column = i % table.width;
+        const found = categories[column]?.[category];
+        return Number.isNaN(found) ? missing : (groupingOf(column)?.codes[category] ?? category);
       });
       return { ...rest, data: codes };
     },
@@ -131,19 +145,14 @@ const ordinal: EstimatorReader = (fitted) => {
 
 /** Reads a SimpleImputer. Columns that had no value when it was fitted are left out, unless they are to be kept. */
 const simpleImputer: EstimatorReader = (fitted) => {
-  if (fitted.has('indicator_')) fitted.refuse('add_indicator=true');
   const statistics = fitted.list('statistics_') as readonly Cell[];
-  const marker = fitted.get('missing_values') as Cell | undefined;
-  const isMissing = (cell: Cell) =>
-    marker === undefined || Number.isNaN(marker)
-      ? cell === null || Number.isNaN(cell)
-      : cell === marker;
+  const isMissing = readMissing(fitted);
   const kept = statistics.flatMap((value, i) => (Number.isNaN(value) ? [] : [i]));
   // Until 1.7 a constant was filled in, too, where no value had been.
   const isFilled = fitted.string('strategy') === 'constant' && !fitted.isSince(1, 8);
   const keepsAll = fitted.flag('keep_empty_features', false) || isFilled;
   return {
-    accepts: acceptedByImputer(fitted, marker),
+    accepts: acceptedByImputer(fitted),
     textColumns: textColumnsOf(
       statistics.map((value) => {
         // Where there was no value, or none most often, a column of any type was one of text.
@@ -151,7 +160,7 @@ const simpleImputer: EstimatorReader = (fitted) => {
         return [isNone && isOfAnyType(fitted) ? '' : value];
       }),
     ),
-    transform: (table) => {
+    transform: withIndicator(fitted, (table) => {
       const columns = keepsAll ? [...statistics.keys()] : kept;
       const { data, ...rest } = pickColumns(table, columns);
       const fill = (cell: Cell, i: number): Cell => {
@@ -163,7 +172,7 @@ const simpleImputer: EstimatorReader = (fitted) => {
           ? data.map((cell, i) => Number(fill(cell, i)))
           : data.map(fill);
       return { ...rest, data: filled };
-    },
+    }),
   };
 };
 
@@ -171,8 +180,8 @@ const simpleImputer: EstimatorReader = (fitted) => {
  * Returns the numbers that an imputer takes: NaN where it stands for a missing value; and in columns of any type, of
  * which scikit-learn checks nothing else, infinity.
  */
-function acceptedByImputer(fitted: Fitted, marker: Cell | undefined): Accepted {
-  return { nan: marker === undefined || Number.isNaN(marker), infinity: isOfAnyType(fitted) };
+function acceptedByImputer(fitted: Fitted): Accepted {
+  return { ...acceptedByMarker(fitted), infinity: isOfAnyType(fitted) };
 }
 
 /** True when an imputer was fitted with columns that are no array of numbers. */

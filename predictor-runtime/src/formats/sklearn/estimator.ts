@@ -58,12 +58,16 @@ export interface Estimator extends InputColumns {
   /** The numbers that it takes in its release and with its parameters; finite ones unless it is given. */
   readonly accepts?: Accepted;
   readonly transform?: (table: Table) => Table;
-  /** Predicts a regressor's values, the index of a classifier's class, or the number of a clusterer's cluster. */
+  /** Undoes the transform, for the targets of a regressor. */
+  readonly inverseTransform?: (table: Table) => Table;
+  /** Predicts a regressor's values, the index of a classifier's class (or of each of several), or the number of a clusterer's cluster. */
   readonly predict?: (table: Table) => Values;
   readonly predictProba?: (table: Table) => Values;
   readonly decisionFunction?: (table: Table) => Values;
   /** Labels of a classifier. */
   readonly classes?: NdArray;
+  /** Labels of each value that a classifier predicts for a row, where these are several. */
+  readonly labels?: readonly NdArray[];
   readonly isClusterer?: boolean;
   /** Number of values that a regressor predicts for a row; undefined where there is one, which is not in a list. */
   readonly targets?: number;

@@ -87,10 +87,8 @@ export class Fitted {
   }
 
   /** Reads a list, a tuple or an array. */
-  list(name: string): readonly unknown[] {
-    const value = this.get(name);
-    if (isNdArray(value)) return [...value.data];
-    return Array.isArray(value) ? value : this.#wrong(name, 'a list', value);
+  list(name: string, fallback?: readonly unknown[]): readonly unknown[] {
+    return elementsOf(this.get(name) ?? fallback) ?? this.#wrong(name, 'a list', this.get(name));
   }
 
   /** Reads a parameter of which some values are read here. @throws UnsupportedModelError that names them for others. */
@@ -112,6 +110,17 @@ export class Fitted {
         : `${this.name}.${name}: expected ${expected}, found ${show(value)}`,
     );
   }
+}
+
+/** Returns the elements of a list, a tuple or an array; undefined when the value is none. */
+export function elementsOf(value: unknown): readonly unknown[] | undefined {
+  if (isNdArray(value)) return [...value.data];
+  return Array.isArray(value) ? value : undefined;
+}
+
+/** Tells whether a value is an array of numbers. */
+export function isNumbers(value: unknown): value is NdArray & { readonly data: Float64Array } {
+  return isNdArray(value) && value.data instanceof Float64Array;
 }
 
 /** Returns a short text of a value, for messages. */

@@ -64,7 +64,10 @@ const centred =
   (fitted) => {
     const by = wantedNumbers(fitted, centerFlag, center);
     const scale = wantedNumbers(fitted, scaleFlag, 'scale_');
-    return steps(NAN, by && subtract(by), scale && divide(scale));
+    return {
+      ...steps(NAN, by && subtract(by), scale && divide(scale)),
+      inverseTransform: steps(NAN, scale && multiply(scale), by && add(by)).transform,
+    };
   };
 
 const minMax: EstimatorReader = (fitted) => {
@@ -72,12 +75,20 @@ const minMax: EstimatorReader = (fitted) => {
   const clip: Step | undefined = fitted.flag('clip', false)
     ? (value) => Math.min(Math.max(value, low), high)
     : undefined;
-  return steps(NAN, multiply(fitted.numbers('scale_')), add(fitted.numbers('min_')), clip);
+  const [scale, least] = [fitted.numbers('scale_'), fitted.numbers('min_')];
+  return {
+    ...steps(NAN, multiply(scale), add(least), clip),
+    inverseTransform: steps(NAN, subtract(least), divide(scale)).transform,
+  };
 };
 
 const maxAbs: EstimatorReader = (fitted) => {
   if (fitted.flag('clip', false)) return fitted.refuse('clip=true');
-  return steps(NAN, divide(fitted.numbers('scale_')));
+  const scale = fitted.numbers('scale_');
+  return {
+    ...steps(NAN, divide(scale)),
+    inverseTransform: steps(NAN, multiply(scale)).transform,
+  };
 };
 
 const binarizer: EstimatorReader = (fitted) => {

@@ -12,39 +12,69 @@ import { UnsupportedModelError } from '../unsupported.ts';
 import { WeightStore } from '../weight-store.ts';
 import { BOOSTERS } from './boosters.ts';
 import { BOOSTING } from './boosting.ts';
+import { CALIBRATION } from './calibration.ts';
 import { checked } from './checked.ts';
 import { COMPOSITION } from './composition.ts';
+import { DISCRETIZATION } from './discretization.ts';
+import { DISTRIBUTIONS } from './distributions.ts';
 import { ENCODING } from './encoding.ts';
 import type { Estimator, EstimatorReader, InputColumns, Values } from './estimator.ts';
 import { Fitted, show } from './fitted.ts';
+import { FUNCTIONS } from './functions.ts';
 import { HISTOGRAM_BOOSTING } from './histogram-boosting.ts';
+import { IMPUTATION } from './imputation.ts';
 import { LINEAR } from './linear.ts';
+import { MULTICLASS } from './multiclass.ts';
+import { MULTIOUTPUT } from './multioutput.ts';
 import { NAIVE_BAYES } from './naive-bayes.ts';
 import { NEIGHBORS } from './neighbors.ts';
 import { NEURAL } from './neural.ts';
+import { OUTLIERS } from './outliers.ts';
+import { QUADRATIC } from './quadratic.ts';
 import { REDUCTION } from './reduction.ts';
+import { RESAMPLING } from './resampling.ts';
 import { SCALING } from './scaling.ts';
+import { SEARCH } from './search.ts';
+import { SELECTION } from './selection.ts';
 import { SVM } from './svm.ts';
+import { TARGET_ENCODING } from './target-encoding.ts';
+import { TARGETS } from './targets.ts';
 import { TEXT } from './text.ts';
 import { TREES } from './trees.ts';
+import { VOTING } from './voting.ts';
 
 /** Readers by class, without its module. */
 const ESTIMATORS: ReadonlyMap<string, EstimatorReader> = new Map(
   [
     BOOSTERS,
     BOOSTING,
+    CALIBRATION,
     COMPOSITION,
+    DISCRETIZATION,
+    DISTRIBUTIONS,
     ENCODING,
+    FUNCTIONS,
     HISTOGRAM_BOOSTING,
+    IMPUTATION,
     LINEAR,
+    MULTICLASS,
+    MULTIOUTPUT,
     NAIVE_BAYES,
     NEIGHBORS,
     NEURAL,
+    OUTLIERS,
+    QUADRATIC,
     REDUCTION,
+    RESAMPLING,
     SCALING,
+    SEARCH,
+    SELECTION,
     SVM,
+    TARGET_ENCODING,
+    TARGETS,
     TEXT,
     TREES,
+    VOTING,
   ].flatMap((readers) => Object.entries(readers)),
 );
 
@@ -93,7 +123,9 @@ function readEstimator(value: unknown, store: WeightStore): Estimator {
   // The columns that would be looked up are no longer those of the request.
   if (members.some(hasCategories) && !hasCategories(estimator))
     fitted.refuse('a booster of categories by name within');
-  return checked({ ...featuresOf(fitted), ...estimator }, fitted.name);
+  const own = featuresOf(fitted);
+  const { features = own.features, columns = own.columns } = estimator;
+  return checked({ ...estimator, features, columns }, fitted.name);
 }
 
 /** Returns the number and names of the columns that a fitted object keeps. */
@@ -104,16 +136,19 @@ function featuresOf(fitted: Fitted): InputColumns {
 }
 
 function outputsOf(estimator: Estimator): TabularOutput[] {
-  const { classes, predict, predictProba, decisionFunction, transform, isClusterer } = estimator;
+  const { classes, labels, predict, predictProba, decisionFunction, transform, isClusterer } =
+    estimator;
   const floats = (name: string) => (estimator.single?.includes(name) ? 'FP32' : 'FP64');
   const outputs: TabularOutput[] = [];
   if (predict !== undefined) {
     const shape = estimator.targets === undefined ? [-1] : [-1, estimator.targets];
     const datatype = isClusterer ? 'INT32' : floats('predict');
     outputs.push(
-      classes === undefined
-        ? numeric({ name: 'predict', datatype, shape }, predict)
-        : labelled(classes, predict),
+      labels !== undefined
+        ? labelledColumns(labels, predict)
+        : classes === undefined
+          ? numeric({ name: 'predict', datatype, shape }, predict)
+          : labelled(classes, predict),
     );
   }
   const count = classes?.shape[0] ?? -1;
@@ -168,13 +203,19 @@ const LABELS: Readonly<Record<string, Datatype>> = {
   f: 'FP64',
 };
 
+/** Returns the datatype of labels, and what picks them. */
+function pickerOf({ dtype, data }: NdArray): { datatype: Datatype; pick: LabelPicker } {
+  const datatype = LABELS[dtype.charAt(0)];
+  if (datatype === undefined) {
+    const texts = Array.from(data as ArrayLike<unknown>, (label) => Buffer.from(String(label)));
+    return { datatype: 'BYTES', pick: textLabels(texts) };
+  }
+  return { datatype, pick: numberLabels(datatype, data as ArrayLike<number | bigint>) };
+}
+
 /** Makes the output of a classifier's labels. */
-function labelled({ dtype, data }: NdArray, predict: (table: Table) => Values): TabularOutput {
-  const isText = !(data instanceof Float64Array);
-  const datatype = isText ? 'BYTES' : (LABELS[dtype.charAt(0)] ?? 'FP64');
-  const pick = isText
-    ? textLabels(Array.from(data, (label) => Buffer.from(String(label))))
-    : numberLabels(datatype, data);
+function labelled(classes: NdArray, predict: (table: Table) => Values): TabularOutput {
+  const { datatype, pick } = pickerOf(classes);
   return {
     name: 'predict',
     datatype,
@@ -183,6 +224,40 @@ function labelled({ dtype, data }: NdArray, predict: (table: Table) => Values): 
       const { width, data: indices } = predict(table);
       if (width !== 1) throw new Error('it gives several labels a row');
       return { data: pick(indices) };
+    },
+  };
+}
+
+/**
+ * Makes the output of a classifier that predicts several labels of a row, each of other classes.
+ * @throws UnsupportedModelError when they are of different types, which one tensor cannot hold.
+ */
+function labelledColumns(
+  classes: readonly NdArray[],
+  predict: (table: Table) => Values,
+): TabularOutput {
+  const pickers = classes.map(pickerOf);
+  const { datatype } = pickers[0] as (typeof pickers)[number];
+  if (pickers.some((picker) => picker.datatype !== datatype)) {
+    throw new UnsupportedModelError('sklearn', 'it predicts labels of several types');
+  }
+  const width = pickers.length;
+  return {
+    name: 'predict',
+    datatype,
+    shape: [-1, width],
+    compute: (table) => {
+      const { data: indices } = predict(table);
+      const columns = pickers.map(({ pick }, at) =>
+        pick(indices.filter((_, i) => i % width === at)),
+      );
+      const values = Array.from(indices, (_, i) => columns[i % width]?.[Math.floor(i / width)]);
+      if (datatype === 'BYTES') return { width, data: values as Buffer[] };
+      const numbers = allocate(datatype, indices.length);
+      values.forEach((value, i) => {
+        numbers[i] = value as never;
+      });
+      return { width, data: numbers };
     },
   };
 }
@@ -198,7 +273,7 @@ function textLabels(labels: readonly Buffer[]): LabelPicker {
  * Picks labels that are numbers. 64-bit integers are copied as two halves: a bigint for each would take longer than the
  * model.
  */
-function numberLabels(datatype: Datatype, labels: Float64Array): LabelPicker {
+function numberLabels(datatype: Datatype, labels: ArrayLike<number | bigint>): LabelPicker {
   if (datatype !== 'INT64' && datatype !== 'UINT64') {
     return (indices) => {
       const answers = allocate(datatype, indices.length) as Float64Array;

@@ -1,7 +1,11 @@
-/** Reads support vector machines, which decide as libsvm does (sklearn.svm: SVC, NuSVC, SVR, NuSVR). */
+/** Reads support vector machines, which decide as libsvm does (sklearn.svm: SVC, NuSVC, SVR, NuSVR, OneClassSVM). */
 import { type Matrix, numbersOf, type Table } from '../table.ts';
+import { coupledShares } from './coupling.ts';
 import type { EstimatorReader, Values } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
+import { pairScores } from './multiclass.ts';
+import { detector } from './outliers.ts';
+import { needed } from './responses.ts';
 
 /** Returns how similar two rows are. */
 type Kernel = (a: Float64Array, b: Float64Array) => number;
@@ -110,6 +114,10 @@ const classifier: EstimatorReader = (fitted) => {
 
   return {
     classes,
+    ...(fitted.has('_probA') &&
+      fitted.numbers('_probA').length > 0 && {
+        predictProba: coupledShares(fitted, { decisions, count }),
+      }),
     predict: (table) => vote(decisions(table), count),
     decisionFunction: (table) => {
       const values = decisions(table);
@@ -173,40 +181,24 @@ function vote({ width, data }: Values, count: number): Values {
   return { width: 1, data: winners };
 }
 
-/**
- * Makes a score for each class: its votes, and its decisions' sum within (-1/3, 1/3), which parts equals
- * (_ovr_decision_function).
- */
+/** Makes a score for each class. Positive decisions mean the first class of a pair. */
 function oneVsRest({ width, data }: Values, count: number): Values {
-  const rows = data.length / width;
-  const scores = new Float64Array(rows * count);
-  for (let row = 0; row < rows; row++) {
-    const votes = new Float64Array(count);
-    const sums = new Float64Array(count);
-    const add = (to: Float64Array, at: number, value: number) => {
-      to[at] = (to[at] as number) + value;
-    };
-    let pair = row * width;
-    for (let a = 0; a < count; a++) {
-      for (let b = a + 1; b < count; b++) {
-        const confidence = -(data[pair] as number);
-        add(sums, a, -confidence);
-        add(sums, b, confidence);
-        add(votes, (data[pair++] as number) < 0 ? b : a, 1);
-      }
-    }
-    for (let i = 0; i < count; i++) {
-      const sum = sums[i] as number;
-      scores[row * count + i] = (votes[i] as number) + sum / (3 * (Math.abs(sum) + 1));
-    }
-  }
-  return { width: count, data: scores };
+  const confidences = { width, data: data.map((decision) => -decision) };
+  const winners = { width, data: data.map((decision) => Number(decision < 0)) };
+  return pairScores({ confidences, winners }, count);
 }
+
+/** Reads a detector of outliers, which decides as a regressor predicts. */
+const oneClass: EstimatorReader = (fitted, read) => {
+  const { predict } = regressor(fitted, read);
+  return detector(needed(predict, 'predict'), (decision) => decision > 0);
+};
 
 /** Readers by class. */
 export const SVM: Readonly<Record<string, EstimatorReader>> = {
   NuSVC: classifier,
   NuSVR: regressor,
+  OneClassSVM: oneClass,
   SVC: classifier,
   SVR: regressor,
 };

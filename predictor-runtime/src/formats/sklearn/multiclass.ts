@@ -1,0 +1,196 @@
+/** Reads classifiers that are made of binary ones (sklearn.multiclass). */
+import type { NdArray } from '../files/numpy.ts';
+import type { Table } from '../table.ts';
+import { sharedInput } from './composition.ts';
+import {
+  ANYTHING,
+  argmaxRows,
+  bothOf,
+  type Estimator,
+  type EstimatorReader,
+  type Values,
+} from './estimator.ts';
+import { binaryScore, column, columnsBeside, needed } from './responses.ts';
+
+/** Labels of a column that says whether a row has a label. */
+const FLAGS: NdArray = { dtype: 'i8', shape: [2], data: Float64Array.of(0, 1) };
+
+/** Reads a predictor that stands for a class that all samples had, or none. */
+const constant: EstimatorReader = (fitted) => {
+  const [value = 0] = fitted.numbers('y_');
+  const all = ({ rows }: Table) => new Float64Array(rows).fill(value);
+  return {
+    accepts: ANYTHING,
+    classes: FLAGS,
+    predict: (table) => ({ width: 1, data: all(table) }),
+    decisionFunction: (table) => ({ width: 1, data: all(table) }),
+    predictProba: (table) => bothOf(all(table)),
+  };
+};
+
+const oneVsRest: EstimatorReader = (fitted, read) => {
+  const members = fitted.list('estimators_').map(read);
+  const binarizer = fitted.within(fitted.get('label_binarizer_'));
+  const classes = binarizer.array('classes_');
+  const kind = binarizer.oneOf('y_type_', [
+    'binary',
+    'multiclass',
+    'multilabel-indicator',
+  ] as const);
+  const scores = members.map(binaryScore);
+  const threshold = scores[0]?.threshold ?? 0;
+  const isLabels = kind === 'multilabel-indicator';
+  const all = (table: Table) => columnsBeside(scores.map(({ score }) => score(table)));
+  const has = (table: Table): Values => {
+    const { width, data } = all(table);
+    return { width, data: data.map((score) => (score > threshold ? 1 : 0)) };
+  };
+  const shared = {
+    accepts: ANYTHING,
+    ...sharedInput(members),
+    ...(members.every(({ decisionFunction }) => decisionFunction !== undefined) && {
+      decisionFunction: all,
+    }),
+  };
+  const shares = (table: Table) => oneVsRestShares(table, members, isLabels);
+  const hasShares = members.every(({ predictProba }) => predictProba !== undefined);
+  if (isLabels) {
+    const labels = members.map(() => FLAGS);
+    return { ...shared, labels, predict: has, ...(hasShares && { predictProba: shares }) };
+  }
+  return {
+    ...shared,
+    classes,
+    predict: (table) => (kind === 'binary' ? has(table) : lastLargest(all(table))),
+    ...(hasShares && { predictProba: shares }),
+  };
+};
+
+/** Returns the probabilities of all classes; those of a row have the sum 1, unless each is a label by itself. */
+function oneVsRestShares(table: Table, members: readonly Estimator[], isLabels: boolean): Values {
+  const columns = members.map(({ predictProba }) => {
+    return column(needed(predictProba, 'predict_proba')(table), 1);
+  });
+  const [first] = columns as [Float64Array];
+  if (columns.length === 1) return bothOf(first);
+  const { width, data } = columnsBeside(columns);
+  if (isLabels) return { width, data };
+  for (let start = 0; start < data.length; start += width) {
+    const row = data.subarray(start, start + width);
+    const sum = row.reduce((total, share) => total + share, 0);
+    for (let i = 0; i < width; i++) row[i] = (row[i] as number) / sum;
+  }
+  return { width, data };
+}
+
+/** Returns the index of the largest value of each row, the last one of equals. */
+function lastLargest({ width, data }: Values): Values {
+  const best = Float64Array.from({ length: data.length / width }, (_, row) => {
+    let at = 0;
+    for (let i = 1; i < width; i++) {
+      if ((data[row * width + i] as number) >= (data[row * width + at] as number)) at = i;
+    }
+    return at;
+  });
+  return { width: 1, data: best };
+}
+
+const oneVsOne: EstimatorReader = (fitted, read) => {
+  const members = fitted.list('estimators_').map(read);
+  if (fitted.has('pairwise_indices_')) fitted.refuse('a kernel that was computed before');
+  const classes = fitted.array('classes_');
+  const count = classes.shape[0] as number;
+  const scores = members.map(binaryScore);
+  const predicts = members.map(({ predict }) => needed(predict, 'predict'));
+  const pairs = (table: Table) =>
+    pairScores(
+      {
+        confidences: columnsBeside(scores.map(({ score }) => score(table))),
+        winners: columnsBeside(predicts.map((predict) => predict(table).data)),
+      },
+      count,
+    );
+  const decisionFunction = (table: Table): Values => {
+    const values = pairs(table);
+    return count === 2 ? { width: 1, data: column(values, 1) } : values;
+  };
+  const threshold = scores[0]?.threshold ?? 0;
+  return {
+    accepts: ANYTHING,
+    ...sharedInput(members),
+    classes,
+    decisionFunction,
+    predict: (table) => {
+      const values = decisionFunction(table);
+      if (count > 2) return argmaxRows(values);
+      return { width: 1, data: values.data.map((score) => (score > threshold ? 1 : 0)) };
+    },
+  };
+};
+
+/**
+ * Makes a score for each class of what each pair of classes says: its votes, and its confidences' sum within
+ * (-1/3, 1/3), which parts equals (_ovr_decision_function). A positive confidence, and 1 as a winner, mean the second.
+ */
+export function pairScores(
+  { confidences, winners }: { confidences: Values; winners: Values },
+  count: number,
+): Values {
+  const { width, data } = confidences;
+  const rows = data.length / width;
+  const scores = new Float64Array(rows * count);
+  const add = (to: Float64Array, at: number, value: number) => {
+    to[at] = (to[at] as number) + value;
+  };
+  for (let row = 0; row < rows; row++) {
+    const votes = new Float64Array(count);
+    const sums = new Float64Array(count);
+    let pair = row * width;
+    for (let a = 0; a < count; a++) {
+      for (let b = a + 1; b < count; b++) {
+        add(sums, a, -(data[pair] as number));
+        add(sums, b, data[pair] as number);
+        add(votes, winners.data[pair++] === 1 ? b : a, 1);
+      }
+    }
+    for (let i = 0; i < count; i++) {
+      const sum = sums[i] as number;
+      scores[row * count + i] = (votes[i] as number) + sum / (3 * (Math.abs(sum) + 1));
+    }
+  }
+  return { width: count, data: scores };
+}
+
+/** Reads an OutputCodeClassifier: the class whose code is nearest to what its members answer. */
+const outputCode: EstimatorReader = (fitted, read) => {
+  const members = fitted.list('estimators_').map(read);
+  const scores = members.map(binaryScore);
+  const codes = fitted.numbers('code_book_');
+  const width = members.length;
+  const count = codes.length / width;
+  return {
+    classes: fitted.array('classes_'),
+    predict: (table) => {
+      const { data } = columnsBeside(scores.map(({ score }) => score(table)));
+      const near = Float64Array.from({ length: table.rows * count }, (_, i) => {
+        const [row, code] = [Math.floor(i / count), i % count];
+        let sum = 0;
+        for (let bit = 0; bit < width; bit++) {
+          const difference =
+            (data[row * width + bit] as number) - (codes[code * width + bit] as number);
+          sum += difference * difference;
+        }
+        return -sum;
+      });
+      return argmaxRows({ width: count, data: near });
+    },
+  };
+};
+
+/** Readers by class. */
+export const MULTICLASS: Readonly<Record<string, EstimatorReader>> = {
+  OneVsOneClassifier: oneVsOne,
+  OneVsRestClassifier: oneVsRest,
+  OutputCodeClassifier: outputCode,
+  _ConstantPredictor: constant,
+};
