@@ -18,6 +18,7 @@ import {
 } from './harness/cluster.ts';
 import { CACHE, hasPython, pythonWith } from './harness/python.ts';
 import { run, show, works } from './harness/shell.ts';
+import { TRITON_PACKAGES } from './harness/triton.ts';
 import { TORCHSERVE } from './peers/torchserve.ts';
 
 const HELP = `npm test -- [--strict] [--only unit|cluster] [--grep TEXT] [--keep]
@@ -82,6 +83,11 @@ const PYTHONS = [
       'numpy==1.26.4',
       'pandas==3.0.6',
     ],
+  },
+  {
+    variable: 'WHERRY_TRITON',
+    what: 'answers beside a real Triton',
+    packages: TRITON_PACKAGES,
   },
   {
     variable: 'WHERRY_OLD_FRAMEWORKS',
