@@ -1,4 +1,5 @@
 /** Reads classifiers whose scores were made probabilities (sklearn.calibration), and isotonic regression. */
+import { RowError } from '../../protocol/errors.ts';
 import { numbersOf, type Table } from '../table.ts';
 import { sharedInput } from './composition.ts';
 import {
@@ -53,6 +54,20 @@ function scoresOf({ decisionFunction, predictProba }: Estimator): Response {
   };
 }
 
+/** Returns scores of which each is a number, as isotonic regression and temperature scaling demand. */
+function finite(scores: Response, name: string): Response {
+  return (table) => {
+    const values = scores(table);
+    const odd = values.data.findIndex((score) => !Number.isFinite(score));
+    if (odd === -1) return values;
+    const row = Math.floor(odd / values.width);
+    throw new RowError(
+      row,
+      `${name} is given the score ${values.data[odd]} by the classifier within: send numbers of the size that it was fitted with`,
+    );
+  };
+}
+
 /** Reads a member: a classifier with a calibrator for each of its classes. */
 function readMember(fitted: Fitted, read: (value: unknown) => Estimator, outer: Fitted): Estimator {
   const estimator = read(fitted.get('estimator') ?? fitted.get('base_estimator'));
@@ -65,17 +80,19 @@ function readMember(fitted: Fitted, read: (value: unknown) => Estimator, outer: 
     const given = isShares ? needed(estimator.predictProba, 'predict_proba') : scores;
     return {
       ...inputOf(estimator),
-      predictProba: (table) => withTemperature(given(table), steepness),
+      predictProba: (table) => withTemperature(finite(given, first.name)(table), steepness),
     };
   }
   const classes = outer.list('classes_');
   const places = estimator.classes?.data ?? [];
   const columns = Array.from(places, (label) => classes.indexOf(label));
   const calibrate = calibrators.map(readCalibrator);
+  const isSigmoid = first?.name === '_SigmoidCalibration';
+  const calibrated = isSigmoid ? scores : finite(scores, 'IsotonicRegression');
   return {
     ...inputOf(estimator),
     predictProba: (table) => {
-      const given = scores(table);
+      const given = calibrated(table);
       return classes.length === 2
         ? binaryShares(given, calibrate[0] as Calibrator)
         : sharesOf(given, { calibrate, columns, width: classes.length });
@@ -143,7 +160,7 @@ function isShares({ width, data }: Values): boolean {
   return true;
 }
 
-const calibrated: EstimatorReader = (fitted, read) => {
+const calibratedClassifier: EstimatorReader = (fitted, read) => {
   const members = fitted
     .list('calibrated_classifiers_')
     .map((member) => readMember(fitted.within(member), read, fitted));
@@ -174,6 +191,6 @@ const isotonic: EstimatorReader = (fitted) => {
 
 /** Readers by class. */
 export const CALIBRATION: Readonly<Record<string, EstimatorReader>> = {
-  CalibratedClassifierCV: calibrated,
+  CalibratedClassifierCV: calibratedClassifier,
   IsotonicRegression: isotonic,
 };

@@ -1,10 +1,13 @@
 /** Reads transformers that keep some of the columns (sklearn.feature_selection). */
 import { pickColumns, type Table } from '../table.ts';
-import { type Accepted, type Estimator, type EstimatorReader, NAN } from './estimator.ts';
+import { type Accepted, ANYTHING, type Estimator, type EstimatorReader } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
 import { readImportances } from './importances.ts';
 
-/** Makes a transformer that keeps the columns whose flag is set. */
+/**
+ * Makes a transformer that keeps the columns whose flag is set. Where scikit-learn's may be given NaN, it looks at no
+ * number at all.
+ */
 function keeper(flags: ArrayLike<unknown>, accepts?: Accepted): Estimator {
   const columns = Array.from(flags, (flag, i) => (flag ? i : -1)).filter((i) => i >= 0);
   return { accepts, transform: (table) => pickColumns(table, columns) };
@@ -100,7 +103,7 @@ const varianceThreshold: EstimatorReader = (fitted) => {
   const threshold = fitted.number('threshold');
   return keeper(
     Array.from(fitted.numbers('variances_'), (variance) => variance > threshold),
-    NAN,
+    ANYTHING,
   );
 };
 
@@ -110,13 +113,12 @@ const tried: EstimatorReader = (fitted) => keeper(fitted.numbers('support_'));
 /** Reads a recursive elimination, which also answers as the estimator that was fitted to the columns that are left. */
 const elimination: EstimatorReader = (fitted, read) => {
   const inner = read(fitted.get('estimator_'));
-  const nan = inner.accepts?.nan;
   const { transform } = keeper(fitted.numbers('support_'));
   const keep = transform as (table: Table) => Table;
   const after = <T>(compute: ((table: Table) => T) | undefined) =>
     compute && ((table: Table) => compute(keep(table)));
   return {
-    accepts: { nan },
+    accepts: inner.accepts?.nan ? ANYTHING : undefined,
     classes: inner.classes,
     targets: inner.targets,
     transform,
@@ -168,7 +170,7 @@ const fromModel: EstimatorReader = (fitted) => {
   );
   const candidates = new Set(ranked.slice(0, most));
   const flags = Array.from(importances, (one, i) => candidates.has(i) && !(one < threshold));
-  return keeper(flags, takesNan(inner) ? NAN : undefined);
+  return keeper(flags, takesNan(inner) ? ANYTHING : undefined);
 };
 
 /** True when the class of an estimator says that it takes NaN, whatever its parameters. */
