@@ -47,6 +47,14 @@ export const ANNOTATIONS = {
   storageSecretName: `${GROUP}/storageSecretName`,
   /** Annotation of an InferenceService; `false` lets its pods write to the model's volume. */
   storageReadonly: 'storage.kserve.io/readonly',
+  /** User, by number, of the init container that downloads the model. */
+  storageInitializerUid: `${GROUP}/storage-initializer-uid`,
+  /** Annotation that lets a Prometheus which looks at pods scrape the server's metrics, when `true`. */
+  prometheusScraping: `${GROUP}/enable-prometheus-scraping`,
+  /** Port of a server's metrics. */
+  metricsPort: 'prometheus.kserve.io/port',
+  /** Path of a server's metrics. */
+  metricsPath: 'prometheus.kserve.io/path',
   /** Annotation of an InferenceService; `none` leaves its pods to a PodDisruptionBudget of the user's own. */
   disruptionBudget: 'serving.wherry.dev/disruption-budget',
   /** Hash, on a revision's Deployment, of what the user asked to run: another hash makes another revision. */

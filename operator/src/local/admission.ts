@@ -25,6 +25,8 @@ interface Policy {
 }
 
 interface Kind {
+  /** Versions of the API that the kind is served in, such as `serving.kserve.io/v1beta1`. */
+  readonly apiVersions: readonly string[];
   readonly schema: Schema;
   readonly validate: ValidateFunction;
 }
@@ -44,8 +46,10 @@ export class Admission {
     const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
     for (const file of readdirSync(crds)) {
       for (const crd of loadAll(readFileSync(new URL(file, crds), 'utf8')) as Crd[]) {
-        const schema = crd.spec.versions[0]?.schema.openAPIV3Schema ?? {};
-        this.#kinds.set(crd.spec.names.kind, { schema, validate: ajv.compile(schema) });
+        const { group, versions, names } = crd.spec;
+        const schema = versions[0]?.schema.openAPIV3Schema ?? {};
+        const apiVersions = versions.map(({ name }) => `${group}/${name}`);
+        this.#kinds.set(names.kind, { apiVersions, schema, validate: ajv.compile(schema) });
       }
     }
   }
@@ -58,6 +62,10 @@ export class Admission {
     if (kind === undefined) {
       const known = [...this.#kinds.keys()].join(', ');
       return [`kind: "${object.kind}" is not served here, expected one of ${known}`];
+    }
+    if (!kind.apiVersions.includes(object.apiVersion)) {
+      const expected = kind.apiVersions.join(' or ');
+      return [`apiVersion: "${object.apiVersion}" is not served here, expected ${expected}`];
     }
     if (typeof object.metadata?.name !== 'string') return ['metadata.name: is required'];
     kind.validate(object);
@@ -74,7 +82,11 @@ export class Admission {
 }
 
 interface Crd {
-  spec: { names: { kind: string }; versions: { schema: { openAPIV3Schema: Schema } }[] };
+  spec: {
+    group: string;
+    names: { kind: string };
+    versions: { name: string; schema: { openAPIV3Schema: Schema } }[];
+  };
 }
 
 /** Returns the messages of the rules that an object breaks. */

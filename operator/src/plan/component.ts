@@ -56,6 +56,9 @@ const REVISIONED_ANNOTATIONS = [
   ANNOTATIONS.storageReadonly,
 ];
 
+/** Annotations that change pods, too, and leave the hash of a service that has none of them as it was. */
+const REVISIONED_WHERE_SET = [ANNOTATIONS.storageInitializerUid, ANNOTATIONS.prometheusScraping];
+
 /**
  * Annotations that are the InferenceService's own and never a pod's. KServe:
  * serviceAnnotationDisallowedList.
@@ -139,10 +142,12 @@ function specHash({ metadata }: InferenceServiceData, spec: ComponentSpec): stri
     ),
   );
   const grace = longGraceSeconds(spec);
+  const set = REVISIONED_WHERE_SET.filter((key) => metadata.annotations?.[key] !== undefined);
   return hash([
     { ...componentFields(spec, 'model', 'pod', 'metadata'), annotations },
     REVISIONED_ANNOTATIONS.map((key) => metadata.annotations?.[key] ?? null),
     ...(grace === undefined ? [] : [grace]),
+    ...set.map((key) => [key, metadata.annotations?.[key]]),
   ]);
 }
 

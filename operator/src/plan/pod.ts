@@ -10,6 +10,7 @@ import { graceSeconds, PRE_STOP_SECONDS } from './grace.ts';
 import { ok, problem, type Result } from './input.ts';
 import { merge, mergeContainer } from './merge.ts';
 import { withMovedPorts } from './ports.ts';
+import { scrapingAnnotations } from './scraping.ts';
 import { serverLabels } from './server-labels.ts';
 import { sourceOfContainer, storageUri, withLocalUri, withStorage } from './storage.ts';
 import { renderTemplates, type TemplateData, TemplateError } from './template.ts';
@@ -36,9 +37,15 @@ export function podTemplate(options: PodOptions): Result<PodTemplateSpec> {
     [LABELS.app]: appLabel(revision),
     [LABELS.revision]: revision,
   };
-  const annotations = { ...runtime?.spec.annotations, ...component.annotations };
   const spec = podSpec(options);
-  return spec.ok ? ok({ metadata: { labels, annotations }, spec: spec.value }) : spec;
+  if (!spec.ok) return spec;
+  const ports = { ofRuntime: servingPort(runtime?.spec), ofPod: servingPort(spec.value) };
+  const annotations = {
+    ...runtime?.spec.annotations,
+    ...scrapingAnnotations({ asked: component.annotations, runtime, ports }),
+    ...component.annotations,
+  };
+  return ok({ metadata: { labels, annotations }, spec: spec.value });
 }
 
 function podSpec(options: PodOptions): Result<PodSpec> {
@@ -47,7 +54,7 @@ function podSpec(options: PodOptions): Result<PodSpec> {
   if (!rendered.ok) return rendered;
   const pod = withModel(mergedSpec(component, rendered.value), options);
   if (!pod.ok) return pod;
-  const annotations = component.isvc.metadata.annotations ?? {};
+  const { annotations } = component;
   const imageIsUsers = component.model === undefined || component.model.image !== undefined;
   const accelerated = withAccelerator(pod.value, { annotations, runtime, imageIsUsers });
   return ok(withDefaults(accelerated, component));
@@ -89,7 +96,7 @@ function withModel(pod: PodSpec, options: PodOptions): Result<PodSpec> {
   const uri = storageUri(source);
   if (!uri.ok) return uri;
   if (uri.value === undefined) return ok(pod);
-  const annotations = component.isvc.metadata.annotations ?? {};
+  const { annotations } = component;
   const initializerImage = config.storageInitializerImage;
   const rest = { source, runtime, annotations, initializerImage, serviceAccount };
   const filled = withStorage(pod, uri.value, rest);

@@ -77,7 +77,7 @@ function specUri({ path = '', parameters }: NonNullable<ModelSpec['storage']>): 
 
 /** Puts the model of `uri` into a pod, at /mnt/models. */
 export function withStorage(pod: PodSpec, uri: string, options: StorageOptions): PodSpec {
-  const readOnly = options.annotations[ANNOTATIONS.storageReadonly] !== 'false';
+  const readOnly = options.annotations[ANNOTATIONS.storageReadonly]?.toLowerCase() !== 'false';
   if (uri.startsWith('pvc://')) return withClaim(pod, uri, readOnly);
   const { env, envFrom, volumes: secrets, volumeMounts: mounts } = credentials(uri, options);
   // The user may have a place of their own for the download, such as memory.
@@ -94,6 +94,7 @@ export function withStorage(pod: PodSpec, uri: string, options: StorageOptions):
       volumeMounts: [{ name: MODEL_VOLUME, mountPath: MODEL_DIR }, ...mounts],
     });
   }
+  const user = options.annotations[ANNOTATIONS.storageInitializerUid];
   const initializer: Container = {
     name: STORAGE_INITIALIZER,
     image: options.initializerImage,
@@ -105,6 +106,7 @@ export function withStorage(pod: PodSpec, uri: string, options: StorageOptions):
     terminationMessagePolicy: 'FallbackToLogsOnError',
     resources: { requests: { cpu: '100m', memory: '100Mi' }, limits: { memory: '1Gi' } },
     securityContext: {
+      ...(user === undefined ? {} : { runAsUser: Number(user) }),
       runAsNonRoot: true,
       allowPrivilegeEscalation: false,
       capabilities: { drop: ['ALL'] },

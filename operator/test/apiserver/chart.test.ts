@@ -82,6 +82,16 @@ function collection({ apiVersion, kind, metadata }: KubeObject): string {
         expect(await answer({}, { scaleMetricType: 'Utilization' })).to.include('[Utilization]');
         const hidden = { labels: { 'networking.knative.dev/visibility': 'cluster-local' } };
         expect(await answer(hidden)).to.include('networking.kserve.io/visibility');
+        expect(await answer(scaled('window', 'abc'))).to.include('set a duration from 6s to 1h');
+        expect(await answer(scaled('target', '0'))).to.include('set a number from 0.01 to');
+        const kserves = (name: string, value: string) => ({
+          annotations: { [`serving.kserve.io/${name}`]: value },
+        });
+        expect(await answer(kserves('nodegroup', 'n'))).to.include('nodegroup has no effect');
+        expect(await answer(kserves('stop', 'True'))).to.equal('accepted');
+        expect(await answer(kserves('stop', 'yes'))).to.include('set it to true or false');
+        expect(await answer(kserves('storage-initializer-uid', '0'))).to.include('other than root');
+        expect(await answer({}, kserves('stop', 'true'))).to.include('set it in metadata.annotat');
       } finally {
         for (const object of policy) {
           await server.request('DELETE', `${collection(object)}/${object.metadata.name}`);

@@ -1,0 +1,124 @@
+/** Settings that would be accepted without effect are refused by name, and those that ask for nothing are not. */
+import { expect } from 'chai';
+import type { KubeObject } from '../src/api/kube.ts';
+import { Admission } from '../src/local/admission.ts';
+import { componentAutoscaling } from '../src/plan/autoscaling-settings.ts';
+
+const admission = new Admission(
+  new URL('../../config/crd/', import.meta.url),
+  new URL('../../charts/wherry/files/policy.yaml', import.meta.url),
+);
+const MODEL = { modelFormat: { name: 'sklearn' }, storageUri: 's3://b/m' };
+
+type Verdict = RegExp | 'accepted';
+
+function isvc(predictor: object, metadata: object = {}): object {
+  return {
+    apiVersion: 'serving.kserve.io/v1beta1',
+    kind: 'InferenceService',
+    metadata: { name: 'x', ...metadata },
+    spec: { predictor },
+  };
+}
+
+function expectVerdict(object: object, verdict: Verdict): void {
+  const problems = admission.problems(object as KubeObject).join('\n');
+  if (verdict === 'accepted') expect(problems).to.equal('');
+  else expect(problems).to.match(verdict);
+}
+
+describe('admission of annotations', () => {
+  for (const [key, value, verdict] of [
+    ['serving.kserve.io/enable-prometheus-scraping', 'true', 'accepted'],
+    ['serving.kserve.io/enable-metric-aggregation', 'true', /no effect with the value \[true\]/],
+    ['serving.kserve.io/enable-metric-aggregation', 'false', 'accepted'],
+    ['serving.kserve.io/enable-tag-routing', 'true', /remove it, or set it to false/],
+    ['serving.kserve.io/disable-auto-update', 'true', 'accepted'],
+    ['serving.kserve.io/disable-localmodel', 'true', 'accepted'],
+    ['serving.kserve.io/nodegroup', 'n', /nodegroup has no effect with Wherry: remove it/],
+    ['serving.kserve.io/logger-secret-name', 's', /logger-secret-name has no effect/],
+    ['serving.kserve.io/gpu-resource-types', '[]', /gpu-resource-types has no effect/],
+    ['serving.kserve.io/autoscalerclass', 'none', /autoscalerclass has no effect/],
+    ['serving.kserve.io/storage-initializer-uid', '1337', 'accepted'],
+    ['serving.kserve.io/storage-initializer-uid', '0', /is \[0\]: set the number of a user/],
+    ['serving.kserve.io/stop', 'True', 'accepted'],
+    ['serving.kserve.io/stop', 'yes', /no effect with the value \[yes\].* true or false/],
+    ['storage.kserve.io/readonly', 'nope', /no effect with the value \[nope\]/],
+    ['serving.wherry.dev/disruption-budget', 'off', /set it to none/],
+    ['serving.knative.dev/progress-deadline', '600s', /progress-deadline has no effect/],
+    ['networking.knative.dev/visibility', 'cluster-local', /visibility has no effect/],
+    ['sidecar.opentelemetry.io/inject', 'collector', 'accepted'],
+    ['sidecar.istio.io/inject', 'false', 'accepted'],
+  ] as [string, string, Verdict][]) {
+    it(`${key}: ${value}`, () =>
+      expectVerdict(isvc({ model: MODEL }, { annotations: { [key]: value } }), verdict));
+  }
+
+  for (const key of ['serving.kserve.io/deploymentMode', 'serving.kserve.io/stop']) {
+    it(`${key} of the predictor`, () => {
+      const annotations = { [key]: key.endsWith('stop') ? 'true' : 'Standard' };
+      expectVerdict(isvc({ model: MODEL, annotations }), /set it in metadata.annotations/);
+    });
+  }
+});
+
+describe('admission of labels', () => {
+  const key = 'networking.kserve.io/visibility';
+  for (const [value, verdict] of [
+    ['cluster-local', 'accepted'],
+    ['exposed', 'accepted'],
+    ['local', /no effect with the value \[local\]/],
+  ] as [string, Verdict][]) {
+    it(`${key}: ${value}`, () =>
+      expectVerdict(isvc({ model: MODEL }, { labels: { [key]: value } }), verdict));
+  }
+
+  it('visibility in the predictor', () => {
+    const labels = { [key]: 'cluster-local' };
+    expectVerdict(isvc({ model: MODEL, labels }), /set it in metadata.labels/);
+    const ofKnative = { 'networking.knative.dev/visibility': 'cluster-local' };
+    expectVerdict(isvc({ model: MODEL, labels: ofKnative }), /use networking.kserve.io/);
+  });
+});
+
+/** Values that are carried out, and such that the planner could only pass over. */
+describe('admission of Knative’s numbers and durations', () => {
+  for (const [name, carriedOut, passedOver] of [
+    ['window', ['6s', '1h', '1m30s', '0.5h'], ['abc', '60', '5s', '2h', '-90s', '']],
+    ['scale-down-delay', ['90s', '1h'], ['x', '2h', '1d']],
+    ['target', ['0.01', '50'], ['abc', '0', '-1', '50%', '12abc', '']],
+    ['activation-scale', ['2', '10'], ['0', '1.5', 'x']],
+    ['panic-window-percentage', ['2', '100'], ['0', '101', 'x']],
+    ['panic-threshold-percentage', ['110', '1000'], ['109', '1001', 'x']],
+    ['target-utilization-percentage', ['0.5', '100'], ['0', '101', 'x']],
+  ] as [string, string[], string[]][]) {
+    const annotations = (value: string) => ({ [`autoscaling.knative.dev/${name}`]: value });
+    const settings = (value: string) =>
+      JSON.stringify(componentAutoscaling({ name: 'x', annotations: annotations(value) }, {}));
+    for (const value of carriedOut) {
+      it(`${name}: ${value}`, () => {
+        expectVerdict(isvc({ model: MODEL }, { annotations: annotations(value) }), 'accepted');
+        expect(settings(value)).not.to.equal(
+          JSON.stringify(componentAutoscaling({ name: 'x' }, {})),
+        );
+      });
+    }
+    for (const value of passedOver) {
+      it(`${name}: "${value}" is refused wherever it is`, () => {
+        const problem = new RegExp(`${name} is \\[.*\\]: set a`);
+        expectVerdict(isvc({ model: MODEL }, { annotations: annotations(value) }), problem);
+        expectVerdict(isvc({ model: MODEL, annotations: annotations(value) }), problem);
+      });
+    }
+  }
+});
+
+describe('admission of versions of the API', () => {
+  for (const [apiVersion, verdict] of [
+    ['serving.kserve.io/v1beta1', 'accepted'],
+    ['serving.kubeflow.org/v1beta1', /"serving.kubeflow.org\/v1beta1" is not served here/],
+    ['serving.kserve.io/v1alpha2', /expected serving.kserve.io\/v1beta1/],
+  ] as [string, Verdict][]) {
+    it(apiVersion, () => expectVerdict({ ...isvc({ model: MODEL }), apiVersion }, verdict));
+  }
+});
