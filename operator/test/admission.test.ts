@@ -122,3 +122,74 @@ describe('admission of versions of the API', () => {
     it(apiVersion, () => expectVerdict({ ...isvc({ model: MODEL }), apiVersion }, verdict));
   }
 });
+
+describe('admission of fields', () => {
+  const ofModel = (fields: object) => isvc({ model: { ...MODEL, ...fields } });
+  const stored = (storage: object) =>
+    isvc({ model: { modelFormat: { name: 'sklearn' }, storage: { path: 'm', ...storage } } });
+  const ofServer = (env: object[]) => isvc({ containers: [{ name: 'mine', image: 'm:1', env }] });
+  const PYTHONPATH = [{ name: 'PYTHONPATH', value: '/x' }];
+  for (const [title, object, verdict] of [
+    ['confidential that is off', ofModel({ confidential: { enabled: false } }), 'accepted'],
+    ['confidential', ofModel({ confidential: { enabled: true } }), /confidential models are not/],
+    ['scaleTarget 0', isvc({ model: MODEL, scaleTarget: 0 }), 'accepted'],
+    ['a scaleTarget below', isvc({ model: MODEL, scaleTarget: -1 }), /scaleTarget: must be >= 0/],
+    ['a name of the predictor', isvc({ model: MODEL, name: 'p' }), /spec.predictor.name is not/],
+    ['no name of the predictor', isvc({ model: MODEL, name: '' }), 'accepted'],
+    ['a storage container', ofModel({ storageContainerName: 's' }), /storageContainerName is not/],
+    ['rules of restarts', ofModel({ restartPolicyRules: [{ action: 'Restart' }] }), 'accepted'],
+    ['the place in S3', stored({ parameters: { region: 'r', endpoint_url: 'e' } }), 'accepted'],
+    ['another store', stored({ parameters: { type: 'gs', bucket: 'b' } }), /type is s3 or absent/],
+    ['an unknown parameter', stored({ parameters: { verify_ssl: '0' } }), /has no effect but by/],
+    [
+      'a key for another store',
+      ofModel({ storageUri: 'hf://a/b', storage: { key: 'k' } }),
+      /alone/,
+    ],
+    ['a key for S3', ofModel({ storage: { key: 'k' } }), 'accepted'],
+    [
+      'PYTHONPATH in an init container',
+      isvc({ model: MODEL, initContainers: [{ name: 'i', image: 'i:1', env: PYTHONPATH }] }),
+      /PYTHONPATH is not allowed/,
+    ],
+    ['an unknown protocol', ofServer([{ name: 'PROTOCOL', value: 'foo' }]), /PROTOCOL .* v1 or v2/],
+    ['a protocol', ofServer([{ name: 'PROTOCOL', value: 'v2' }]), 'accepted'],
+    [
+      'a variable of a sidecar',
+      isvc({
+        containers: [
+          { name: 'kserve-container', image: 'm:1' },
+          { name: 'proxy', image: 'p:1', env: [{ name: 'PROTOCOL', value: 'tcp' }] },
+        ],
+      }),
+      'accepted',
+    ],
+  ] as [string, object, Verdict][]) {
+    it(title, () => expectVerdict(object, verdict));
+  }
+});
+
+describe('admission of runtimes', () => {
+  const format = (version: string, priority?: number, autoSelect = true) => ({
+    ...{ name: 'onnx', version, autoSelect },
+    ...(priority === undefined ? {} : { priority }),
+  });
+  const runtime = (formats: object[], env: object[] = []) => ({
+    apiVersion: 'serving.kserve.io/v1alpha1',
+    kind: 'ServingRuntime',
+    metadata: { name: 'r' },
+    spec: {
+      supportedModelFormats: formats,
+      containers: [{ name: 'kserve-container', image: 'r:1', env }],
+    },
+  });
+  for (const [title, object, verdict] of [
+    ['one priority', runtime([format('1', 1), format('2', 1)]), 'accepted'],
+    ['two priorities', runtime([format('1', 1), format('2', 2)]), /must have one priority/],
+    ['a priority and none', runtime([format('1', 1), format('2')]), /must have one priority/],
+    ['a version that is named', runtime([format('1', 1), format('2', 2, false)]), 'accepted'],
+    ['PYTHONPATH', runtime([], [{ name: 'PYTHONPATH', value: '/x' }]), /PYTHONPATH is not allowed/],
+  ] as [string, object, Verdict][]) {
+    it(title, () => expectVerdict(object, verdict));
+  }
+});

@@ -256,6 +256,12 @@ describe('componentAutoscaling', () => {
     ]);
   });
 
+  it('takes a scaleTarget of 0, which clients write, for none', () => {
+    const target = { 'autoscaling.knative.dev/target': '50' };
+    expect(settings({ scaleTarget: 0 }).settings.target).to.equal(70);
+    expect(settings({ scaleTarget: 0 }, target).settings.target).to.equal(35);
+  });
+
   it('takes KServe fields and Knative annotations', () => {
     const read = settings(
       { scaleMetric: 'rps', scaleTarget: 50 },

@@ -33,7 +33,10 @@ export type InferenceServiceSpec = {
       };
       runtimeVersion?: string;
       protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
-      confidential?: Record<string, unknown>;
+      storageContainerName?: string;
+      confidential?: {
+        enabled?: boolean;
+      };
       name?: string;
       image?: string;
       imagePullPolicy?: string;
@@ -58,6 +61,7 @@ export type InferenceServiceSpec = {
       tty?: boolean;
       resizePolicy?: (Record<string, unknown>)[];
       restartPolicy?: string;
+      restartPolicyRules?: (Record<string, unknown>)[];
     };
     sklearn?: {
       modelFormat?: {
@@ -74,7 +78,10 @@ export type InferenceServiceSpec = {
       };
       runtimeVersion?: string;
       protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
-      confidential?: Record<string, unknown>;
+      storageContainerName?: string;
+      confidential?: {
+        enabled?: boolean;
+      };
       name?: string;
       image?: string;
       imagePullPolicy?: string;
@@ -99,6 +106,7 @@ export type InferenceServiceSpec = {
       tty?: boolean;
       resizePolicy?: (Record<string, unknown>)[];
       restartPolicy?: string;
+      restartPolicyRules?: (Record<string, unknown>)[];
     };
     xgboost?: {
       modelFormat?: {
@@ -115,7 +123,10 @@ export type InferenceServiceSpec = {
       };
       runtimeVersion?: string;
       protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
-      confidential?: Record<string, unknown>;
+      storageContainerName?: string;
+      confidential?: {
+        enabled?: boolean;
+      };
       name?: string;
       image?: string;
       imagePullPolicy?: string;
@@ -140,6 +151,7 @@ export type InferenceServiceSpec = {
       tty?: boolean;
       resizePolicy?: (Record<string, unknown>)[];
       restartPolicy?: string;
+      restartPolicyRules?: (Record<string, unknown>)[];
     };
     tensorflow?: {
       modelFormat?: {
@@ -156,7 +168,10 @@ export type InferenceServiceSpec = {
       };
       runtimeVersion?: string;
       protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
-      confidential?: Record<string, unknown>;
+      storageContainerName?: string;
+      confidential?: {
+        enabled?: boolean;
+      };
       name?: string;
       image?: string;
       imagePullPolicy?: string;
@@ -181,6 +196,7 @@ export type InferenceServiceSpec = {
       tty?: boolean;
       resizePolicy?: (Record<string, unknown>)[];
       restartPolicy?: string;
+      restartPolicyRules?: (Record<string, unknown>)[];
     };
     pytorch?: {
       modelFormat?: {
@@ -197,7 +213,10 @@ export type InferenceServiceSpec = {
       };
       runtimeVersion?: string;
       protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
-      confidential?: Record<string, unknown>;
+      storageContainerName?: string;
+      confidential?: {
+        enabled?: boolean;
+      };
       name?: string;
       image?: string;
       imagePullPolicy?: string;
@@ -222,6 +241,7 @@ export type InferenceServiceSpec = {
       tty?: boolean;
       resizePolicy?: (Record<string, unknown>)[];
       restartPolicy?: string;
+      restartPolicyRules?: (Record<string, unknown>)[];
     };
     triton?: {
       modelFormat?: {
@@ -238,7 +258,10 @@ export type InferenceServiceSpec = {
       };
       runtimeVersion?: string;
       protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
-      confidential?: Record<string, unknown>;
+      storageContainerName?: string;
+      confidential?: {
+        enabled?: boolean;
+      };
       name?: string;
       image?: string;
       imagePullPolicy?: string;
@@ -263,6 +286,7 @@ export type InferenceServiceSpec = {
       tty?: boolean;
       resizePolicy?: (Record<string, unknown>)[];
       restartPolicy?: string;
+      restartPolicyRules?: (Record<string, unknown>)[];
     };
     onnx?: {
       modelFormat?: {
@@ -279,7 +303,10 @@ export type InferenceServiceSpec = {
       };
       runtimeVersion?: string;
       protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
-      confidential?: Record<string, unknown>;
+      storageContainerName?: string;
+      confidential?: {
+        enabled?: boolean;
+      };
       name?: string;
       image?: string;
       imagePullPolicy?: string;
@@ -304,6 +331,7 @@ export type InferenceServiceSpec = {
       tty?: boolean;
       resizePolicy?: (Record<string, unknown>)[];
       restartPolicy?: string;
+      restartPolicyRules?: (Record<string, unknown>)[];
     };
     huggingface?: {
       modelFormat?: {
@@ -320,7 +348,10 @@ export type InferenceServiceSpec = {
       };
       runtimeVersion?: string;
       protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
-      confidential?: Record<string, unknown>;
+      storageContainerName?: string;
+      confidential?: {
+        enabled?: boolean;
+      };
       name?: string;
       image?: string;
       imagePullPolicy?: string;
@@ -345,6 +376,7 @@ export type InferenceServiceSpec = {
       tty?: boolean;
       resizePolicy?: (Record<string, unknown>)[];
       restartPolicy?: string;
+      restartPolicyRules?: (Record<string, unknown>)[];
     };
     pmml?: {
       modelFormat?: {
@@ -361,7 +393,10 @@ export type InferenceServiceSpec = {
       };
       runtimeVersion?: string;
       protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
-      confidential?: Record<string, unknown>;
+      storageContainerName?: string;
+      confidential?: {
+        enabled?: boolean;
+      };
       name?: string;
       image?: string;
       imagePullPolicy?: string;
@@ -386,6 +421,7 @@ export type InferenceServiceSpec = {
       tty?: boolean;
       resizePolicy?: (Record<string, unknown>)[];
       restartPolicy?: string;
+      restartPolicyRules?: (Record<string, unknown>)[];
     };
     lightgbm?: {
       modelFormat?: {
@@ -402,7 +438,10 @@ export type InferenceServiceSpec = {
       };
       runtimeVersion?: string;
       protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
-      confidential?: Record<string, unknown>;
+      storageContainerName?: string;
+      confidential?: {
+        enabled?: boolean;
+      };
       name?: string;
       image?: string;
       imagePullPolicy?: string;
@@ -427,6 +466,7 @@ export type InferenceServiceSpec = {
       tty?: boolean;
       resizePolicy?: (Record<string, unknown>)[];
       restartPolicy?: string;
+      restartPolicyRules?: (Record<string, unknown>)[];
     };
     paddle?: {
       modelFormat?: {
@@ -443,7 +483,10 @@ export type InferenceServiceSpec = {
       };
       runtimeVersion?: string;
       protocolVersion?: '' | 'v1' | 'v2' | 'grpc-v1' | 'grpc-v2';
-      confidential?: Record<string, unknown>;
+      storageContainerName?: string;
+      confidential?: {
+        enabled?: boolean;
+      };
       name?: string;
       image?: string;
       imagePullPolicy?: string;
@@ -468,8 +511,10 @@ export type InferenceServiceSpec = {
       tty?: boolean;
       resizePolicy?: (Record<string, unknown>)[];
       restartPolicy?: string;
+      restartPolicyRules?: (Record<string, unknown>)[];
     };
     containers?: IContainer[];
+    name?: string;
     minReplicas?: number;
     maxReplicas?: number;
     scaleTarget?: number;

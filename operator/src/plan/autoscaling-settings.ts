@@ -67,7 +67,8 @@ function podTarget(
 ): number {
   const fallback =
     metric === 'rps' ? DEFAULTS.rpsTarget : containerConcurrency || DEFAULTS.concurrencyTarget;
-  const asked = scaleTarget ?? number('target', 0, [0.01, 1e9]);
+  // KServe's clients write 0 for "not set".
+  const asked = scaleTarget || number('target', 0, [0.01, 1e9]);
   const total = asked > 0 ? asked : fallback;
   const limited =
     metric === 'concurrency' && containerConcurrency > 0

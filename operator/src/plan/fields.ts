@@ -32,6 +32,7 @@ const COMPONENT_FIELDS = {
   logger: 'model',
   batcher: 'model',
   containerConcurrency: 'model',
+  name: 'model',
   minReplicas: 'scale',
   maxReplicas: 'scale',
   scaleTarget: 'scale',
@@ -94,6 +95,7 @@ const MODEL_FIELDS = {
   storage: 'model',
   runtimeVersion: 'model',
   protocolVersion: 'model',
+  storageContainerName: 'model',
   confidential: 'model',
   name: 'model',
   image: 'container',
@@ -119,6 +121,7 @@ const MODEL_FIELDS = {
   tty: 'container',
   resizePolicy: 'container',
   restartPolicy: 'container',
+  restartPolicyRules: 'container',
 } as const satisfies Record<keyof ModelSpec, 'model' | 'container'>;
 
 /** The fields of `spec` that have one of `roles`. */

@@ -92,6 +92,13 @@ function collection({ apiVersion, kind, metadata }: KubeObject): string {
         expect(await answer(kserves('stop', 'yes'))).to.include('set it to true or false');
         expect(await answer(kserves('storage-initializer-uid', '0'))).to.include('other than root');
         expect(await answer({}, kserves('stop', 'true'))).to.include('set it in metadata.annotat');
+        const env = (value: string) => ({ env: [{ name: 'PROTOCOL', value }] });
+        const own = (value: string) => ({
+          model: undefined,
+          containers: [{ name: 'mine', image: 'm:1', ...env(value) }],
+        });
+        expect(await answer({}, own('v2'))).to.equal('accepted');
+        expect(await answer({}, own('foo'))).to.include('PROTOCOL of the container that serves');
       } finally {
         for (const object of policy) {
           await server.request('DELETE', `${collection(object)}/${object.metadata.name}`);
