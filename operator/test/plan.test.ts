@@ -9,6 +9,7 @@ import { HostClaims } from '../src/plan/host-claims.ts';
 import { addressHosts, hosts } from '../src/plan/hosts.ts';
 import { merge } from '../src/plan/merge.ts';
 import { selectRuntime } from '../src/plan/runtime.ts';
+import { sourceOfContainer, storageUri } from '../src/plan/storage.ts';
 import { renderTemplate, TemplateError } from '../src/plan/template.ts';
 import { traffic } from '../src/plan/traffic.ts';
 
@@ -192,6 +193,32 @@ describe('selectRuntime', () => {
       'own',
     ],
     [
+      'a variable of MLServer for a server that fetches its model',
+      choose(
+        { storageUri: 's3://b/m', env: [{ name: 'MLSERVER_MODEL_PARALLEL_WORKERS', value: '2' }] },
+        [fetching('own')],
+      ),
+      'InvalidPredictorSpec: the variable MLSERVER_MODEL_PARALLEL_WORKERS is MLServer\'s and has no effect on runtime "own": remove it, or name a runtime of MLServer such as "runtime: kserve-mlserver"; processes are set by --workers in args',
+    ],
+    [
+      'a variable of MLServer for a server of another project',
+      choose({ env: [{ name: 'MLSERVER_MODEL_PARALLEL_WORKERS', value: '2' }] }, [
+        runtime('mlserver', {}),
+      ]),
+      'mlserver',
+    ],
+    [
+      'no model for a server that fetches its model',
+      choose({}, [fetching('own')]),
+      'InvalidPredictorSpec: no model for runtime "own": set storageUri or storage.path; a server without a model, for TrainedModels, is not supported',
+    ],
+    [
+      'a model on a volume of the user’s own',
+      choose({ volumeMounts: [{ name: 'v', mountPath: '/mnt/models' }] }, [fetching('own')]),
+      'own',
+    ],
+    ['no model for a server of another project', choose({}, [runtime('mlserver', {})]), 'mlserver'],
+    [
       'a runtime by name that needs more than one pod',
       choose({ runtime: 'a' }, [runtime('a', { workerSpec: { pipelineParallelSize: 2 } })]),
       'NoSupportingRuntime: a is not for single pods',
@@ -319,6 +346,37 @@ describe('hosts', () => {
       expect(claims.update('c/a-b', older)).to.deep.equal(['b-c/a']);
     }
   });
+});
+
+describe('storageUri', () => {
+  const told = (source: Parameters<typeof storageUri>[0]) => {
+    const result = storageUri(source);
+    return result.ok ? result.value : result.problem.message;
+  };
+  const ofVariable = (variable: object) => {
+    const result = sourceOfContainer({
+      name: 'mine',
+      env: [{ name: 'STORAGE_URI', ...variable }],
+    });
+    return result.ok ? result.value?.storageUri : result.problem.message;
+  };
+  for (const [name, actual, expected] of [
+    ['a blob', told({ storageUri: 'https://a.blob.core.windows.net/c/m' }), /^https:\/\/a.blob/],
+    ['a file share', told({ storageUri: 'https://a.file.core.windows.net/s/m' }), /file share/],
+    ['a share elsewhere', told({ storageUri: 'https://a.file.core.usgovcloudapi.net/s' }), /share/],
+    ['a host called file', told({ storageUri: 'https://file.core.example.com/m' }), /^https:/],
+    ['a bucket', told({ storage: { path: '/m', parameters: { bucket: 'b' } } }), /^s3:\/\/b\/m$/],
+    ['a type', told({ storage: { path: 'm', parameters: { type: 's3' } } }), /^s3:\/\/\/m$/],
+    [
+      'another type',
+      told({ storage: { parameters: { type: 'gs' } } }),
+      /type "gs" is not supported/,
+    ],
+    ['a variable', ofVariable({ value: 's3://b/m' }), /^s3:\/\/b\/m$/],
+    ['a variable from elsewhere', ofVariable({ valueFrom: {} }), /instead of valueFrom/],
+  ] as const) {
+    it(name, () => expect(actual).to.match(expected));
+  }
 });
 
 describe('merge', () => {

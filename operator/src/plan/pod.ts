@@ -89,9 +89,10 @@ function templateData({ isvc: { metadata }, model }: Component): TemplateData {
 /** Puts the model of a component into its pod: that of the spec, or the one that the user's own server asks for. */
 function withModel(pod: PodSpec, options: PodOptions): Result<PodSpec> {
   const { component, runtime, config, serviceAccount } = options;
-  const container = serving(pod);
-  const ofContainer = container && sourceOfContainer(container);
-  const source = component.model ?? ofContainer;
+  const container = component.model === undefined ? serving(pod) : undefined;
+  const ofContainer = container === undefined ? ok(undefined) : sourceOfContainer(container);
+  if (!ofContainer.ok) return ofContainer;
+  const source = component.model ?? ofContainer.value;
   if (source === undefined) return ok(pod);
   const uri = storageUri(source);
   if (!uri.ok) return uri;

@@ -11,10 +11,39 @@ import { ok, type PlanInput, problem, type Result } from './input.ts';
 const KSERVE_FLAGS =
   /^--(access_log_format|configure_logging|enable_docs_url|enable_grpc|enable_latency_logging|grpc_max_(receive|send)_message_length|log_config_file|max_asyncio_workers|max_threads|nthread)(=|$)/;
 
+/** Variables that only MLServer reads. */
+const MLSERVER_VARIABLE = /^MLSERVER_/;
+
+/** Fields of a model by which its server may get one: from a store, from an image or volume of the user's own. */
+const SOURCES = ['storageUri', 'storage', 'image', 'command', 'args', 'volumeMounts'] as const;
+
 const PROTOCOL_RANK = ['v1', 'v2', 'grpc-v1', 'grpc-v2'];
 
 /** The runtime that `model` names, or the best of those that can be selected by themselves. */
 export function selectRuntime(
+  model: ModelSpec,
+  related: Pick<PlanInput['related'], 'runtimes' | 'clusterRuntimes'>,
+): Result<ServingRuntimeData> {
+  const chosen = chosenRuntime(model, related);
+  const message = chosen.ok ? mismatch(chosen.value, model) : undefined;
+  return message === undefined ? chosen : problem('InvalidPredictorSpec', message);
+}
+
+/** Returns what a server that fetches its model would pass over in silence, or lacks; undefined when nothing is. */
+function mismatch(runtime: ServingRuntimeData, model: ModelSpec): string | undefined {
+  if (!fetchesModel(runtime)) return undefined;
+  const { name } = runtime.metadata;
+  const variable = model.env?.find((one) => MLSERVER_VARIABLE.test(one.name));
+  if (variable !== undefined) {
+    return `the variable ${variable.name} is MLServer's and has no effect on runtime "${name}": remove it, or name a runtime of MLServer such as "runtime: kserve-mlserver"; processes are set by --workers in args`;
+  }
+  if (SOURCES.every((field) => model[field] === undefined)) {
+    return `no model for runtime "${name}": set storageUri or storage.path; a server without a model, for TrainedModels, is not supported`;
+  }
+  return undefined;
+}
+
+function chosenRuntime(
   model: ModelSpec,
   related: Pick<PlanInput['related'], 'runtimes' | 'clusterRuntimes'>,
 ): Result<ServingRuntimeData> {
@@ -27,7 +56,7 @@ export function selectRuntime(
   }
   if (isForAnotherServer(model)) {
     const { image, runtimeVersion, args, ...rest } = model;
-    const own = selectRuntime(rest, related);
+    const own = chosenRuntime(rest, related);
     if (own.ok) return problem('NoSupportingRuntime', otherServerMessage(own.value));
   }
   return problem('NoSupportingRuntime', noneMessage(model, related));

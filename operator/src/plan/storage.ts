@@ -23,6 +23,9 @@ const FETCHED = ['builtin', 'file', 'http', 'https', 's3', 'gs', 'az', 'hf', 'oc
 const MODEL_FILE =
   /\/?([^/]+\.(onnx|json|ubj|bst|txt|joblib|pickle|pkl|mjs|pt|pth|pmml|cbm|model|h5|keras|gguf|mar))$/i;
 
+/** URL in an Azure file share, which would pass for that of one file on a web server. */
+const AZURE_FILE_SHARE = /^https:\/\/[^/]+\.file\.core\.[^/]+/i;
+
 /** Variable by which a server of the user's own asks for a model, and is told where it lies. KServe. */
 const STORAGE_URI = 'STORAGE_URI';
 
@@ -39,6 +42,13 @@ export interface StorageOptions {
 /** The URI to serve, or why there is none that can work. */
 export function storageUri(source: ModelSource): Result<string | undefined> {
   const { storage } = source;
+  const type = storage?.parameters?.type;
+  if (source.storageUri === undefined && type !== undefined && type !== '' && type !== 's3') {
+    return problem(
+      'InvalidPredictorSpec',
+      `storage.parameters.type "${type}" is not supported: it is s3 or absent, use storageUri for a model that is elsewhere`,
+    );
+  }
   const uri = source.storageUri ?? (storage === undefined ? undefined : specUri(storage));
   if (uri === undefined || uri.startsWith('/')) return ok(uri);
   const scheme = /^([a-z0-9+]+):\/\//i.exec(uri)?.[1];
@@ -49,14 +59,27 @@ export function storageUri(source: ModelSource): Result<string | undefined> {
       `storageUri "${uri}" is not supported: use an absolute path or one of ${known.map((s) => `${s}://`).join(', ')}`,
     );
   }
+  if (AZURE_FILE_SHARE.test(uri)) {
+    return problem(
+      'InvalidPredictorSpec',
+      `storageUri "${uri}" is an Azure file share, which is not supported: mount the share as a volume and use pvc://, or use a blob container`,
+    );
+  }
   return ok(uri);
 }
 
 /** Returns the place of the model that a server of the user's own asks for; undefined when it asks for none. */
-export function sourceOfContainer({ env = [] }: Container): ModelSource | undefined {
-  const uri = env.find(({ name }) => name === STORAGE_URI)?.value;
-  if (uri === undefined || uri === '') return undefined;
-  return { storageUri: uri, env: env.filter(({ name }) => name !== STORAGE_URI) };
+export function sourceOfContainer({ env = [] }: Container): Result<ModelSource | undefined> {
+  const variable = env.find(({ name }) => name === STORAGE_URI);
+  if (variable?.valueFrom !== undefined) {
+    return problem(
+      'InvalidPredictorSpec',
+      `the variable ${STORAGE_URI} is read when the pod is made: set its value instead of valueFrom`,
+    );
+  }
+  const uri = variable?.value;
+  if (uri === undefined || uri === '') return ok(undefined);
+  return ok({ storageUri: uri, env: env.filter(({ name }) => name !== STORAGE_URI) });
 }
 
 /** Tells a server of the user's own that its model lies in the pod. */
@@ -66,13 +89,11 @@ export function withLocalUri(pod: PodSpec): PodSpec {
 }
 
 /**
- * Writes `storage: {path, parameters: {type, bucket}}` as a URI. KServe: storage spec. A bucket that is not there is
- * in the Secret, which the download reads.
+ * Writes `storage: {path, parameters: {bucket}}` as a URI. KServe: storage spec. A bucket that is not there is in the
+ * Secret, which the download reads.
  */
 function specUri({ path = '', parameters }: NonNullable<ModelSpec['storage']>): string {
-  const type = parameters?.type ?? 's3';
-  const trimmed = path.replace(/^\//, '');
-  return type === 's3' ? `s3://${parameters?.bucket ?? ''}/${trimmed}` : `${type}://${trimmed}`;
+  return `s3://${parameters?.bucket ?? ''}/${path.replace(/^\//, '')}`;
 }
 
 /** Puts the model of `uri` into a pod, at /mnt/models. */
