@@ -128,7 +128,13 @@ program
   .command('plan')
   .description('print what the operator would apply for the InferenceServices of YAML files')
   .requiredOption('-f, --file <file...>', 'YAML files with InferenceServices and ServingRuntimes')
-  .action(({ file }) => console.log(planFiles(file, new Date().toISOString())));
+  .action(({ file }) => {
+    try {
+      console.log(planFiles(file, new Date().toISOString()));
+    } catch (error) {
+      program.error((error as Error).message);
+    }
+  });
 
 /** The flags of `controller`, as commander names them. */
 interface ControllerFlags {

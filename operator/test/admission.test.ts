@@ -1,13 +1,15 @@
 /** Settings that would be accepted without effect are refused by name, and those that ask for nothing are not. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { dump } from 'js-yaml';
 import type { KubeObject } from '../src/api/kube.ts';
-import { Admission } from '../src/local/admission.ts';
+import { chartAdmission } from '../src/local/admission.ts';
+import { planFiles } from '../src/local/plan-files.ts';
 import { componentAutoscaling } from '../src/plan/autoscaling-settings.ts';
 
-const admission = new Admission(
-  new URL('../../config/crd/', import.meta.url),
-  new URL('../../charts/wherry/files/policy.yaml', import.meta.url),
-);
+const admission = chartAdmission();
 const MODEL = { modelFormat: { name: 'sklearn' }, storageUri: 's3://b/m' };
 
 type Verdict = RegExp | 'accepted';
@@ -60,6 +62,31 @@ describe('admission of annotations', () => {
       expectVerdict(isvc({ model: MODEL, annotations }), /set it in metadata.annotations/);
     });
   }
+});
+
+describe('the command plan', () => {
+  let folder: string;
+  const plan = (objects: object[]) => {
+    const file = join(folder, 'x.yaml');
+    writeFileSync(file, objects.map((object) => dump(object)).join('---\n'));
+    return planFiles([file], '2026-01-01T00:00:00Z');
+  };
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'plan-'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  it('plans what the API server takes', () => {
+    expect(plan([isvc({ model: MODEL })])).to.include('name: x-predictor-00001');
+  });
+
+  it('refuses what it refuses, each with its name', () => {
+    const old = { ...isvc({ model: MODEL }), apiVersion: 'serving.kubeflow.org/v1beta1' };
+    const unread = isvc({ model: MODEL }, { annotations: { 'serving.kserve.io/nodegroup': 'n' } });
+    expect(() => plan([old, unread])).to.throw(
+      /InferenceService x: apiVersion.*\n.*nodegroup has no/,
+    );
+  });
 });
 
 describe('admission of labels', () => {

@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { eventually, Load } from '../../e2e/harness/load.ts';
 import type { KubeObject } from '../src/api/kube.ts';
 import type { RouteTarget } from '../src/api/route-table.ts';
-import { Admission } from '../src/local/admission.ts';
+import { chartAdmission } from '../src/local/admission.ts';
 import { pick } from '../src/local/proxy.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -196,10 +196,7 @@ describe('local mode', function () {
 });
 
 describe('admission on the laptop', () => {
-  const admission = new Admission(
-    new URL('../../config/crd/', import.meta.url),
-    new URL('../../charts/wherry/files/policy.yaml', import.meta.url),
-  );
+  const admission = chartAdmission();
   const annotated = (annotations: Record<string, string>, predictor: object = { model }) => ({
     ...isvc(predictor),
     metadata: { name: 'iris', annotations },

@@ -8,6 +8,16 @@ import { Ajv, type ValidateFunction } from 'ajv';
 import { load, loadAll } from 'js-yaml';
 import type { KubeObject } from '../api/kube.ts';
 
+const ROOT = new URL('../../../', import.meta.url);
+
+/** Returns the checks that a cluster makes where Wherry's chart is installed. */
+export function chartAdmission(): Admission {
+  return new Admission(
+    new URL('config/crd/', ROOT),
+    new URL('charts/wherry/files/policy.yaml', ROOT),
+  );
+}
+
 /** The part of a CRD's structural schema that is read here. */
 interface Schema {
   type?: string;

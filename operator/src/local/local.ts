@@ -10,7 +10,7 @@ import { Reconciliation } from '../controller/reconciliation.ts';
 import { RoutePublisher } from '../controller/route-publisher.ts';
 import type { Logger } from '../log.ts';
 import type { RoutingState } from '../plan/input.ts';
-import { Admission } from './admission.ts';
+import { chartAdmission } from './admission.ts';
 import { greeting } from './greeting.ts';
 import { LocalKubelet } from './kubelet.ts';
 import { Manifests } from './manifests.ts';
@@ -86,10 +86,7 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
   );
   const report = setInterval(() => reconciliation.onLoad(proxy.report(Date.now())), 1000);
 
-  const admission = new Admission(
-    new URL('config/crd/', ROOT),
-    new URL('charts/wherry/files/policy.yaml', ROOT),
-  );
+  const admission = chartAdmission();
   const manifests = new Manifests({ files, admission, cluster, log });
 
   async function stop(): Promise<void> {

@@ -9,20 +9,27 @@ import {
   ServingRuntime,
   type ServingRuntimeData,
 } from '../api/inferenceservice.ts';
+import type { KubeObject } from '../api/kube.ts';
 import { plan } from '../plan/plan.ts';
+import { chartAdmission } from './admission.ts';
 import { ANY_ACCOUNT } from './memory-cluster.ts';
 
 const RUNTIME = new URL('../../../charts/wherry/files/runtime.yaml', import.meta.url);
 
 /**
- * Returns the plans of the files' InferenceServices on an empty cluster that has Wherry's runtime, as YAML.
+ * Returns the plans of the files' InferenceServices on an empty cluster that has Wherry's runtime, as YAML, once they
+ * have passed the checks of the API server.
  * @param now time that statuses are written with, in RFC 3339
- * @throws Error when a file cannot be read or is no YAML
+ * @throws Error when a file cannot be read or is no YAML, or an object in it would be refused
  */
 export function planFiles(files: readonly string[], now: string): string {
-  const objects = [RUNTIME, ...files].flatMap(
-    (file) => loadAll(readFileSync(file, 'utf8')) as object[],
+  const ofUser = files.flatMap(objectsIn);
+  const admission = chartAdmission();
+  const problems = ofUser.flatMap((object) =>
+    admission.problems(object).map((text) => `${object.kind} ${object.metadata?.name}: ${text}`),
   );
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  const objects = [...objectsIn(RUNTIME), ...ofUser];
   const runtimes = objects.filter(ServingRuntime.is) as ServingRuntimeData[];
   const clusterRuntimes = objects.filter(ClusterServingRuntime.is) as ServingRuntimeData[];
   const services = objects.filter(InferenceService.is) as InferenceServiceData[];
@@ -43,4 +50,9 @@ export function planFiles(files: readonly string[], now: string): string {
     .flatMap(({ children, status }) => [...children, { status }])
     .map((object) => dump(JSON.parse(JSON.stringify(object)), { noRefs: true }))
     .join('---\n');
+}
+
+function objectsIn(file: string | URL): KubeObject[] {
+  const documents = loadAll(readFileSync(file, 'utf8')) as (KubeObject | null)[];
+  return documents.filter((document) => document !== null);
 }
