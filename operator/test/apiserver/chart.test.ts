@@ -106,6 +106,49 @@ function collection({ apiVersion, kind, metadata }: KubeObject): string {
       }
     });
 
+    it('refuses another mode on an update, and lets an object go that is older than a rule', async () => {
+      const policy = (await renderChart<KubeObject>(helm ?? '')).filter(({ kind }) =>
+        kind.startsWith('ValidatingAdmissionPolicy'),
+      );
+      const services = '/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices';
+      const path = `${services}/older`;
+      const annotated = (name: string, value: string) => ({
+        metadata: { annotations: { [`serving.kserve.io/${name}`]: value } },
+      });
+      const patched = (patch: object, query = '') =>
+        server.request('PATCH', `${path}${query}`, patch).then(
+          () => 'accepted',
+          (error: Error) => error.message,
+        );
+      const older = {
+        apiVersion: 'serving.kserve.io/v1beta1',
+        kind: 'InferenceService',
+        metadata: { name: 'older', ...annotated('nodegroup', 'n').metadata },
+        spec: { predictor: { sklearn: { storageUri: 's3://b/m' } } },
+      };
+      // The policy of the test before may be in force for a moment yet.
+      await eventually('there is no policy', () => server.request('POST', services, older));
+      for (const object of policy) await server.request('POST', collection(object), object);
+      try {
+        await eventually('the policy is in force', async () =>
+          (await patched(annotated('deploymentMode', 'Knative'), '?dryRun=All')).includes(
+            '[Knative] is not a supported deployment mode',
+          ),
+        );
+        expect(await patched(annotated('stop', 'true'))).to.include('nodegroup has no effect');
+        const finalizers = ['example.com/kept'];
+        expect(await patched({ metadata: { finalizers } })).to.equal('accepted');
+        await server.request('DELETE', path);
+        expect(await patched({ metadata: { finalizers: null } })).to.equal('accepted');
+        const left = await server.request('GET', services);
+        expect(left).not.to.include('"older"');
+      } finally {
+        for (const object of policy) {
+          await server.request('DELETE', `${collection(object)}/${object.metadata.name}`);
+        }
+      }
+    });
+
     it('has CRDs that the command of the README upgrades after Helm has made them', async () => {
       const [command = ''] =
         /kubectl apply [^`]*config\/crd/.exec(readFileSync(README, 'utf8')) ?? [];
