@@ -6,30 +6,27 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../harness/cluster.ts';
-import { pythonWith } from '../harness/python.ts';
-import { run } from '../harness/shell.ts';
 import { benchControlPlane } from './control-plane.ts';
-import type { LoopResult } from './loop-result.ts';
-import { XGBOOST } from './peers.ts';
-import { type Measurement, median, type Result, report } from './report.ts';
-import { measureRouter } from './router.ts';
-import {
-  type Contender,
-  CPUS,
-  IMAGE_MODEL,
-  type Scenario,
-  SLOW_MODEL,
-  scenarios,
-  xgboostModel,
-} from './scenarios.ts';
-import { type BenchServer, bundleWherry, echo, launch, wherry } from './servers.ts';
+import { FIGURES, type Figures } from './figures.ts';
+import { type Effort, measureScenario, reason } from './measure.ts';
+import { type Result, report } from './report.ts';
+import { SCENARIOS } from './scenarios.ts';
+import { bundleWherry } from './servers.ts';
+import { measured, TARGETS } from './targets.ts';
 
-const HELP = `npm run bench -- [--seconds N] [--rounds N] [--only KEY] [--write]
+const KEYS = [...SCENARIOS, ...FIGURES].map(({ key }) => key);
+const HELP = `npm run bench -- [--seconds N] [--rounds N] [--only SCENARIO]... [--json FILE] [--write]
 npm run bench -- control-plane --help
 
-Peers are installed from PyPI into the cache, once. Linux only: CPU times come from /proc.
-  --only KEY   scenarios whose key begins with KEY
-  --write      write docs/benchmarks.md and its plots`;
+Peers come from PyPI, wrk from Debian 12 and ghz from Go's modules into the cache, once. Linux with two cores or more.
+Ends with 1 when anything did not run, and says what.
+  --seconds N      how long each is asked in a round (3)
+  --rounds N       how often (3)
+  --only SCENARIO  this scenario; again for more
+  --json FILE      write all that was measured
+  --write          write docs/benchmarks.md and its plots; for a whole run in which nothing failed
+
+Scenarios: ${KEYS.join(', ')}`;
 
 const [command, ...rest] = process.argv.slice(2);
 if (command === 'control-plane') {
@@ -40,7 +37,8 @@ const { values: flags } = parseArgs({
   options: {
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '3' },
-    only: { type: 'string', default: '' },
+    only: { type: 'string', multiple: true, default: [] },
+    json: { type: 'string' },
     write: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -49,137 +47,46 @@ if (flags.help) {
   console.log(HELP);
   process.exit(0);
 }
-const rounds = Number(flags.rounds);
-const node = (script: string, ...args: readonly string[]) =>
-  [join(ROOT, 'e2e/bench', script), ...args] as const;
+const effort: Effort = { rounds: Number(flags.rounds), seconds: Number(flags.seconds) };
+const unknown = flags.only.filter((key) => !KEYS.includes(key));
+if (unknown.length > 0) refuse(`no scenario is called ${unknown.join(', ')}: ${KEYS.join(', ')}`);
+if (![effort.rounds, effort.seconds].every((count) => Number.isInteger(count) && count > 0))
+  refuse('--rounds and --seconds take whole numbers above 0');
+if (flags.write && flags.only.length > 0) refuse('--write takes a whole run, without --only');
 
-async function ask(
-  server: BenchServer,
-  contender: Contender,
-  connections: number,
-): Promise<LoopResult> {
-  const { path, headers = [], grpc, body } = contender;
-  const count = String(connections);
-  const args =
-    grpc === undefined
-      ? node('closed-loop.ts', `${server.url}${path}`, count, flags.seconds, ...headers)
-      : node('grpc-loop.ts', grpcAddress(server.url), count, flags.seconds, ...grpc);
-  return JSON.parse(await run(process.execPath, [...args], { input: body }));
+function refuse(message: string): never {
+  console.error(message);
+  process.exit(2);
 }
 
-function grpcAddress(url: string): string {
-  const { hostname, port } = new URL(url);
-  return `${hostname}:${Number(port) + 1}`;
-}
-
-async function measure(
-  server: BenchServer,
-  contender: Contender,
-  connections: number,
-): Promise<Measurement> {
-  const before = server.cpuSeconds();
-  const { requests, seconds, p50, p99 } = await ask(server, contender, connections);
-  // The second of warming up takes as much CPU a request as the others.
-  const cpu = ((server.cpuSeconds() - before) * seconds) / (seconds + 1);
-  return {
-    requestsPerSecond: requests / seconds,
-    ...{ p50, p99 },
-    cpuUs: (cpu / requests) * 1e6,
-    rssBytes: server.rssBytes(),
-  };
-}
-
-async function measureScenario(scenario: Scenario): Promise<Result> {
-  const servers = new Map<string, { server: BenchServer; contender: Contender }>();
-  const failed: string[] = [];
-  for (const contender of scenario.contenders) {
-    process.stderr.write(`${scenario.key}: starting ${contender.name}\n`);
-    try {
-      servers.set(contender.name, { server: await launch(contender.launch), contender });
-    } catch (error) {
-      failed.push(`${contender.name}: ${(error as Error).message.split('\n').at(-1)}`);
-    }
-  }
-  const [first] = servers.values();
-  if (scenario.floor && first !== undefined) {
-    const floor = await launch(echo(await answerOf(first.server, first.contender)));
-    servers.set('echo', { server: floor, contender: { ...first.contender, name: 'echo' } });
-  }
-  const measurements = new Map(
-    [...servers.keys()].map((name): [string, Measurement[]] => [name, []]),
-  );
-  for (let round = 1; round <= rounds; round++) {
-    for (const [name, { server, contender }] of servers) {
-      // A peer that dies is told of, and the others are measured.
-      const one = await measure(server, contender, scenario.connections).catch((error: Error) => {
-        failed.push(`${name}: ${error.message.split('\n').at(-1)}`);
-        servers.delete(name);
-        measurements.delete(name);
-        return server.stop();
-      });
-      if (!one) continue;
-      measurements.get(name)?.push(one);
-      const shown = `${one.requestsPerSecond.toFixed(0)}/s, ${one.cpuUs.toFixed(0)} us CPU`;
-      process.stderr.write(`${scenario.key}, round ${round} of ${rounds}: ${name} ${shown}\n`);
-    }
-  }
-  for (const { server } of servers.values()) await server.stop();
-  const readyMs = new Map([...servers].map(([name, { server }]) => [name, server.readyMs]));
-  return { scenario, measurements, readyMs, failed };
-}
-
-async function answerOf({ url }: BenchServer, { path, body, headers = [] }: Contender) {
-  const pairs = headers.map((line) => line.split(': ', 2) as [string, string]);
-  const reply = await fetch(`${url}${path}`, { method: 'POST', body, headers: pairs });
-  return Buffer.from(await reply.arrayBuffer());
-}
-
-/** Models by themselves; and how long a process takes to do nothing, and to be ready. */
-async function measureBare() {
-  const bare = async (...args: string[]) =>
-    JSON.parse(await run(process.execPath, [...node('bare.ts', ...args)]));
-  const model = await xgboostModel();
-  const python = await pythonWith(XGBOOST);
-  const script = join(ROOT, 'e2e/bench/peers/xgboost_model.py');
-  const xgboost = async (rows: number, threads: number) => {
-    const args = [script, 'predict', model, String(rows), String(threads), flags.seconds];
-    return JSON.parse(await run(python, args));
-  };
-  const calls: Record<string, number[]> = {};
-  const keep = (name: string, value: number) => {
-    calls[name] = [...(calls[name] ?? []), value];
-  };
-  for (let round = 1; round <= rounds; round++) {
-    process.stderr.write(`bare models, round ${round} of ${rounds}\n`);
-    for (const rows of [1, 1000]) {
-      keep(`xgboost ${rows}`, (await xgboost(rows, 1)).us);
-      keep(`trees ${rows}`, (await bare('predict', model, String(rows), '30', flags.seconds)).us);
-    }
-    keep('xgboost 1000, all cores', (await xgboost(1000, CPUS)).us);
-    const shape = '4,3,224,224';
-    keep('image cpu', (await bare('run', IMAGE_MODEL, 'img', 'UINT8', shape, flags.seconds)).cpuUs);
-    const batch = await bare('batch', SLOW_MODEL, 'x', 'FP32', '256', String(CPUS), '1');
-    keep('batch', batch.rowsPerSecond);
-    const start = performance.now();
-    await run(process.execPath, ['-e', '0']);
-    keep('node', performance.now() - start);
-    const server = await launch(wherry('--model_name=iris', '--storage_uri=builtin://iris'));
-    keep('ready', server.readyMs);
-    await server.stop();
-  }
-  return Object.fromEntries(Object.entries(calls).map(([name, values]) => [name, median(values)]));
-}
-
+const isAsked = ({ key }: { readonly key: string }) =>
+  flags.only.length === 0 || flags.only.includes(key);
+const keys = KEYS.filter((key) => isAsked({ key }));
 bundleWherry();
 const results: Result[] = [];
-for (const scenario of await scenarios()) {
-  if (scenario.key.startsWith(flags.only)) results.push(await measureScenario(scenario));
+const failed: string[] = [];
+for (const scenario of SCENARIOS.filter(isAsked)) {
+  const result = await measureScenario(scenario, effort);
+  results.push(result);
+  failed.push(...result.failed.map((why) => `${scenario.key}: ${why}`));
 }
-const isWhole = flags.only === '';
-const bare = isWhole ? await measureBare() : {};
-const router = isWhole ? await measureRouter({ seconds: flags.seconds, rounds }) : undefined;
-const { text, plots } = report({ results, bare, router, rounds, seconds: flags.seconds });
+let figures: Figures = {};
+for (const { key, measure } of FIGURES.filter(isAsked)) {
+  process.stderr.write(`${key}\n`);
+  try {
+    figures = { ...figures, ...(await measure(effort)) };
+  } catch (error) {
+    failed.push(`${key}: ${reason(error)}`);
+  }
+}
+
+const { text, plots } = report({ results, figures, keys, ...effort });
 console.log(text);
+if (flags.json !== undefined) writeFileSync(flags.json, `${asJson()}\n`);
+if (failed.length > 0) {
+  console.error(`did not run:\n${failed.map((one) => `  ${one}`).join('\n')}`);
+  process.exit(1);
+}
 if (flags.write) {
   const dir = join(ROOT, 'docs/benchmarks');
   mkdirSync(dir, { recursive: true });
@@ -187,3 +94,18 @@ if (flags.write) {
   for (const [name, svg] of plots) writeFileSync(join(dir, `${name}.svg`), svg);
 }
 process.exit(0);
+
+function asJson(): string {
+  const from = measured(results, figures);
+  const scenarios = results.map(({ scenario, measurements, readyMs }) => ({
+    key: scenario.key,
+    rounds: Object.fromEntries(measurements),
+    readyMs: Object.fromEntries(readyMs),
+  }));
+  const targets = TARGETS.filter((target) => target.scenarios.every((key) => keys.includes(key)));
+  const ratios = targets.map(({ what, atLeast, atMost, value }) => ({
+    ...{ what, atLeast, atMost },
+    measured: value(from),
+  }));
+  return JSON.stringify({ ...effort, ratios, scenarios, figures, failed }, undefined, 2);
+}

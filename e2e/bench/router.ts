@@ -7,43 +7,45 @@ import { ROOT } from '../harness/cluster.ts';
 import { startEnvoy } from '../harness/envoy.ts';
 import { eventually } from '../harness/load.ts';
 import { run } from '../harness/shell.ts';
-import type { LoopResult } from './loop-result.ts';
+import { CLIENT_CORE, SERVER_CORE } from './cores.ts';
+import { load } from './load.ts';
+import type { Effort } from './measure.ts';
+import { FLOWER, inferPath, rows } from './own-models.ts';
 import { median } from './report.ts';
+import { CONNECTIONS } from './scenario.ts';
 import { launch, wherry } from './servers.ts';
 
 const XDS_PORT = 18_012;
 const HOST = 'iris-default.example.com';
-const CONNECTIONS = '16';
-const BODY = Buffer.from(
-  '{"inputs":[{"name":"X","datatype":"FP32","shape":[1,4],"data":[6.8,2.8,4.8,1.4]}]}',
-);
 
-/** Ratios of medians. */
-export async function measureRouter({ seconds, rounds }: { seconds: string; rounds: number }) {
+/** Requests a second, direct and through the router: medians of interleaved rounds. */
+export async function measureRouter({ seconds, rounds }: Effort) {
   const server = await launch(
     wherry('--model_name=iris', '--storage_uri=builtin://iris', '--threads=1'),
+    SERVER_CORE,
   );
   const stop = await startRouter(Number(new URL(server.url).port));
-  const urls = [server.url, `http://127.0.0.1:${HTTP_PORT}`];
-  const loops: LoopResult[][] = [[], []];
-  for (let round = 1; round <= rounds; round++) {
-    for (const [i, url] of urls.entries()) {
-      process.stderr.write(`router, round ${round} of ${rounds}: ${url}\n`);
-      const script = join(ROOT, 'e2e/bench/closed-loop.ts');
-      const args = [script, `${url}/v2/models/iris/infer`, CONNECTIONS, seconds, `Host: ${HOST}`];
-      loops[i]?.push(JSON.parse(await run(process.execPath, args, { input: BODY })));
-    }
-  }
-  stop();
-  await server.stop();
-  const of = (i: number, value: (loop: LoopResult) => number) =>
-    median((loops[i] ?? []).map(value));
-  const over = (value: (loop: LoopResult) => number) => of(1, value) / of(0, value);
-  return {
-    requestsPerSecond: over(({ requests, seconds: took }) => requests / took),
-    p50: over(({ p50 }) => p50),
-    p99: over(({ p99 }) => p99),
+  const request = {
+    ...{ path: inferPath('iris'), body: rows('X', 1, FLOWER) },
+    headers: [`Host: ${HOST}`],
   };
+  const rates = { direct: [] as number[], router: [] as number[] };
+  try {
+    const options = { connections: CONNECTIONS, seconds, core: CLIENT_CORE };
+    const ask = async (url: string) => {
+      const seen = await load({ ...server, url }, request, options);
+      return seen.requests / seen.seconds;
+    };
+    for (let round = 1; round <= rounds; round++) {
+      process.stderr.write(`router, round ${round} of ${rounds}\n`);
+      rates.direct.push(await ask(server.url));
+      rates.router.push(await ask(`http://127.0.0.1:${HTTP_PORT}`));
+    }
+  } finally {
+    stop();
+    await server.stop();
+  }
+  return { direct: median(rates.direct), 'through the router': median(rates.router) };
 }
 
 async function startRouter(port: number): Promise<() => void> {

@@ -6,14 +6,17 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../harness/cluster.ts';
+import { pinned } from './cores.ts';
+import type { Address } from './load.ts';
 
 const READY_WITHIN_MS = 90_000;
+const KILLED_AFTER_MS = 20_000;
 /** Of Linux's clock, in which /proc counts CPU time. */
 const TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096;
 
-export interface BenchServer {
-  readonly url: string;
+/** A server that runs, its gRPC on the port after that of HTTP. */
+export interface BenchServer extends Address {
   /** From the start of the process to its first answer. */
   readonly readyMs: number;
   /** CPU time that it has used, its children with it, in seconds. */
@@ -30,14 +33,22 @@ export interface Launch {
   readonly cwd?: string;
   /** Answers 200 when the server can serve. */
   readonly ready: string;
+  /** What it is ended with, for a server that has something to clear away; killed when left out. */
+  readonly endWith?: 'SIGTERM' | 'SIGKILL';
 }
 
-/** @throws Error with the end of the server's own output when it does not become ready. */
-export async function launch({ command, args, env, cwd, ready }: Launch): Promise<BenchServer> {
+/**
+ * Starts a server, on one core where one is told, and waits until it is ready.
+ * @throws Error with the end of the server's own output when it does not become ready
+ */
+export async function launch(
+  { command, args, env, cwd, ready, endWith = 'SIGKILL' }: Launch,
+  core?: number,
+): Promise<BenchServer> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const started = performance.now();
-  const child = spawn(command, args(port), {
+  const child = spawn(...pinned(core, command, args(port)), {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -51,17 +62,18 @@ export async function launch({ command, args, env, cwd, ready }: Launch): Promis
   }
   while (!(await answers(`${url}${ready}`))) {
     if (child.exitCode !== null || performance.now() - started > READY_WITHIN_MS) {
-      await stop(child);
+      await stop(child, endWith);
       throw new Error(`${command} is not ready: ${output}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   return {
     url,
+    grpc: `127.0.0.1:${port + 1}`,
     readyMs: performance.now() - started,
     cpuSeconds: () => sumOfTree(child.pid as number, cpuOf),
     rssBytes: () => sumOfTree(child.pid as number, rssOf),
-    stop: () => stop(child),
+    stop: () => stop(child, endWith),
   };
 }
 
@@ -107,20 +119,35 @@ async function answers(url: string): Promise<boolean> {
   return reply?.ok ?? false;
 }
 
-/** Finds a port that nobody listens on. */
+/** Ports that no server asks the system for: below those that it gives to outgoing connections. */
+const PORTS = { from: 20_000, groups: 1500 };
+/** As many neighbours as a peer serves other protocols on. */
+const NEIGHBOURS = 8;
+
+/** Finds a port that nobody listens on, nor on the seven that follow it. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = PORTS.from + Math.floor(Math.random() * PORTS.groups) * NEIGHBOURS;
+    const group = Array.from({ length: NEIGHBOURS }, (_, i) => isFree(port + i));
+    if ((await Promise.all(group)).every(Boolean)) return port;
+  }
 }
 
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  process.kill(-(child.pid as number), 'SIGKILL');
-  await once(child, 'exit');
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+async function stop(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  process.kill(-(child.pid as number), signal);
+  const late = setTimeout(() => process.kill(-(child.pid as number), 'SIGKILL'), KILLED_AFTER_MS);
+  await ended;
+  clearTimeout(late);
 }
 
 /** Adds up over a process and all that it started. */

@@ -2,13 +2,13 @@
  * `npm run soak`: full load for an hour, and what became of the server's memory. Three models at once, one inside the
  * server's process, one in a process of its own, and one that is read here; small requests, and some of 300 KB.
  */
-
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../harness/cluster.ts';
+import { load } from './load.ts';
+import { reason } from './measure.ts';
+import { inferPath } from './own-models.ts';
 import { median } from './report.ts';
 import { bundleWherry, launch, modelFolder, wherry } from './servers.ts';
 
@@ -58,23 +58,22 @@ const server = await launch(
 );
 
 const seconds = Number(flags.minutes) * 60;
+const CLIENTS = 4;
 const clients = [
   ['iris', { name: 'X', ...FLOWER }],
   ['iris', { name: 'X', ...GARDEN }],
   ['digits', { name: 'image', ...PICTURE }],
   ['forest', { name: 'x', ...FLOWER }],
 ].map(([name, input]) => {
-  const loop = join(ROOT, 'e2e/bench/closed-loop.ts');
-  const url = `${server.url}/v2/models/${name}/infer`;
-  const child = spawn(process.execPath, [loop, url, '4', String(seconds)], {
-    stdio: ['pipe', 'ignore', 'inherit'],
-  });
-  child.stdin.end(JSON.stringify({ inputs: [input] }));
-  return once(child, 'exit');
+  const body = Buffer.from(JSON.stringify({ inputs: [input] }));
+  const request = { path: inferPath(String(name)), body };
+  return load(server, request, { connections: CLIENTS, seconds });
 });
 const samples: number[] = [];
 const sampling = setInterval(() => samples.push(server.rssBytes()), SAMPLE_MS);
-const codes = (await Promise.all(clients)).map(([code]) => code);
+const failures = (await Promise.allSettled(clients)).flatMap((client) =>
+  client.status === 'rejected' ? [reason(client.reason)] : [],
+);
 clearInterval(sampling);
 await server.stop();
 
@@ -86,6 +85,6 @@ const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 console.log(
   `${flags.minutes} min: ${mib(before)} in the second third, ${mib(after)} in the last: ${ratio.toFixed(3)}`,
 );
-const isFine = codes.every((code) => code === 0) && ratio <= GROWTH;
-console.log(isFine ? 'flat' : `not flat, or a client failed (${codes})`);
+const isFine = failures.length === 0 && ratio <= GROWTH;
+console.log(isFine ? 'flat' : `not flat, or a client failed (${failures.join('; ')})`);
 process.exit(isFine ? 0 : 1);

@@ -43,21 +43,12 @@ export async function startTriton(
   repository: string,
   flags: readonly string[] = [],
 ): Promise<RunningTriton> {
-  const facts: PythonFacts = JSON.parse(await run(python, ['-c', FACTS]));
-  const backends = backendsOf(facts);
+  const { command, args, env, backends } = await tritonProgram(python, repository);
   const [http = 0, grpc = 0, metrics = 0] = await freePorts(3);
-  const child = spawn(
-    join(facts.packages, 'pytriton/tritonserver/bin/tritonserver'),
-    [
-      `--model-repository=${repository}`,
-      `--backend-directory=${backends}`,
-      ...['--http-address=127.0.0.1', `--http-port=${http}`],
-      ...['--grpc-address=127.0.0.1', `--grpc-port=${grpc}`],
-      ...['--metrics-address=127.0.0.1', `--metrics-port=${metrics}`],
-      ...flags,
-    ],
-    { env: environmentOf(python, facts), stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  const child = spawn(command, [...args({ http, grpc, metrics }), ...flags], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const log = lastOutput(child);
   const url = `http://127.0.0.1:${http}`;
   const stop = async () => {
@@ -83,6 +74,42 @@ export async function startTriton(
   return { url, grpcPort: grpc, metricsUrl: `http://127.0.0.1:${metrics}/metrics`, stop };
 }
 
+/** Ports of a Triton, by what they serve. */
+interface TritonPorts {
+  readonly http: number;
+  readonly grpc: number;
+  readonly metrics: number;
+}
+
+/** How a Triton is started; its folder of backends is the caller's to remove. */
+export interface TritonProgram {
+  readonly command: string;
+  args(ports: TritonPorts): string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly backends: string;
+}
+
+/**
+ * Returns how to start a Triton with a model repository on loopback.
+ * @param python the interpreter of an environment with `TRITON_PACKAGES`
+ */
+export async function tritonProgram(python: string, repository: string): Promise<TritonProgram> {
+  const facts: PythonFacts = JSON.parse(await run(python, ['-c', FACTS]));
+  const backends = backendsOf(facts);
+  return {
+    command: join(facts.packages, 'pytriton/tritonserver/bin/tritonserver'),
+    args: ({ http, grpc, metrics }) => [
+      `--model-repository=${repository}`,
+      `--backend-directory=${backends}`,
+      ...['--http-address=127.0.0.1', `--http-port=${http}`],
+      ...['--grpc-address=127.0.0.1', `--grpc-port=${grpc}`],
+      ...['--metrics-address=127.0.0.1', `--metrics-port=${metrics}`],
+    ],
+    env: environmentOf(python, facts),
+    backends,
+  };
+}
+
 /** Makes a folder of backends whose Python backend has the program for this version of Python. */
 function backendsOf({ packages, version }: PythonFacts): string {
   const server = join(packages, 'pytriton/tritonserver');
@@ -94,9 +121,8 @@ function backendsOf({ packages, version }: PythonFacts): string {
   return dir;
 }
 
-function environmentOf(python: string, { packages, library }: PythonFacts): NodeJS.ProcessEnv {
+function environmentOf(python: string, { packages, library }: PythonFacts) {
   return {
-    ...process.env,
     VIRTUAL_ENV: join(dirname(python), '..'),
     PATH: `${dirname(python)}:${process.env.PATH}`,
     PYTHONPATH: packages,

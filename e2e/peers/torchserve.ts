@@ -46,9 +46,8 @@ export async function startTorchServe(
   const dir = mkdtempSync(join(tmpdir(), 'wherry-torchserve-'));
   const bin = dirname(python);
   const store = join(dir, 'store');
-  const modules = join(dir, 'modules');
-  for (const folder of [store, modules]) mkdirSync(folder);
-  writeFileSync(join(modules, 'torch.py'), TORCH);
+  mkdirSync(store);
+  const modules = writeTorch(dir);
   const handler = join(dir, 'handler.py');
   writeFileSync(handler, HANDLER);
   for (const { name, version } of archives) {
@@ -68,6 +67,14 @@ export async function startTorchServe(
       rmSync(dir, { recursive: true, maxRetries: 5 });
     },
   };
+}
+
+/** Writes what stands for torch under a folder, and returns the path for `PYTHONPATH`. */
+export function writeTorch(dir: string): string {
+  const modules = join(dir, 'modules');
+  mkdirSync(modules);
+  writeFileSync(join(modules, 'torch.py'), TORCH);
+  return modules;
 }
 
 interface Circumstances {
