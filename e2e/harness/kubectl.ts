@@ -123,15 +123,19 @@ export async function apiRequests(): Promise<Map<string, number>> {
   return counts;
 }
 
-/** Deletes services and waits until everything of theirs is gone; returns what is left after a minute. */
+/** Seconds in which everything of a service is gone: its pods may take 70 to end. */
+const GONE_WITHIN = 120;
+
+/** Deletes services and waits until everything of theirs is gone. @throws Error after two minutes. */
 export async function removeAll(...names: string[]): Promise<void> {
   if (names.length > 0) await kubectl('delete', 'isvc', ...names, '--ignore-not-found');
   const selector = 'serving.kserve.io/inferenceservice';
-  await eventually('everything of the services is gone', async () => {
+  const isGone = async () => {
     const kinds = 'isvc,deployments,replicasets,pods,services,endpointslices';
     const left = names.map((name) =>
       kubectl('get', kinds, '-l', `${selector}=${name}`, '-o', 'name'),
     );
     return (await Promise.all(left)).join('') === '';
-  });
+  };
+  await eventually('everything of the services is gone', isGone, GONE_WITHIN);
 }
