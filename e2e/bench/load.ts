@@ -114,7 +114,15 @@ async function ghz(
   const output = `${file}.json`;
   await run(
     ...pinned(core, command, [
-      ...['--insecure', '--proto', join(PROTOS, 'inference.proto'), '--import-paths', PROTOS],
+      ...[
+        '--insecure',
+        '--disable-template-data',
+        '--disable-template-functions',
+        '--proto',
+        join(PROTOS, 'inference.proto'),
+        '--import-paths',
+        PROTOS,
+      ],
       ...['--call', 'inference.GRPCInferenceService/ModelInfer', '--binary-file', file],
       ...['--concurrency', String(connections), '--connections', '1'],
       ...['--duration', `${seconds}s`, '--duration-stop', 'wait', '--timeout', '30s'],
