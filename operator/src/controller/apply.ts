@@ -10,7 +10,7 @@ import type { Logger } from '../log.ts';
 import type { Plan, PlanInput } from '../plan/input.ts';
 import { belongsTo, owner } from '../plan/owner.ts';
 import { type ChildRefusal, nameTaken, withRefusals } from '../plan/refusal.ts';
-import type { NewsPace } from './news-pace.ts';
+import type { NewsBudget } from './news-budget.ts';
 
 /** Everything that it takes to carry out a plan. */
 export interface ApplyOptions {
@@ -18,7 +18,8 @@ export interface ApplyOptions {
   /** Observation that the plan was made from. */
   readonly input: PlanInput;
   readonly writer: Writer;
-  readonly news: NewsPace;
+  /** Budget for statuses that tell news and no change of the service itself. */
+  readonly news: NewsBudget;
   readonly log: Logger;
 }
 
@@ -26,8 +27,6 @@ export interface ApplyOptions {
 export interface Applied {
   /** True when the status was changed, so that the observed parent is out of date. */
   readonly statusChanged: boolean;
-  /** Milliseconds after which the status may be written; 0 when nothing is held back. */
-  readonly newsWaitMs: number;
   /** Refusals of the cluster; the status tells of them, and the plan is to be tried again later. */
   readonly refusals: readonly ChildRefusal[];
   /** True when the caches were behind the cluster: the service is to be looked at again. */
@@ -46,7 +45,7 @@ export async function applyPlan(options: ApplyOptions): Promise<Applied> {
   const children = new Children(input, writer, log);
   for (const child of plan.children) await children.write(child);
   const told = withRefusals(plan, input, children.refusals);
-  const status = await applyStatus(told, parent, { writer, news });
+  const statusChanged = await applyStatus(told, parent, { writer, news });
   for (const child of plan.children) await children.shrink(child);
   await children.prune(plan.children);
   for (const event of told.events) await writer.event(parent, event);
@@ -54,7 +53,7 @@ export async function applyPlan(options: ApplyOptions): Promise<Applied> {
   if (failures.length > 0) {
     throw new AggregateError(failures, failures.map(({ message }) => message).join('; '));
   }
-  return { ...status, refusals, isStale };
+  return { statusChanged, refusals, isStale };
 }
 
 /** The children of one InferenceService while a plan is carried out. */
@@ -193,25 +192,23 @@ function withAppliedHash(child: KubeObject): KubeObject {
   return { ...child, metadata: { ...metadata, annotations } };
 }
 
+/** Writes the status where it has changed, and returns whether the cluster's has. */
 async function applyStatus(
   { status }: Plan,
   parent: InferenceServiceData,
   { writer, news }: Pick<ApplyOptions, 'writer' | 'news'>,
-): Promise<Pick<Applied, 'statusChanged' | 'newsWaitMs'>> {
+): Promise<boolean> {
   const { apiVersion, kind, metadata } = parent;
   const { name, namespace, resourceVersion } = metadata;
-  const key = keyOf(parent);
   // Through JSON, because a field that is undefined is absent to the API server.
   const next = JSON.parse(JSON.stringify(status)) as InferenceServiceStatus;
   const before = parent.status ?? {};
-  const isSame = isDeepStrictEqual(before, next);
-  const isNews = !isSame && isDeepStrictEqual(withoutNews(before), withoutNews(next));
-  const newsWaitMs = isNews ? news.wait(key) : 0;
-  if (!isNews) news.forget(key);
-  if (isSame || newsWaitMs > 0) return { statusChanged: false, newsWaitMs };
+  if (isDeepStrictEqual(before, next)) return false;
+  const isNews = isDeepStrictEqual(withoutNews(before), withoutNews(next));
+  // News without a budget wait for the next change of the service, which tells them without a write of their own.
+  if (isNews && !news.take()) return false;
   const object = { apiVersion, kind, metadata: { name, namespace }, status: next };
-  const version = await writer.applyStatus(object);
-  return { statusChanged: version !== resourceVersion, newsWaitMs };
+  return (await writer.applyStatus(object)) !== resourceVersion;
 }
 
 /** Leaves out the conditions that tell of no state of the service itself. */

@@ -11,9 +11,9 @@ import type { Logger } from '../log.ts';
 import { serviceAccountName } from '../plan/credentials.ts';
 import type { PlanInput } from '../plan/input.ts';
 import { plan } from '../plan/plan.ts';
-import { type Applied, applyPlan } from './apply.ts';
+import { applyPlan } from './apply.ts';
 import type { Change, Controller, Outcome } from './controller.ts';
-import { NewsPace } from './news-pace.ts';
+import { NewsBudget } from './news-budget.ts';
 import { observe, type Surroundings } from './observe.ts';
 
 /** Everything that the controller of InferenceServices reads from and writes to. */
@@ -62,13 +62,12 @@ function reconciler(
   const { lister, writer, surroundings, config } = options;
   /** Resource version of a service that our last write of its status has replaced, by key. */
   const replaced = new Map<string, string | undefined>();
-  const news = new NewsPace();
+  const news = new NewsBudget();
   return async (key, log) => {
     const observed = observe(key, lister, surroundings, config);
     if (observed === undefined) {
       // Kubernetes deletes what the InferenceService owned, by owner reference.
       replaced.delete(key);
-      news.forget(key);
       return {};
     }
     const { resourceVersion } = observed.parent.metadata;
@@ -81,7 +80,7 @@ function reconciler(
     else replaced.delete(key);
     return {
       retry: applied.refusals.length > 0 || applied.isStale,
-      resyncAt: earliest(planned.resyncAt, newsAt(input, applied)),
+      resyncAt: planned.resyncAt,
     };
   };
 }
@@ -113,13 +112,4 @@ function toldRevisions({ status }: InferenceServiceData): string[] {
         ...traffic.filter(({ percent }) => percent > 0).map(({ revisionName }) => revisionName),
       ].filter((name) => name !== undefined),
   );
-}
-
-/** Returns the ISO 8601 time at which news that were held back may be told; undefined when none were. */
-function newsAt({ now }: PlanInput, { newsWaitMs }: Applied): string | undefined {
-  return newsWaitMs === 0 ? undefined : new Date(Date.parse(now) + newsWaitMs).toISOString();
-}
-
-function earliest(...times: readonly (string | undefined)[]): string | undefined {
-  return times.filter((time) => time !== undefined).sort()[0];
 }

@@ -78,7 +78,7 @@ export class OperatorMetrics {
     const registers = [this.#registry];
     new Gauge({
       name: 'wherry_queue_length',
-      help: 'Services that wait to be reconciled',
+      help: 'Objects that wait to be reconciled',
       registers,
       collect() {
         this.set(queue.waiting);

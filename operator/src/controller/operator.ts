@@ -152,6 +152,7 @@ export class Operator {
     fleet.expect(this.#routers.ready().map(({ pod }) => pod));
     const reconciliation = new Reconciliation({
       lister: this.#cluster,
+      writer: this.#cluster,
       controller: (desired) => this.#controller(desired),
       workers: WORKERS,
       log,

@@ -1,69 +1,65 @@
 /**
- * Reconciliation and scaling of all services, which only one operator does at a time. The laptop runs it,
- * too.
+ * Reconciliation of everything and scaling of all services, which only one operator does at a time. The laptop runs
+ * it, too.
  */
-import type { Lister } from '../api/cluster.ts';
+import type { Lister, Writer } from '../api/cluster.ts';
 import type { Kind } from '../api/kinds.ts';
-import { keyOf } from '../api/kube.ts';
 import type { LoadReport } from '../api/route-table.ts';
 import type { Logger } from '../log.ts';
 import type { DesiredReplicas } from '../plan/input.ts';
 import { Autoscaler, TICK_MILLISECONDS } from './autoscaler.ts';
 import type { Change, Controller } from './controller.ts';
-import { runWorkers } from './worker.ts';
-import { WorkQueue } from './workqueue.ts';
+import { ControllerRun } from './controller-run.ts';
+import { servingRuntimeControllers } from './servingruntime.ts';
 
 /** Parts that reconciliation is made from. */
 export interface ReconciliationOptions {
   readonly lister: Lister;
-  /** Makes the controller; `desired` returns the replicas that the autoscaler desires for a service. */
+  readonly writer: Pick<Writer, 'event'>;
+  /**
+   * Makes the controller of services; `desired` returns the replicas that the autoscaler desires for a service.
+   */
   readonly controller: (desired: (key: string) => readonly DesiredReplicas[]) => Controller;
-  /** Number of objects that are reconciled at once. */
+  /** Number of services that are reconciled at once. */
   readonly workers: number;
   readonly log: Logger;
   /** Called after every reconcile with the time that it took, for metrics. */
   readonly observe?: (seconds: number, failed: boolean) => void;
 }
 
-/** Reconciles every service that a change, a load report or time concerns, until it is stopped. */
+/** Reconciles everything that a change, a load report or time concerns, until it is stopped. */
 export class Reconciliation {
-  readonly #lister: Lister;
-  readonly #controller: Controller;
   readonly #autoscaler: Autoscaler;
-  readonly #queue = new WorkQueue();
+  readonly #services: ControllerRun;
+  readonly #runtimes: readonly ControllerRun[];
   readonly #tick: NodeJS.Timeout;
-  readonly #workers: Promise<void>;
 
   /** Starts at once, with every object that the lister knows. */
   constructor(options: ReconciliationOptions) {
-    const { lister, log, observe } = options;
-    this.#lister = lister;
+    const { lister, writer, log, observe } = options;
     this.#autoscaler = new Autoscaler(lister);
-    this.#controller = options.controller((key) => this.#autoscaler.desired(key));
-    this.enqueueAll();
-    for (const key of this.#keys()) this.#autoscaler.look(key, Date.now());
+    const controller = options.controller((key) => this.#autoscaler.desired(key));
+    const shared = { lister, log, observe };
+    this.#services = new ControllerRun({ ...shared, controller, workers: options.workers });
+    this.#runtimes = servingRuntimeControllers({ lister, writer }).map(
+      (controller) => new ControllerRun({ ...shared, controller, workers: 1 }),
+    );
+    for (const key of this.#services.keys()) this.#autoscaler.look(key, Date.now());
     this.#tick = setInterval(
       () => this.enqueue(this.#autoscaler.tick(Date.now())),
       TICK_MILLISECONDS,
     );
-    this.#workers = runWorkers({
-      queue: this.#queue,
-      reconcile: this.#controller.reconcile,
-      log,
-      count: options.workers,
-      observe,
-    });
   }
 
-  /** Number of keys that wait to be reconciled. */
+  /** Number of objects that wait to be reconciled. */
   get waiting(): number {
-    return this.#queue.length;
+    return [this.#services, ...this.#runtimes].reduce((sum, run) => sum + run.waiting, 0);
   }
 
-  /** Enqueues the services that a change of an object concerns. */
+  /** Enqueues the objects that a change of an object concerns. */
   onChange(change: Change): void {
-    const keys = this.#controller.triggers(change, this.#lister);
-    this.enqueue(keys);
+    for (const run of this.#runtimes) run.onChange(change);
+    const keys = this.#services.onChange(change);
     if (SCALED.has(change.kind)) for (const key of keys) this.#autoscaler.look(key, Date.now());
   }
 
@@ -74,23 +70,18 @@ export class Reconciliation {
 
   /** Reconciles the services of these keys soon. */
   enqueue(keys: readonly string[]): void {
-    for (const key of keys) this.#queue.add(key);
+    this.#services.enqueue(keys);
   }
 
   /** Reconciles every service soon. */
   enqueueAll(): void {
-    this.enqueue(this.#keys());
+    this.enqueue(this.#services.keys());
   }
 
   /** Begins no more reconciles, and resolves when the last one has ended. */
   async stop(): Promise<void> {
     clearInterval(this.#tick);
-    this.#queue.close();
-    await this.#workers;
-  }
-
-  #keys(): string[] {
-    return this.#lister.list(this.#controller.kind).map(keyOf);
+    await Promise.all([this.#services, ...this.#runtimes].map((run) => run.stop()));
   }
 }
 

@@ -106,7 +106,8 @@ export class KubeCluster implements Lister, Writer {
       kind: 'Event',
       metadata: {
         name: `${name}.${Date.now().toString(16)}${(this.#events++).toString(16)}`,
-        namespace,
+        // Where the API server keeps events about objects without a namespace.
+        namespace: namespace ?? 'default',
       },
       eventTime: microTime(),
       reportingController: 'wherry.dev/operator',

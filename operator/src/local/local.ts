@@ -60,6 +60,7 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
   });
   const reconciliation = new Reconciliation({
     lister: cluster,
+    writer: cluster,
     controller: (desired) =>
       inferenceServiceController({
         lister: cluster,

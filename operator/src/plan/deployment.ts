@@ -3,9 +3,9 @@ import type { InferenceServiceData, ServingRuntimeData } from '../api/inferences
 import type { Deployment, KubeObject, Observed, PodTemplateSpec } from '../api/kube.ts';
 import { ANNOTATIONS, appLabel, LABELS, ownedLabels } from '../api/names.ts';
 import { type Component, hash } from './component.ts';
-import { memoByObject } from './memo.ts';
 import { owner } from './owner.ts';
 import type { Revision } from './revision.ts';
+import { pinAnnotations } from './runtime-pin.ts';
 
 /** Options of `deployment`. */
 export interface DeploymentOptions {
@@ -36,7 +36,7 @@ export function deployment(options: DeploymentOptions): Observed<Deployment> {
       annotations: {
         [ANNOTATIONS.specHash]: component.specHash,
         [ANNOTATIONS.templateHash]: hash(template),
-        ...(runtime === undefined ? {} : pinned(runtime)),
+        ...(runtime === undefined ? {} : pinAnnotations(runtime)),
       },
       ownerReferences: [owner(component.isvc)],
     },
@@ -65,15 +65,3 @@ export function scaledDeployment(
     spec: { replicas },
   } as KubeObject;
 }
-
-function pinned(runtime: ServingRuntimeData): Record<string, string> {
-  return {
-    [ANNOTATIONS.runtime]: `${runtime.kind}/${runtime.metadata.name}`,
-    [ANNOTATIONS.runtimeHash]: runtimeHash(runtime),
-  };
-}
-
-/** Tells whether a runtime is still the one that a revision pinned. */
-export const runtimeHash = memoByObject((runtime: ServingRuntimeData): string =>
-  hash(runtime.spec),
-);

@@ -1,20 +1,16 @@
 /** The status of an InferenceService, in KServe's fields: an output of the plan, never its memory elsewhere. */
 import { allOf, type ConditionState, condition, conditions } from '../api/conditions.ts';
-import type {
-  InferenceServiceStatus,
-  ModelStatus,
-  ServingRuntimeData,
-} from '../api/inferenceservice.ts';
+import type { InferenceServiceStatus, ModelStatus } from '../api/inferenceservice.ts';
 import type { KubeObject } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
 import { revisionName } from '../api/revision.ts';
 import type { Share } from '../api/route-table.ts';
 import type { ComponentPlan } from './component-plan.ts';
-import { runtimeHash } from './deployment.ts';
 import { failureOf, failures, type PodFailure } from './failure.ts';
 import { externalUrl, type Hosts, hosts, internalUrl } from './hosts.ts';
 import type { PlanInput, SpecProblem } from './input.ts';
 import type { Revision } from './revision.ts';
+import { isPinOfOlder, runtimePin } from './runtime-pin.ts';
 import type { Traffic } from './traffic.ts';
 
 /** Returns the status of an InferenceService with these plans of its components. */
@@ -245,12 +241,11 @@ function failureInfo(
 
 /** Returns the name of the runtime that the revision pinned. */
 function runtimeName(deployment: KubeObject | undefined): Partial<InferenceServiceStatus> {
-  const pinned = deployment?.metadata.annotations?.[ANNOTATIONS.runtime];
-  const [kind, name] = pinned?.split('/') ?? [];
-  if (name === undefined) return {};
-  return kind === 'ServingRuntime'
-    ? { servingRuntimeName: name }
-    : { clusterServingRuntimeName: name };
+  const pin = runtimePin(deployment);
+  if (pin === undefined) return {};
+  return pin.kind === 'ServingRuntime'
+    ? { servingRuntimeName: pin.name }
+    : { clusterServingRuntimeName: pin.name };
 }
 
 /** Present, and True, only when the pods are not those that the plan made: Kubernetes counts what they were made from. */
@@ -270,19 +265,15 @@ function newerRuntime(
   { related }: PlanInput,
   deployment: KubeObject | undefined,
 ): ConditionState | undefined {
-  const annotations = deployment?.metadata.annotations;
-  const [kind, name] = annotations?.[ANNOTATIONS.runtime]?.split('/') ?? [];
-  const all: readonly ServingRuntimeData[] =
-    kind === 'ServingRuntime' ? related.runtimes : related.clusterRuntimes;
-  const runtime = all.find(({ metadata }) => metadata.name === name);
-  const pinned = annotations?.[ANNOTATIONS.runtimeHash];
-  if (runtime === undefined || pinned === undefined || runtimeHash(runtime) === pinned) {
-    return undefined;
-  }
+  const pin = runtimePin(deployment);
+  const isOlder = [...related.runtimes, ...related.clusterRuntimes].some((runtime) =>
+    isPinOfOlder(pin, runtime),
+  );
+  if (pin === undefined || !isOlder) return undefined;
   return {
     status: 'True',
     severity: 'Info',
     reason: 'RuntimeEdited',
-    message: `${kind} "${name}" was edited after this revision was made; the next change of the spec takes it up`,
+    message: `${pin.kind} "${pin.name}" was edited after this revision was made; the next change of the spec takes it up`,
   };
 }

@@ -9,7 +9,7 @@ import { type FaultProxy, startFaultProxy } from '../../../e2e/harness/fault-pro
 import { eventually } from '../../../e2e/harness/load.ts';
 import { DEFAULT_CONFIG } from '../../src/api/config.ts';
 import type { InferenceServiceData } from '../../src/api/inferenceservice.ts';
-import type { KubeObject, Observed, Service } from '../../src/api/kube.ts';
+import type { KubeObject, Observed, PodTemplateSpec, Service } from '../../src/api/kube.ts';
 import { inferenceServiceController } from '../../src/controller/inferenceservice.ts';
 import { Reconciliation } from '../../src/controller/reconciliation.ts';
 import { KubeClient } from '../../src/kube/client.ts';
@@ -88,6 +88,7 @@ describeWithApiServer('reconciler', function () {
     await cluster.start(stopped.signal);
     reconciliation = new Reconciliation({
       lister: cluster,
+      writer: cluster,
       controller: (desired) =>
         inferenceServiceController({
           lister: cluster,
@@ -167,9 +168,27 @@ describeWithApiServer('reconciler', function () {
     }
   }
 
-  async function eventsOfService(): Promise<{ reason?: string; message?: string }[]> {
-    const text = await server.request('GET', `/api/v1/namespaces/${namespace}/events`);
-    return (JSON.parse(text) as { items: { reason?: string; message?: string }[] }).items;
+  /** Makes a ready pod of a revision, as its Deployment's controllers and a kubelet would. */
+  async function runPod(revision: string): Promise<void> {
+    const { spec } = await read<{ spec: { template: PodTemplateSpec } }>('Deployment', revision);
+    const pods = `/api/v1/namespaces/${namespace}/pods`;
+    const { metadata, spec: pod } = spec.template;
+    const name = `${revision}-x`;
+    await server.request('POST', pods, { metadata: { ...metadata, name }, spec: pod });
+    const conditions = [{ type: 'Ready', status: 'True' }];
+    const status = { phase: 'Running', podIP: '10.9.9.9', conditions };
+    await server.request('PATCH', `${pods}/${name}/status`, { status });
+  }
+
+  interface Told {
+    readonly reason?: string;
+    readonly message?: string;
+    readonly involvedObject: { readonly kind?: string; readonly name?: string };
+  }
+
+  async function eventsIn(where: string): Promise<readonly Told[]> {
+    const text = await server.request('GET', `/api/v1/namespaces/${where}/events`);
+    return (JSON.parse(text) as { items: Told[] }).items;
   }
 
   it('makes the children of a new service, writes its status once, and then rests', async () => {
@@ -265,7 +284,10 @@ describeWithApiServer('reconciler', function () {
           const tries = running.requests.filter((request) => /^create Deployment/.test(request));
           return tries.length > 2;
         });
-        const events = await eventsOfService();
+        const all = await eventsIn(namespace);
+        const events = all.filter(
+          ({ involvedObject }) => involvedObject.kind === 'InferenceService',
+        );
         expect(events.map(({ reason }) => reason)).to.deep.equal(['InferenceServiceNotReady']);
         expect(events[0]?.message).to.match(expected);
         const statuses = running.requests.filter((request) => request.startsWith('apply status'));
@@ -443,6 +465,47 @@ describeWithApiServer('reconciler', function () {
     await eventually('the revision is there', () => exists('Deployment', REVISION), 30);
     await eventually('the Services are there', () => exists('Service', 'iris-predictor'));
   });
+
+  for (const kind of ['ServingRuntime', 'ClusterServingRuntime'] as const) {
+    it(`tells who edits a ${kind} how many services go on as before`, async () => {
+      const isShared = kind === 'ClusterServingRuntime';
+      const name = `edited-in-${namespace}`;
+      const runtime = (image: string) =>
+        ({
+          apiVersion: 'serving.kserve.io/v1alpha1',
+          kind,
+          metadata: { name, ...(isShared ? {} : { namespace }) },
+          spec: {
+            supportedModelFormats: [{ name: 'onnx', autoSelect: false }],
+            containers: [{ name: 'kserve-container', image }],
+          },
+        }) as KubeObject;
+      await client.apply(runtime('server:1'));
+      const running = await startOperator();
+      await client.create(isvc({}, { runtime: name }));
+      await eventually('the revision is there', () => exists('Deployment', REVISION));
+      await runPod(REVISION);
+      await eventually('the revision has served', async () => {
+        const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
+        return status?.components?.predictor?.latestReadyRevision === REVISION;
+      });
+      await settled(running);
+      await client.apply(runtime('server:2'));
+      const events = await eventually('an event tells of the edit', async () => {
+        const all = await eventsIn(isShared ? 'default' : namespace);
+        const told = all.filter(({ reason }) => reason === 'RuntimeEdited');
+        const about = told.filter(({ involvedObject }) => involvedObject.name === name);
+        return about.length > 0 && about;
+      });
+      await settled(running);
+      expect(events).to.have.length(1);
+      expect(events[0]?.involvedObject.kind).to.equal(kind);
+      expect(events[0]?.message).to.match(/^1 InferenceService runs what this runtime was before/);
+      const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
+      const condition = status?.conditions?.find(({ type }) => type === 'NewerRuntimeAvailable');
+      expect(condition?.reason).to.equal('RuntimeEdited');
+    });
+  }
 
   it('tells nobody that nothing can be made in a namespace that is being deleted', async () => {
     const running = await startOperator();
