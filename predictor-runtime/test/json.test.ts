@@ -47,6 +47,36 @@ describe('V2 JSON', () => {
     expect(text).to.contain('"data":[null,1.5]');
   });
 
+  const floats = (datatype: string, data: string) =>
+    decodeInferRequest(
+      `{"inputs":[{"name":"x","datatype":"${datatype}","shape":[2],"data":[1.5,${data}]}]}`,
+    ).inputs[0] as Tensor;
+
+  /** Largest numbers that IEEE 754 rounds to a finite one, and the least that it does not. */
+  const LIMITS = [
+    ['FP16', '65519.99', '65520', 0x7bff],
+    ['BF16', '3.396e38', '3.39617752923046e38', 0x7f7f],
+    ['FP32', '3.4028235677973362e38', '3.4028235677973366e38', 3.4028234663852886e38],
+    ['FP64', '1.7976931348623158e308', '1.7976931348623159e308', Number.MAX_VALUE],
+  ] as const;
+  for (const [datatype, last, first, largest] of LIMITS) {
+    it(`refuses a number that would become an infinity in ${datatype}`, () => {
+      expect(floats(datatype, last).data[1]).to.equal(largest);
+      for (const text of [
+        first,
+        `-${first}`,
+        '1e400',
+        `${'9'.repeat(400)}`,
+        `-${'9'.repeat(310)}.5`,
+      ]) {
+        expect(() => floats(datatype, text), text).to.throw(
+          /^(inputs\[0\]\.data\[1\]: .* is not a \w+ value|.* is beyond the largest number of double precision)$/,
+        );
+      }
+      expect(() => floats(datatype, '"-Infinity"')).not.to.throw();
+    });
+  }
+
   it('answers any text with a request or an error that is meant for the caller', () => {
     fc.assert(
       fc.property(fc.oneof(fc.json(), fc.string()), (text) => {

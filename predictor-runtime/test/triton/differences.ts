@@ -70,7 +70,7 @@ export const DIFFERENCES: readonly KeptDifference[] = [
   },
   {
     what: 'numbers beyond their datatype, unknown log settings, errors switched off',
-    triton: 'wrapped around, ignored, done',
+    triton: 'wrapped around or infinite, ignored, done',
     here: '400',
     why: 'no wrong answer without a word; errors are always logged',
     at: /(beyond its type|unknown log setting|switch errors off)\.(status|code)$/,

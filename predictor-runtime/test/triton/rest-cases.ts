@@ -296,6 +296,19 @@ export const REST_CASES: readonly Case[] = [
     },
     'types',
   ),
+  bytes(
+    'a fraction beyond its type',
+    binary(
+      {
+        inputs: typesInputs.map((input) =>
+          input.datatype === 'FP32' ? tensor('in_FP32', [1e39, 0], [1, 2], 'FP32') : input,
+        ),
+        outputs: [{ name: 'out_FP32', parameters: { binary_data: true } }],
+      },
+      HALVES,
+    ),
+    'types',
+  ),
 
   infer('classification', outputs({ name: 'sum', parameters: { classification: 2 } })),
   infer('classification of all', outputs({ name: 'sum', parameters: { classification: 9 } })),

@@ -32,15 +32,16 @@ interface View {
   new (buffer: ArrayBufferLike, offset: number, length: number): NumericData;
 }
 
-interface DatatypeRow {
+/** Everything that is said of a datatype. */
+export interface DatatypeRow {
   readonly kind: Kind;
   /** Number of the type in ONNX's TensorProto.DataType. */
   readonly onnx: number;
   /** Name of the type in TensorFlow's DataType. */
   readonly tensorflow: string;
-  /** Least value of an integer type. */
+  /** Least value of a number that the type holds, or rounds to one that it holds; undefined for BOOL and BYTES. */
   readonly min?: number | bigint;
-  /** Largest value of an integer type. */
+  /** Largest such value: a larger one would become infinite. */
   readonly max?: number | bigint;
   /** Size of an element in the binary form; undefined for BYTES, whose elements each have their own length. */
   readonly bytes?: number;
@@ -59,15 +60,38 @@ export const DATATYPES = {
   INT16: integer(5, 'DT_INT16', Int16Array),
   INT32: integer(6, 'DT_INT32', Int32Array),
   INT64: integer(7, 'DT_INT64', BigInt64Array),
-  FP16: { kind: 'half', onnx: 10, tensorflow: 'DT_HALF', bytes: 2, View: Uint16Array },
-  BF16: { kind: 'bfloat', onnx: 16, tensorflow: 'DT_BFLOAT16', bytes: 2, View: Uint16Array },
-  FP32: { kind: 'float', onnx: 1, tensorflow: 'DT_FLOAT', bytes: 4, View: Float32Array },
-  FP64: { kind: 'float', onnx: 11, tensorflow: 'DT_DOUBLE', bytes: 8, View: Float64Array },
+  FP16: {
+    ...{ kind: 'half', onnx: 10, tensorflow: 'DT_HALF', bytes: 2, View: Uint16Array },
+    ...upTo(below(2 ** 16 - 2 ** 4)),
+  },
+  // A number is first rounded to FP32, which may take it half of an FP32's last place up.
+  BF16: {
+    ...{ kind: 'bfloat', onnx: 16, tensorflow: 'DT_BFLOAT16', bytes: 2, View: Uint16Array },
+    ...upTo(below(2 ** 128 - 2 ** 119 - 2 ** 103)),
+  },
+  FP32: {
+    ...{ kind: 'float', onnx: 1, tensorflow: 'DT_FLOAT', bytes: 4, View: Float32Array },
+    ...upTo(below(2 ** 128 - 2 ** 103)),
+  },
+  FP64: {
+    ...{ kind: 'float', onnx: 11, tensorflow: 'DT_DOUBLE', bytes: 8, View: Float64Array },
+    ...upTo(Number.MAX_VALUE),
+  },
   BYTES: { kind: 'bytes', onnx: 8, tensorflow: 'DT_STRING' },
 } as const satisfies Record<string, DatatypeRow>;
 
 /** The name of a V2 datatype, such as `FP32`. */
 export type Datatype = keyof typeof DATATYPES;
+
+/** Returns the range of a floating-point type, by the largest number that is not rounded to infinity. */
+function upTo(max: number): { readonly min: number; readonly max: number } {
+  return { min: -max, max };
+}
+
+/** Returns the largest double below a number that is a little less than a power of two. */
+function below(limit: number): number {
+  return limit * (1 - Number.EPSILON / 2);
+}
 
 /** Returns the row of an integer type, whose range is what its array can hold. */
 function integer(

@@ -5,6 +5,7 @@ import {
   allocate,
   DATATYPES,
   type Datatype,
+  type DatatypeRow,
   datatype,
   isDatatype,
   type Kind,
@@ -86,10 +87,10 @@ function collect({ value, shape, depth, path, into }: Nesting): void {
 export function fill(type: Datatype, values: ArrayLike<unknown>, path: string): TensorData {
   const row = datatype(type);
   const data = allocate(type, values.length) as (number | bigint | Buffer)[];
-  if (values instanceof Float64Array && fillNumbers(row.kind, data as number[], values)) {
+  if (values instanceof Float64Array && fillNumbers(row, data as number[], values)) {
     return data as TensorData;
   }
-  if (row.kind === 'float' && fillFloats(data as number[], values)) return data as TensorData;
+  if (row.kind === 'float' && fillFloats(row, data as number[], values)) return data as TensorData;
   const convert = CONVERTERS[row.kind];
   for (let i = 0; i < values.length; i++) {
     const element = convert(values[i], row.min, row.max);
@@ -104,20 +105,21 @@ export function fill(type: Datatype, values: ArrayLike<unknown>, path: string): 
 /**
  * Stores numbers where the array holds them as they are. Returns false when the kind is another, or one does not fit.
  */
-function fillNumbers(kind: Kind, data: number[], values: Float64Array): boolean {
-  if (kind !== 'float' && kind !== 'int') return false;
+function fillNumbers(row: DatatypeRow, data: number[], values: Float64Array): boolean {
+  if (row.kind === 'float') return fillFloats(row, data, values);
+  if (row.kind !== 'int') return false;
   for (let i = 0; i < values.length; i++) data[i] = values[i] as number;
-  if (kind === 'float') return true;
   // A number that is no integer, or is out of range, is another one once it is stored.
   for (let i = 0; i < values.length; i++) if (data[i] !== values[i]) return false;
   return true;
 }
 
-/** Stores values that are all numbers, which is the usual case. Returns false when one is not. */
-function fillFloats(data: number[], values: ArrayLike<unknown>): boolean {
+/** Stores values that are all numbers in range, which is the usual case. Returns false when one is not. */
+function fillFloats(row: DatatypeRow, data: number[], values: ArrayLike<unknown>): boolean {
+  const max = row.max as number;
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    if (typeof value !== 'number') return false;
+    if (typeof value !== 'number' || value > max || value < -max) return false;
     data[i] = value;
   }
   return true;
@@ -129,8 +131,8 @@ type Bound = number | bigint | undefined;
 /** Functions that make a stored element of a JSON value, by kind; undefined when the value does not fit. */
 const CONVERTERS: Record<Kind, (value: unknown, min: Bound, max: Bound) => Element> = {
   float,
-  half: (value) => bits(float(value), halfBits),
-  bfloat: (value) => bits(float(value), bfloatBits),
+  half: (value, min, max) => bits(float(value, min, max), halfBits),
+  bfloat: (value, min, max) => bits(float(value, min, max), bfloatBits),
   bool: (value) => {
     if (value === true || value === 1) return 1;
     return value === false || value === 0 ? 0 : undefined;
@@ -159,9 +161,10 @@ const NAMED = new Map<unknown, number>([
   ['-Infinity', Number.NEGATIVE_INFINITY],
 ]);
 
-function float(value: unknown): number | undefined {
-  if (typeof value === 'number') return value;
-  return typeof value === 'bigint' ? Number(value) : NAMED.get(value);
+function float(value: unknown, min: Bound, max: Bound): number | undefined {
+  if (typeof value === 'number' && !Number.isFinite(value)) return value;
+  if (typeof value !== 'number' && typeof value !== 'bigint') return NAMED.get(value);
+  return inRange(value, min, max) ? Number(value) : undefined;
 }
 
 /** True for a string that UTF-8 can hold: one without half of a surrogate pair. */

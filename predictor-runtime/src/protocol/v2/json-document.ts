@@ -1,12 +1,15 @@
 /** Reads JSON as callers send it: in UTF-8, with exact integers, and with the bare words for numbers that JSON has not. */
 import { isUtf8 } from 'node:buffer';
-import { type InferenceError, invalid } from '../errors.ts';
+import { InferenceError, invalid } from '../errors.ts';
 import { extractNumbers, type Place } from '../numbers/number-arrays.ts';
 
-/** Matches integers that a double may not hold exactly: 2^53 has 16 digits. */
-const LONG_INTEGER = /\d{16}/;
+/** Matches numbers that a double may not hold: 2^53 has 16 digits, and 10^309 is beyond all. */
+const LONG_NUMBER = /\d{16}|[eE]\+?\d{3}/;
 /** Matches the bare words for numbers that JSON has not, and strings, in which such words must stay as they are. */
 const NOT_A_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\b(?:NaN|Infinity)\b/g;
+
+/** Largest size of a number's text in an error message, in characters. */
+const MAX_SHOWN = 40;
 
 /** Explanations of bodies that begin with certain bytes, which are written in Latin-1 here. */
 const BEGINNINGS: readonly (readonly [bytes: string, explanation: string])[] = [
@@ -40,7 +43,7 @@ export function parseTensors(bytes: Buffer, isTensor: (place: Place) => boolean)
       const place: Reviver = (key, value, context) =>
         typeof value === 'string'
           ? (arrays.get(value) ?? value)
-          : keepLongIntegers(key, value, context);
+          : keepLongNumbers(key, value, context);
       return JSON.parse(text, place);
     } catch {
       // An error is told about the text as it came.
@@ -58,11 +61,13 @@ export function parse(text: string): unknown {
   try {
     return parseNumbers(text);
   } catch (error) {
+    if (error instanceof InferenceError) throw error;
     const named = withNamedNumbers(text);
     if (named !== text) {
       try {
         return parseNumbers(named);
-      } catch {
+      } catch (second) {
+        if (second instanceof InferenceError) throw second;
         // The first error is about the text as it came.
       }
     }
@@ -79,16 +84,21 @@ function withNamedNumbers(text: string): string {
 }
 
 function parseNumbers(text: string): unknown {
-  return LONG_INTEGER.test(text) ? JSON.parse(text, keepLongIntegers) : JSON.parse(text);
+  return LONG_NUMBER.test(text) ? JSON.parse(text, keepLongNumbers) : JSON.parse(text);
 }
 
 type Reviver = (key: string, value: unknown, context?: { source?: string }) => unknown;
 
-/** Makes bigints of integers beyond 2^53, from their text. A reviver for JSON.parse. */
-function keepLongIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
+/**
+ * Makes bigints of integers beyond 2^53, from their text. A reviver for JSON.parse.
+ * @throws InferenceError INVALID_ARGUMENT at a number that would become infinite.
+ */
+function keepLongNumbers(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
-  const source = context?.source;
-  return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value;
+  const source = context?.source ?? '';
+  if (/^-?\d{1,309}$/.test(source)) return BigInt(source);
+  if (Number.isFinite(value)) return value;
+  throw invalid(`${source.slice(0, MAX_SHOWN)} is beyond the largest number of double precision`);
 }
 
 function notJson(text: string, error: Error): InferenceError {
