@@ -6,7 +6,12 @@ import type { Caller } from '../../serving/scheduling/job.ts';
 export interface GrpcCall {
   readonly cancelled: boolean;
   readonly metadata: Metadata;
-  getDeadline(): Date | number;
+  /** Returns a header of the request by its name in lower case. */
+  header(name: string): string | undefined;
+  /** Returns the method's path. */
+  getPath(): string;
+  /** Returns the time up to which the client waits, in ms since 1970; Infinity when it names none. */
+  getDeadline(): number;
   on(event: 'cancelled', listener: () => void): unknown;
 }
 
@@ -30,8 +35,7 @@ export class GrpcCaller implements Caller {
 }
 
 /** Returns the deadline of a call, in ms since 1970; undefined when it has none. */
-export function deadlineOf(call: GrpcCall): number | undefined {
-  const deadline = call.getDeadline();
-  const at = typeof deadline === 'number' ? deadline : deadline.getTime();
+export function deadlineOf(call: Pick<GrpcCall, 'getDeadline'>): number | undefined {
+  const at = call.getDeadline();
   return Number.isFinite(at) ? at : undefined;
 }

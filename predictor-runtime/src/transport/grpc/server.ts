@@ -1,15 +1,10 @@
 /** The V2 protocol over gRPC, with health and reflection: convert, delegate, convert. */
-
-import { isIPv6 } from 'node:net';
-import {
-  type handleUnaryCall,
-  type Metadata,
+import type {
+  handleUnaryCall,
+  Metadata,
   Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type ServiceDefinition,
-  type UntypedServiceImplementation,
+  ServiceDefinition,
+  UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
@@ -26,6 +21,9 @@ import type { TransportOptions } from '../options.ts';
 import { loadOverride, refuseRepositoryName, unloadOptions } from '../repository-parameters.ts';
 import { statisticsOf } from '../statistics.ts';
 import { deadlineOf, type GrpcCall, GrpcCaller } from './caller.ts';
+import type { Call } from './http2/call.ts';
+import { GrpcHttp2Server } from './http2/server.ts';
+import type { StreamingCall } from './http2/streaming-call.ts';
 import {
   decodeInferMessage,
   decodeParameters,
@@ -55,18 +53,25 @@ interface RepositoryRequest {
   readonly parameters: ParameterMap;
 }
 
+/** Part of a call that an inference needs. */
+type InferCall = Pick<GrpcCall, 'header' | 'getDeadline'>;
+
+/** Part of a call that decides whether it is let in. */
+interface Admitted {
+  readonly metadata: Metadata;
+  getPath(): string;
+}
+
 /** Serves the V2 protocol over gRPC. */
 export class GrpcServer {
   readonly #options: TransportOptions;
-  readonly #server: Server;
+  readonly #server: GrpcHttp2Server;
   readonly #health = new HealthImplementation({ '': 'NOT_SERVING', [SERVICE]: 'NOT_SERVING' });
 
   constructor(options: TransportOptions) {
     this.#options = options;
-    this.#server = new Server({
-      'grpc.max_receive_message_length': options.maxBodyBytes,
-      'grpc.max_send_message_length': -1,
-    });
+    const { maxBodyBytes: maxMessageBytes, tls } = options;
+    this.#server = new GrpcHttp2Server({ maxMessageBytes, tls });
     const definition = loadSync('inference.proto', {
       includeDirs: [PROTOS],
       keepCase: true,
@@ -76,26 +81,15 @@ export class GrpcServer {
       oneofs: true,
     });
     this.#server.addService(definition[SERVICE] as ServiceDefinition, this.#methods());
-    this.#health.addToServer(this.#server);
-    new ReflectionService(definition).addToServer(this.#server);
+    // Both libraries add a service, and ask nothing else of a server.
+    const services = this.#server as Pick<Server, 'addService'> as Server;
+    this.#health.addToServer(services);
+    new ReflectionService(definition).addToServer(services);
   }
 
   /** Listens, and returns the port. @throws Error when it cannot. */
-  async listen(host: string, port: number): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const { tls } = this.#options;
-    const credentials =
-      tls === undefined
-        ? ServerCredentials.createInsecure()
-        : ServerCredentials.createSsl(
-            tls.ca ?? null,
-            [{ private_key: tls.key, cert_chain: tls.cert }],
-            tls.ca !== undefined,
-          );
-    this.#server.bindAsync(authority(host, port), credentials, (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-    return promise;
+  listen(host: string, port: number): Promise<number> {
+    return this.#server.listen(host, port);
   }
 
   /** Tells the clients of grpc.health.v1 whether the server can serve. */
@@ -108,7 +102,7 @@ export class GrpcServer {
   /** Takes no new call, and resolves when those under way are answered. */
   drain(): Promise<void> {
     this.setServing(false);
-    return new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
+    return this.#server.drain();
   }
 
   #methods(): UntypedServiceImplementation {
@@ -126,10 +120,13 @@ export class GrpcServer {
           outputs: outputs.map(encodeMetadata),
         };
       }),
-      ModelInfer: this.#unary((message: InferMessage, call) =>
-        this.#infer(message, call, new GrpcCaller(call)),
-      ),
-      ModelStreamInfer: (call: ServerDuplexStream<InferMessage, object>) => this.#stream(call),
+      ModelInfer: this.#unary(async (message: InferMessage, call) => {
+        const answer = await this.#infer(message, call, new GrpcCaller(call));
+        // After an error a run that was given up may still read the request.
+        call.release();
+        return answer;
+      }),
+      ModelStreamInfer: (call: unknown) => this.#stream(call as StreamingCall),
       ModelConfig: this.#unary(({ name, version }: Named) => ({
         config: dataPlane.config(name, parseVersionChoice(version)),
       })),
@@ -180,7 +177,7 @@ export class GrpcServer {
     };
   }
 
-  #infer(message: InferMessage, call: GrpcCall, caller: Caller): Promise<object> {
+  #infer(message: InferMessage, call: InferCall, caller: Caller): Promise<object> {
     const { dataPlane, envelope } = this.#options;
     const name = message.model_name;
     const choice = parseVersionChoice(message.model_version);
@@ -190,7 +187,7 @@ export class GrpcServer {
       choice,
       caller,
       deadlineAt: deadlineOf(call),
-      header: (key: string) => call.metadata.get(key)[0] as string | undefined,
+      header: (key: string) => call.header(key),
     } as const;
     return envelope.answer(target, {
       receive: () => message,
@@ -202,7 +199,7 @@ export class GrpcServer {
     });
   }
 
-  #stream(call: ServerDuplexStream<InferMessage, object>): void {
+  #stream(call: StreamingCall): void {
     const caller = new GrpcCaller(call);
     answerStream(call, {
       answer: async (message) => {
@@ -214,19 +211,20 @@ export class GrpcServer {
   }
 
   #unary<Request>(
-    method: (request: Request, call: ServerUnaryCall<Request, object>) => Immediate<object>,
+    method: (request: Request, call: Call) => Immediate<object>,
   ): handleUnaryCall<Request, object> {
-    return async (call, callback) => {
+    return async (unary, callback) => {
+      const call = unary as unknown as Call;
       try {
-        await this.#admit(call, call.request);
-        callback(null, await method(call.request, call));
+        await this.#admit(call, unary.request);
+        callback(null, await method(unary.request, call));
       } catch (error) {
         callback(this.#statusOf(error));
       }
     };
   }
 
-  async #admit(call: { metadata: Metadata; getPath(): string }, request: unknown): Promise<void> {
+  async #admit(call: Admitted, request: unknown): Promise<void> {
     const { gate } = this.#options;
     if (gate.isOpen) return;
     const { name, model_name = name } = request as { name?: string; model_name?: string };
@@ -242,11 +240,6 @@ export class GrpcServer {
     const { code, message } = refusalOf(error, log);
     return { code: statusesOf(code, overloadStatus).grpc, details: message };
   }
-}
-
-/** Writes a host and a port as one text, in which an IPv6 address has brackets. Source: RFC 3986, 3.2.2. */
-function authority(host: string, port: number): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Reads the content of a file. @throws InferenceError INVALID_ARGUMENT when it is in another field than bytes. */

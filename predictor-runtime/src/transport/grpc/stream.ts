@@ -1,5 +1,5 @@
 /** ModelStreamInfer: many inferences in one call. Source: Triton, grpc/stream_infer_handler. */
-import type { ServerDuplexStream } from '@grpc/grpc-js';
+import type { StreamingCall } from './http2/streaming-call.ts';
 import type { InferMessage } from './messages.ts';
 
 /** Steps of a stream that the server itself takes. */
@@ -17,10 +17,7 @@ const FINAL = { triton_final_response: { bool_param: true } };
  * Runs the messages of a stream side by side, and answers them in the order in which they came. A failure is an answer
  * too, and the stream stays.
  */
-export function answerStream(
-  call: ServerDuplexStream<InferMessage, object>,
-  { answer, explain }: StreamSteps,
-): void {
+export function answerStream(call: StreamingCall, { answer, explain }: StreamSteps): void {
   let written = Promise.resolve();
   call.on('data', (message: InferMessage) => {
     const response = answer(message).then(

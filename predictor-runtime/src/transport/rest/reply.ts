@@ -6,9 +6,9 @@ import { InferenceError } from '../../protocol/errors.ts';
 import type { Immediate } from '../../serving/immediate.ts';
 import type { Caller } from '../../serving/scheduling/job.ts';
 import type { ServerPlugin } from '../access/server-plugin.ts';
+import type { BodyPool } from '../body-pool.ts';
 import { refusalOf, statusesOf } from '../call.ts';
 import type { TransportOptions } from '../options.ts';
-import type { BodyPool } from './body-pool.ts';
 
 /** Parts and settings of the REST server. */
 export interface RestOptions extends TransportOptions {

@@ -4,8 +4,8 @@ import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } fro
 import { createServer, https } from '../../platform/node-http.ts';
 import type { Immediate } from '../../serving/immediate.ts';
 import type { Caller } from '../../serving/scheduling/job.ts';
+import { BodyPool } from '../body-pool.ts';
 import { answerEncoding } from './body.ts';
-import { BodyPool } from './body-pool.ts';
 import { compress } from './codings.ts';
 import { allowOrigin } from './cors.ts';
 import { JSON_LENGTH } from './inference.ts';

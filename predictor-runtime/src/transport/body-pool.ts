@@ -19,7 +19,7 @@ export class BodyPool {
 
   /**
    * Lends room for a body, with other bytes in it until it is written.
-   * @param head bytes before the first tensor, which is placed so that it is aligned
+   * @param head bytes before what is placed so that it is aligned: a body's first tensor, or the end of its last
    */
   take(length: number, head = 0): Buffer {
     const start = (ALIGNMENT - (head % ALIGNMENT)) % ALIGNMENT;
