@@ -236,7 +236,7 @@ describe('files that are refused', () => {
     [
       'a compressed file that is cut off',
       () => openSklearn(Buffer.from('BZh91AY')),
-      /^it is compressed with bzip2, and broken: /,
+      /^it is compressed with bzip2, and cut off or broken: /,
     ],
     [
       'a compressed bomb, by what is in it',
