@@ -280,6 +280,22 @@ describe('the management API', () => {
     });
   });
 
+  it('keeps what the configuration says of batches beside what a registration says', async () => {
+    using folder = new RepositoryFolder({
+      '.tokens': TOKEN,
+      iris: { model: 'sklearn_iris_logreg_onnx' },
+    });
+    folder.put(
+      'iris/config.pbtxt',
+      'max_batch_size: 8 dynamic_batching { preserve_ordering: true preferred_batch_size: [ 2, 6 ] }',
+    );
+    await withServer(config(folder), async (url, server) => {
+      expect((await manage(server, 'POST /models?url=iris&batch_size=4')).status).to.equal(200);
+      const { dynamic_batching: batching } = (await call(`${url}/v2/models/iris/config`)).json;
+      expect([batching.preserve_ordering, batching.preferred_batch_size]).to.deep.equal([true, [2]]);
+    });
+  });
+
   it('describes itself', async () => {
     using folder = new RepositoryFolder({ '.tokens': TOKEN });
     await withServer(config(folder), async (_url, server) => {

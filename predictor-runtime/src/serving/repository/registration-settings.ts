@@ -29,6 +29,7 @@ export function withSettings(config: ModelConfig, settings: RegistrationSettings
     batch:
       maxRows > 1
         ? {
+            ...batch,
             maxRows,
             preferredRows: (batch?.preferredRows ?? []).filter((rows) => rows <= maxRows),
             maxDelayMs: maxBatchDelayMs ?? batch?.maxDelayMs ?? 0,
