@@ -438,6 +438,8 @@ describe('storage', () => {
           ['1', 'config.pbtxt'],
         ],
         [['1/model.onnx'], ['1']],
+        // The model is refused then, and not served as version 1.
+        [['9007199254740993/model.onnx'], ['9007199254740993']],
         [['iris/model.onnx', '__MACOSX/iris/._model.onnx', '.DS_Store'], ['model.onnx']],
         [
           ['model.onnx', 'warmup/a.json'],

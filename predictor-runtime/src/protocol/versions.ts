@@ -13,16 +13,17 @@ export interface VersionChoice {
  */
 export function parseVersion(folder: string): number | undefined {
   const version = Number(folder);
-  return isDigits(folder) && Number.isSafeInteger(version) ? version : undefined;
+  return isNumbered(folder) && Number.isSafeInteger(version) ? version : undefined;
+}
+
+/** True for a folder whose name is a number: a version's, or one that is too large to be a version. */
+export function isNumbered(folder: string): boolean {
+  return /^\d+$/.test(folder);
 }
 
 /** True for a folder whose name is a number that is too large for a version. */
 export function isBeyondVersions(folder: string): boolean {
-  return isDigits(folder) && !Number.isSafeInteger(Number(folder));
-}
-
-function isDigits(text: string): boolean {
-  return /^\d+$/.test(text);
+  return isNumbered(folder) && !Number.isSafeInteger(Number(folder));
 }
 
 /**
@@ -31,7 +32,7 @@ function isDigits(text: string): boolean {
  */
 export function parseVersionChoice(text: string | undefined): VersionChoice {
   if (text === undefined || text === '') return {};
-  if (!isDigits(text)) return { label: text };
+  if (!isNumbered(text)) return { label: text };
   const version = Number(text);
   if (Number.isSafeInteger(version)) return { version };
   throw new InferenceError('NOT_FOUND', `there is no version '${text}'`);

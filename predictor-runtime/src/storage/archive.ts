@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { Parser, type ReadEntry } from 'tar';
 import { openPromise as openZip } from 'yauzl';
-import { parseVersion } from '../protocol/versions.ts';
+import { isNumbered } from '../protocol/versions.ts';
 import { targetPath } from './download.ts';
 import { MAX_FILES, StoreError } from './store.ts';
 
@@ -57,7 +57,7 @@ async function withoutOuterFolders(dir: string): Promise<string> {
   const entries = await readdir(dir, { withFileTypes: true });
   const [only, ...others] = entries.filter(({ name }) => !/^(\.|__MACOSX$)/.test(name));
   if (only === undefined || others.length > 0 || !only.isDirectory()) return dir;
-  return parseVersion(only.name) === undefined ? withoutOuterFolders(join(dir, only.name)) : dir;
+  return isNumbered(only.name) ? dir : withoutOuterFolders(join(dir, only.name));
 }
 
 /** Unpacks an archive. @throws StoreError for an entry that is no file, leads out of the folder, or is too much. */

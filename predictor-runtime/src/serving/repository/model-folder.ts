@@ -9,7 +9,7 @@ import { basename, join, relative } from 'node:path';
 import { isModelFile } from '../../formats/format.ts';
 import { filesBelow, isOfFileSystem } from '../../platform/files-below.ts';
 import { ModelLoadError } from '../../protocol/errors.ts';
-import { isBeyondVersions, parseVersion } from '../../protocol/versions.ts';
+import { isBeyondVersions, isNumbered, parseVersion } from '../../protocol/versions.ts';
 import { foldersIn } from './folders.ts';
 import type { ModelConfig } from './model-config.ts';
 import { CONFIG_FILES, readModelConfig } from './model-config-file.ts';
@@ -100,7 +100,7 @@ export async function holdsModel(dir: string): Promise<boolean> {
   if (names === undefined) return true;
   const isNamed = names.some((name) => CONFIG_FILES.includes(name) || name.startsWith('model.'));
   if (isNamed || names.some((name) => isReadableModel(join(dir, name), name))) return true;
-  return (await foldersIn(dir)).some((name) => /^\d+$/.test(name));
+  return (await foldersIn(dir)).some(isNumbered);
 }
 
 /** True for a file that is a model; a link that leads nowhere is none. */
