@@ -292,7 +292,10 @@ describe('the management API', () => {
     await withServer(config(folder), async (url, server) => {
       expect((await manage(server, 'POST /models?url=iris&batch_size=4')).status).to.equal(200);
       const { dynamic_batching: batching } = (await call(`${url}/v2/models/iris/config`)).json;
-      expect([batching.preserve_ordering, batching.preferred_batch_size]).to.deep.equal([true, [2]]);
+      expect([batching.preserve_ordering, batching.preferred_batch_size]).to.deep.equal([
+        true,
+        [2],
+      ]);
     });
   });
 

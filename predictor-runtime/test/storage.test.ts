@@ -26,7 +26,7 @@ import { parseConfig } from '../src/server/config.ts';
 import { startServer } from '../src/server/server.ts';
 import { unpack } from '../src/storage/archive.ts';
 import { Mirror } from '../src/storage/mirror.ts';
-import { fetchModel } from '../src/storage/storage.ts';
+import { fetchModel, isBelow } from '../src/storage/storage.ts';
 import { keptLog } from './kept-log.ts';
 import { call, eventually, withServer } from './server.ts';
 
@@ -111,6 +111,7 @@ describe('storage', () => {
       'storageUri "ftp://host/x": scheme "ftp" is not supported here, use one of builtin, file, http, https, s3, gs, az, hf, oci',
     );
     expect(await refusal('no-scheme')).to.contain('scheme "" is not supported');
+    expect(await refusal('constructor://x')).to.contain('scheme "constructor" is not supported');
     expect(await refusal('builtin://nope')).to.match(
       /^storageUri "builtin:\/\/nope": .*models\/nope cannot be read: ENOENT/,
     );
@@ -122,6 +123,24 @@ describe('storage', () => {
     expect(await refusal('https://elsewhere.example.org/x', env)).to.equal(
       `storageUri "https://elsewhere.example.org/x" begins with none of STORAGE_ALLOWED_URIS: ${env.STORAGE_ALLOWED_URIS}`,
     );
+    for (const rest of [
+      'a/../../b',
+      '%2E./b',
+      '..\\b',
+      'a\\..\\..\\b',
+      '.\t./b',
+      '..?b',
+      '..#b',
+      '..',
+    ]) {
+      expect(
+        isBelow(`https://models.example.org/${rest}`, ['https://models.example.org/']),
+        rest,
+      ).to.equal(false);
+    }
+    for (const rest of ['a..b', '...', 'a/.b', 'a?b=..c', '']) {
+      expect(isBelow(`s3://models/${rest}`, ['s3://models/']), rest).to.equal(true);
+    }
   });
 
   it('never leaves the folder of the built-in models', async () => {

@@ -207,10 +207,15 @@ async function unpackLayers(layers: string, dir: string): Promise<void> {
   await rm(layers, { recursive: true, force: true });
 }
 
+/** Matches `..` between what ends a segment of a URI. Parsers of URLs read a backslash as a slash. */
+const CLIMBS = /(^|[/\\])(\.|%2e){2}([/\\?#]|$)/i;
+/** Matches what parsers of URLs leave out wherever it stands. */
+const LEFT_OUT = /[\t\n\r]/;
+
 /** True for a URI that begins with one of the prefixes, and does not leave it again by `..`. */
 export function isBelow(uri: string, prefixes: readonly string[]): boolean {
-  const climbs = /(^|\/)(\.|%2e){2}(\/|$)/i.test(uri);
-  return !climbs && prefixes.some((prefix) => uri.startsWith(prefix));
+  const staysThere = !CLIMBS.test(uri) && !LEFT_OUT.test(uri);
+  return staysThere && prefixes.some((prefix) => uri.startsWith(prefix));
 }
 
 /**
@@ -227,7 +232,7 @@ function mustBeAllowed(uri: string, { STORAGE_ALLOWED_URIS: allowed }: Env): voi
 /** Returns the scheme of a URI. @throws StorageError when it is not known. */
 function schemeOf(uri: string): string {
   const scheme = /^([a-z][a-z\d+.-]*):\/\//i.exec(uri)?.[1]?.toLowerCase() ?? '';
-  if (scheme in LOCAL || scheme in STORES) return scheme;
+  if (Object.hasOwn(LOCAL, scheme) || Object.hasOwn(STORES, scheme)) return scheme;
   const known = [...new Set([...Object.keys(LOCAL), ...Object.keys(STORES)])].join(', ');
   throw new StorageError(
     `storageUri "${uri}": scheme "${scheme}" is not supported here, use one of ${known}`,
