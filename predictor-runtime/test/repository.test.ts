@@ -1,6 +1,7 @@
 /** Several models in one server: folders, lists and configurations; loading and unloading by API. */
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { readJsonProto } from '../src/serving/repository/json-proto.ts';
 import { parseTextProto } from '../src/serving/repository/text-proto.ts';
 import { MODEL_CONFIG } from '../src/serving/repository/triton-schema.ts';
 import { withGrpc } from './grpc-client.ts';
@@ -78,17 +79,32 @@ describe('text format of protobuf', () => {
   for (const [text, error] of [
     ['nme: "m"', 'line 1: nme: unknown field, expected one of name, platform,'],
     ['\n\ninput { nme: "m" }', 'line 3: input.nme: unknown field, expected one of name,'],
-    ['max_batch_size: "8"', 'line 1: max_batch_size: expected a int, got "8"'],
-    ['max_batch_size: 1.5', 'line 1: max_batch_size: expected a int, got 1.5'],
+    ['max_batch_size: "8"', 'line 1: max_batch_size: expected an int, got "8"'],
+    ['max_batch_size: 1.5', 'line 1: max_batch_size: expected an int, got 1.5'],
     ['name: m', 'line 1: name: expected a string, got m'],
     ['input {\n name: "m"', "line 2: expected '}', got the end"],
     ['input: 5', "line 1: expected '{', got 5"],
     ['name: "m" }', 'line 1: expected the end, got }'],
     ['name: "m\n"', "line 1: unexpected '\"'"],
     ['input { dims: [1 2] }', "line 1: expected ',' or ']', got 2"],
+    ['constructor: 5', 'line 1: constructor: unknown field, expected one of name, platform,'],
+    ['instance_group { kind: "KIND_CPU" }', 'kind: expected one of KIND_AUTO, KIND_GPU,'],
+    ['instance_group { kind:', 'KIND_CPU, KIND_MODEL, got the end'],
   ]) {
     it(`refuses ${JSON.stringify(text)}`, () => {
       expect(() => parseTextProto(text as string, MODEL_CONFIG)).to.throw(error as string);
+    });
+  }
+});
+
+describe("protobuf's JSON", () => {
+  for (const [json, error] of [
+    ['{"constructor": [1]}', 'constructor: unknown field, expected one of name, platform,'],
+    ['{"__proto__": {}}', '__proto__: unknown field, expected one of name, platform,'],
+    ['{"max_batch_size": 1, "maxBatchSize": 2}', 'max_batch_size: is given twice'],
+  ] as const) {
+    it(`refuses ${json}`, () => {
+      expect(() => readJsonProto(JSON.parse(json), MODEL_CONFIG)).to.throw(SyntaxError, error);
     });
   }
 });

@@ -5,10 +5,12 @@
 import {
   enumName,
   type FieldType,
+  fieldOf,
   idleFault,
   type MessageType,
   type ScalarType,
   unknownField,
+  unknownName,
   unsupported,
 } from './proto-schema.ts';
 
@@ -19,10 +21,12 @@ export function readJsonProto(value: unknown, type: MessageType, path = ''): Jso
   const result: Json = {};
   for (const [key, item] of Object.entries(objectOf(value, path))) {
     const name = Object.hasOwn(type, key) ? key : snakeCase(key);
-    const field = type[name];
+    const field = fieldOf(type, name);
     const at = path === '' ? name : `${path}.${name}`;
-    if (field === undefined)
+    if (field === undefined) {
       throw new SyntaxError(unknownField(path === '' ? key : `${path}.${key}`, type));
+    }
+    if (Object.hasOwn(result, name)) throw new SyntaxError(`${at}: is given twice`);
     if (item !== null) result[name] = readValue(item, field, at);
   }
   return result;
@@ -43,9 +47,7 @@ function readValue(value: unknown, type: FieldType, path: string): unknown {
   if ('enum' in type) {
     const name = enumName(value, type.enum);
     if (name !== undefined) return name;
-    throw new SyntaxError(
-      `${path}: expected one of ${type.enum.join(', ')}, got ${JSON.stringify(value)}`,
-    );
+    throw new SyntaxError(unknownName(path, type.enum, JSON.stringify(value)));
   }
   if ('message' in type) return readJsonProto(value, type.message, path);
   if ('unsupported' in type) throw new SyntaxError(unsupported(path, type.unsupported));

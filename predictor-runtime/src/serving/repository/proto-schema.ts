@@ -18,10 +18,20 @@ export type FieldType =
 /** Fields of a message by their names. */
 export type MessageType = Readonly<Record<string, FieldType>>;
 
+/** Returns the type of a message's field; undefined when there is no such field. */
+export function fieldOf(type: MessageType, name: string): FieldType | undefined {
+  return Object.hasOwn(type, name) ? type[name] : undefined;
+}
+
 /** Returns the name of an enumeration's value, given by its name or its number; undefined for another. */
 export function enumName(value: unknown, names: readonly string[]): string | undefined {
   if (names.includes(String(value))) return String(value);
   return /^\d+$/.test(String(value)) ? names[Number(value)] : undefined;
+}
+
+/** Says that a value is none of an enumeration. @param got the value as it is written */
+export function unknownName(path: string, names: readonly string[], got: string): string {
+  return `${path}: expected one of ${names.join(', ')}, got ${got}`;
 }
 
 /** Says that a message has no such field. */

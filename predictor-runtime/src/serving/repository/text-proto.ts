@@ -5,9 +5,12 @@
 import {
   enumName,
   type FieldType,
+  fieldOf,
   idleFault,
   type MessageType,
+  type ScalarType,
   unknownField,
+  unknownName,
   unsupported,
 } from './proto-schema.ts';
 
@@ -65,7 +68,7 @@ class Parser {
       const { line } = this.#token();
       const name = this.#take();
       const at = path === '' ? name : `${path}.${name}`;
-      const field = type[name];
+      const field = fieldOf(type, name);
       if (field === undefined) throw this.#error(unknownField(at, type), line);
       if (typeof field !== 'string' && 'unsupported' in field) {
         throw this.#error(unsupported(at, field.unsupported), line);
@@ -109,7 +112,8 @@ class Parser {
   }
 
   #value(type: FieldType, path: string): { value: unknown; many?: 'array' | 'map' } {
-    if (typeof type === 'string' || 'enum' in type) return { value: this.#scalar(type, path) };
+    if (typeof type === 'string') return { value: this.#scalar(type, path) };
+    if ('enum' in type) return { value: this.#enumeration(type.enum, path) };
     if ('unsupported' in type) throw this.#unexpected('no value');
     if ('idle' in type) return this.#idle(type.idle, path);
     if ('repeated' in type) return { ...this.#value(type.repeated, path), many: 'array' };
@@ -140,12 +144,20 @@ class Parser {
     throw this.#unexpected("'{'");
   }
 
-  #scalar(type: FieldType, path: string): unknown {
+  #enumeration(names: readonly string[], path: string): string {
+    const { line } = this.#token();
+    const text = this.#take();
+    const name = enumName(text, names);
+    if (name !== undefined) return name;
+    throw this.#error(unknownName(path, names, text || 'the end'), line);
+  }
+
+  #scalar(type: ScalarType, path: string): unknown {
     const { line } = this.#token();
     const text = this.#take();
     const quoted = /^["']/.test(text);
-    const what = typeof type === 'string' ? type : 'name';
-    const wrong = () => this.#error(`${path}: expected a ${what}, got ${text}`, line);
+    const article = type === 'int' ? 'an' : 'a';
+    const wrong = () => this.#error(`${path}: expected ${article} ${type}, got ${text}`, line);
     if (type === 'string' || (type === 'any' && quoted)) {
       if (!quoted) throw wrong();
       let value = unquote(text);
@@ -156,15 +168,6 @@ class Parser {
     if (type === 'bool') {
       if (!Object.hasOwn(BOOLEANS, text)) throw wrong();
       return BOOLEANS[text];
-    }
-    if (typeof type !== 'string') {
-      const name = 'enum' in type ? enumName(text, type.enum) : undefined;
-      if (name === undefined)
-        throw this.#error(
-          `${path}: expected one of ${'enum' in type ? type.enum.join(', ') : ''}, got ${text}`,
-          line,
-        );
-      return name;
     }
     const number = Number(text);
     if (Number.isNaN(number) || (type === 'int' && !Number.isInteger(number))) {
