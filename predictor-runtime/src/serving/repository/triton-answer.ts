@@ -1,6 +1,7 @@
 /** ModelConfig → Triton's configuration in full, as `GET /v2/models/M/config` and gRPC's ModelConfig answer it. */
 import type { ModelMetadata, TensorMetadata } from '../../protocol/v2/types.ts';
 import type { DeclaredTensor, EnsembleStep, ModelConfig, WarmupSample } from './model-config.ts';
+import { toGraphLevel } from './triton-execution.ts';
 import { toQueueMessage } from './triton-queue-policy.ts';
 import { tritonType } from './triton-type.ts';
 import type { VersionPolicy } from './version-policy.ts';
@@ -64,10 +65,9 @@ function outputOf(output: TensorMetadata, config: ModelConfig): Json {
 /** Writes the fields that say how a model of its own is run. */
 function execution(config: ModelConfig, name: string): Json {
   const { batch, device, graphOptimization = 'all' } = config;
-  const levels = { basic: -1, all: 0, extended: 1, off: 2 };
   return {
     optimization: {
-      ...(graphOptimization !== 'all' && { graph: { level: levels[graphOptimization] } }),
+      ...(graphOptimization !== 'all' && { graph: { level: toGraphLevel(graphOptimization) } }),
       priority: 'PRIORITY_DEFAULT',
       input_pinned_memory: { enable: true },
       output_pinned_memory: { enable: true },

@@ -68,18 +68,23 @@ function deviceOf(groups: readonly InstanceGroupMessage[]): ModelConfig['device'
   return devices[0];
 }
 
-/** Levels of the graph's optimisation. Source: Triton's ONNX Runtime backend. */
-const LEVELS: Readonly<Record<string, GraphOptimization>> = {
-  '-1': 'basic',
-  0: 'all',
-  1: 'extended',
-  2: 'off',
-};
+/** Triton's numbers of the levels of a graph's optimisation. Source: Triton's ONNX Runtime backend. */
+const LEVELS: readonly (readonly [level: number, GraphOptimization])[] = [
+  [-1, 'basic'],
+  [0, 'all'],
+  [1, 'extended'],
+  [2, 'off'],
+];
 
 function graphOptimizationOf(level: number): GraphOptimization {
-  const found = LEVELS[level];
+  const [, found] = LEVELS.find(([number]) => number === level) ?? [];
   if (found !== undefined) return found;
   throw new SyntaxError(`optimization.graph.level: expected -1, 0, 1 or 2, got ${level}`);
+}
+
+/** Returns Triton's number of a level. */
+export function toGraphLevel(optimization: GraphOptimization): number | undefined {
+  return LEVELS.find(([, name]) => name === optimization)?.[0];
 }
 
 const THREADS = 'intra_op_thread_count';
