@@ -175,7 +175,7 @@ export class ModelManager {
     return { model: model as Model, version };
   }
 
-  /** Returns a promise that nothing is left to do for a model, or that it is unknown. */
+  /** Waits until nothing is left to do for a model; for one that is unknown, not at all. */
   async settled(name: string): Promise<void> {
     await this.#models.get(name)?.settled;
   }

@@ -48,7 +48,7 @@ export interface ExecutionSettings {
 /** One version of a model, and how it is to be loaded. */
 export interface ModelLoaderOptions {
   readonly name: string;
-  /** Folder of the model; `dir` is the folder of the version, which may be the same. Both may be the model's one file. */
+  /** Folder of the model; `dir` is the version's, which may be the same. Both may be the model's one file. */
   readonly modelDir: string;
   readonly dir: string;
   readonly config: ModelConfig;
@@ -176,8 +176,8 @@ async function findPlugin(...dirs: readonly string[]): Promise<string | undefine
 }
 
 /**
- * Finds the model's file in a version's folder, or at its path: the one that the configuration names, `model.*`, or the only one. It
- * may be a folder that holds the model and its external data (Triton).
+ * Finds the model's file: what lies at the path itself or, in a version's folder, the one that the configuration names,
+ * `model.*`, or the only one. It may be a folder that holds the model and its external data (Triton).
  * @throws ModelLoadError that says what the folder holds.
  */
 async function findModelFile(dir: string, wanted?: string): Promise<string> {

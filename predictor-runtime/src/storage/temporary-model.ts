@@ -24,7 +24,8 @@ export interface TemporaryModel {
 
 /**
  * Fetches the model of a storage URI into a new temporary folder; a model that is on this machine stays where it is.
- * @throws InferenceError NOT_FOUND for what is no URI, PERMISSION_DENIED for one that is not allowed, INVALID_ARGUMENT with the reason of a failure.
+ * @throws InferenceError NOT_FOUND for what is no URI, PERMISSION_DENIED for one that is not allowed, INVALID_ARGUMENT
+ *   with the reason of a failure.
  */
 export async function fetchTemporaryModel(
   uri: string,

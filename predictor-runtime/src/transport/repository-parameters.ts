@@ -1,4 +1,4 @@
-/** The parameters of load and unload requests, as REST and gRPC carry them. Source: Triton, model repository extension. */
+/** The parameters of load and unload requests, over REST and gRPC. Source: Triton, model repository extension. */
 import { InferenceError, invalid } from '../protocol/errors.ts';
 import type { LoadOverride } from '../serving/repository/repository.ts';
 

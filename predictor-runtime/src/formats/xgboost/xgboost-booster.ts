@@ -1,6 +1,6 @@
 /**
- * XGBoost's boosters: they add to margins what features make, with the same bits as XGBoost (src/predictor/cpu_predictor.cc,
- * src/gbm/gblinear.cc).
+ * XGBoost's boosters: they add to margins what features make, with the same bits as XGBoost
+ * (src/predictor/cpu_predictor.cc, src/gbm/gblinear.cc).
  */
 import { addLeaves, Forest, type LeafValues } from '../forest/forest.ts';
 import { Split, type SplitKind, type Tree, type TreeNode } from '../forest/forest-memory.ts';

@@ -1,4 +1,4 @@
-/** Reads JSON as callers send it: in UTF-8, with exact integers, and with the bare words for numbers that JSON has not. */
+/** Reads JSON as callers send it: in UTF-8, with exact integers, and with the bare words for odd numbers (NaN). */
 import { isUtf8 } from 'node:buffer';
 import { InferenceError, invalid } from '../errors.ts';
 import { extractNumbers, type Place } from '../numbers/number-arrays.ts';

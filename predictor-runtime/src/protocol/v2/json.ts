@@ -22,8 +22,9 @@ import {
 
 /**
  * Parses a V2 inference request. `data` may be flat or nested as `shape` says; `null` is NaN in floating-point
- * tensors, and a missing text among BYTES; 64-bit integers are exact; BYTES are text, or base64 where `parameters.content_type` says so. Inputs with
- * `binary_data_size` take their bytes from `binary`, in order; all of it must be used.
+ * tensors, and a missing text among BYTES; 64-bit integers are exact; BYTES are text, or base64 where
+ * `parameters.content_type` says so. Inputs with `binary_data_size` take their bytes from `binary`, in order; all of it
+ * must be used.
  * @throws InferenceError INVALID_ARGUMENT with the path of the field.
  */
 export function decodeInferRequest(json: string | Buffer, binary: Buffer = NO_BYTES): InferRequest {

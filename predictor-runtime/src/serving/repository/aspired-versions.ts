@@ -35,10 +35,10 @@ export interface Aspiration {
 
 /** Reads the folder of a model. @throws ModelLoadError, InferenceError INVALID_ARGUMENT, Error of the file system. */
 export async function aspiredVersions(
-  { name, dir, url, settings = {}, version: number, versionPolicy, labels }: ModelEntry,
+  { name, dir, url, settings = {}, version: unnumbered, versionPolicy, labels }: ModelEntry,
   { defaults, loader, config: override, isStart }: AspirationOptions,
 ): Promise<Aspiration> {
-  const folder = await readModelFolder(name, dir, { defaults, unnumbered: number });
+  const folder = await readModelFolder(name, dir, { defaults, unnumbered });
   const base = override === undefined ? folder.config : parseTritonJson(override, folder.config);
   const config = withSettings(base, settings);
   const available = new Map(folder.versions.map((version) => [version.version, version]));

@@ -59,9 +59,7 @@ export interface ModelConfig {
   readonly file?: string;
   /** Most rows of a request, and of a run; 0 leaves both to the model. */
   readonly maxBatchSize: number;
-  /**
-   * True when the configuration says that the first dimension is no batch. Where it says nothing the model's shapes tell.
-   */
+  /** True when the configuration says that the first dimension is no batch; otherwise the model's shapes tell. */
   readonly isUnbatched?: boolean;
   /** Sizes and delays of batches; absent when requests are not batched. */
   readonly batch?: BatchPolicy;

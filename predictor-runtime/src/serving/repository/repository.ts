@@ -215,7 +215,7 @@ export class ModelRepository {
     throw invalid(`failed to load '${name}': no such model in the repository`);
   }
 
-  /** Lists the folders of a model: those that were registered, and the one of its name if it serves, or is the only one. */
+  /** Lists the folders of a model: the registered ones, and the one of its name if it serves or is the only one. */
   #foldersOf(name: string, listed: readonly ModelEntry[]): ModelEntry[] {
     const registered = this.#registrations.entriesOf(name);
     const found = listed.find((model) => model.name === name);

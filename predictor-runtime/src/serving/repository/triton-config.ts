@@ -118,7 +118,7 @@ function fromTriton(config: TritonConfig, defaults: ModelConfig): ModelConfig {
   };
 }
 
-/** True when a configuration says whether there is a batch: by its number, or by dimensions, which leave the batch out. */
+/** True when a configuration says whether there is a batch: by its number, or by dimensions, which leave it out. */
 function saysBatch({ max_batch_size: size, input = [], output = [] }: TritonConfig): boolean {
   return size !== undefined || [...input, ...output].some(({ dims }) => dims !== undefined);
 }

@@ -67,7 +67,10 @@ async function respond(call: ManagementCall, req: Request, res: Response): Promi
   res.status(status).json(json);
 }
 
-/** Checks that a call takes a parameter: one that is passed over would promise what does not come. @throws InferenceError. */
+/**
+ * Checks that a call takes a parameter: one that is passed over would promise what does not come.
+ * @throws InferenceError INVALID_ARGUMENT.
+ */
 function mustBeTaken({ parameters = {}, refused = {} }: ManagementCall, name: string): void {
   if (Object.hasOwn(parameters, name)) return;
   const why = Object.hasOwn(refused, name) ? refused[name] : undefined;

@@ -26,7 +26,10 @@ export class Parameters {
     return this.#values.get(name);
   }
 
-  /** Returns a parameter as a number of at least 0; undefined when it is absent. @throws InferenceError INVALID_ARGUMENT. */
+  /**
+   * Returns a parameter as a number of at least 0; undefined when it is absent.
+   * @throws InferenceError INVALID_ARGUMENT.
+   */
   wholeNumber(name: string): number | undefined {
     const value = this.text(name);
     if (value === undefined) return undefined;
@@ -34,7 +37,10 @@ export class Parameters {
     return Number(value);
   }
 
-  /** Returns a parameter as a number of at least 1; undefined when it is absent. @throws InferenceError INVALID_ARGUMENT. */
+  /**
+   * Returns a parameter as a number of at least 1; undefined when it is absent.
+   * @throws InferenceError INVALID_ARGUMENT.
+   */
   positiveNumber(name: string): number | undefined {
     const value = this.wholeNumber(name);
     if (value === 0) throw invalid(`${name}: expected at least 1, got 0`);
