@@ -59,6 +59,16 @@ describe('folders of a model repository', () => {
     });
   }
 
+  it('may hold links that lead nowhere, pipes and folders beside a model', async () => {
+    using folder = new RepositoryFolder({ add: { model: 'add_two' }, 'add/notes.json/a': '' });
+    symlinkSync('nowhere', `${folder.dir}/add/gone.txt`);
+    execFileSync('mkfifo', [`${folder.dir}/add/pipe.txt`]);
+    await withServer({ modelRepository: [folder.dir] }, async (url) => {
+      const { status, json } = await call(`${url}/v2/health/ready`);
+      expect(status, json.error).to.equal(200);
+    });
+  });
+
   it('that was wrong and is gone keeps nobody unready', async () => {
     using folder = new RepositoryFolder({ add: { model: 'add_two' }, 'm/config.pbtxt': 'x: 1' });
     const config = { modelControlMode: 'poll', repositoryPollSecs: 0.05 } as const;

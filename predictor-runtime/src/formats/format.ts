@@ -2,7 +2,7 @@
  * Tells which files are models, and of which format: by their names, and by their first bytes where formats share a
  * name.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 
 /** The framework that wrote a model, or the language that it is written in: it decides how a file is read. */
 export type Format = 'onnx' | 'javascript' | 'xgboost' | 'lightgbm' | 'sklearn';
@@ -48,6 +48,8 @@ export function isModelFile(path: string, name: string): boolean {
   if (name === MODULE) return true;
   if (EXTENSIONS[extension] === undefined) return false;
   if (!SHARED.has(extension) || name.startsWith('model.')) return true;
+  // A link that leads nowhere says nothing, and a pipe would never.
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return false;
   const text = head(path);
   return extension === '.txt' ? isLightgbm(text) : text.includes('"learner"');
 }

@@ -103,7 +103,7 @@ export async function holdsModel(dir: string): Promise<boolean> {
   return (await foldersIn(dir)).some(isNumbered);
 }
 
-/** True for a file that is a model; a link that leads nowhere is none. */
+/** True for a file that is a model; one that cannot be read does not say so. */
 function isReadableModel(path: string, name: string): boolean {
   try {
     return isModelFile(path, name);
