@@ -1,4 +1,5 @@
 /** Rows of a table that a model refuses, and columns by name, as scikit-learn takes data frames; values are its own. */
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { InlineExecutor } from '../src/engine/inline-executor.ts';
@@ -119,7 +120,8 @@ describe('rows that a model refuses', () => {
   }).timeout(20_000);
 
   it('have the column of the request, beside columns that are made of others', () => {
-    const one = { rows: 1, width: 1, data: Float64Array.of(1), labels: ["column 4 ('x')"] };
+    const origin = { names: ['a', 'b', 'c', 'd', 'x'], columns: [4] };
+    const one = { rows: 1, width: 1, data: Float64Array.of(1), origin };
     const made = { rows: 1, width: 2, data: Float64Array.of(1, 2) };
     const both = beside(1, [made, one]);
     expect(cellError(both, 2, 'odd').message).to.equal("row 0, column 4 ('x'): odd");
@@ -258,6 +260,25 @@ describe('columns by name', () => {
       }
     });
   }).timeout(20_000);
+
+  it('take no memory by their number alone, and are refused when they are too many', async () => {
+    using folder = new RepositoryFolder({});
+    const text = readFileSync(
+      new URL('golden/xgboost-3.4.1-regressor.json', import.meta.url),
+      'utf8',
+    );
+    const open = (features: number) => {
+      const many = text.replaceAll(/"num_feature":"\d+"/g, `"num_feature":"${features}"`);
+      folder.put('many/model.json', many);
+      const path = `${folder.dir}/many/model.json`;
+      return openTabularModel({ path, parameters: {}, predictProba: false, threads: 1 });
+    };
+    const before = process.memoryUsage().heapUsed;
+    expect((await open(3_000_000)).inputs[0]?.shape).to.deep.equal([-1, 3_000_000]);
+    expect(process.memoryUsage().heapUsed - before).to.be.lessThan(64 * 2 ** 20);
+    const failure = await open(2_000_000_000).catch((error: Error) => error.message);
+    expect(failure).to.match(/^its \d+ nodes and 2000000000 features take more than 4 GiB$/);
+  });
 
   it('that the model was fitted with are told with their datatypes', async () => {
     const options = { parameters: {}, predictProba: false, threads: 1 };

@@ -10,8 +10,16 @@ export interface Table {
   readonly rows: number;
   readonly width: number;
   readonly data: Float64Array | readonly Cell[];
-  /** Names of the request's columns that these are, for messages; undefined for those that are made of others. */
-  readonly labels?: readonly (string | undefined)[];
+  /** Columns of the request that these are, for messages; absent when these are made of others. */
+  readonly origin?: Origin;
+}
+
+/** The columns of a request that the columns of a table are. */
+export interface Origin {
+  /** Names of all columns of the request, where they have some. */
+  readonly names?: readonly string[];
+  /** Number of each column in the request, undefined where it is made of others; absent when they are all, in order. */
+  readonly columns?: readonly (number | undefined)[];
 }
 
 /** Rows of numbers in row-major order: `data[row * width + column]`. A missing value is NaN. */
@@ -19,22 +27,24 @@ export interface Matrix extends Table {
   readonly data: Float64Array;
 }
 
-/** Returns the names of a request's columns for messages: their numbers, and names where they have some. */
-export function columnLabels(features: number, names?: readonly string[]): string[] {
-  return Array.from({ length: features }, (_, i) =>
-    names?.[i] === undefined ? `column ${i}` : `column ${i} ('${names[i]}')`,
-  );
-}
-
 /**
  * Makes the error of a cell that cannot be what it is.
  * @param at index of the cell in the table's data
  * @param problem what is wrong, and what to do
  */
-export function cellError({ width, labels }: Table, at: number, problem: string): RowError {
-  const column = at % width;
-  const where = labels?.[column] ?? `column ${column} of what the estimator is given`;
-  return new RowError(Math.floor(at / width), `${where}: ${problem}`);
+export function cellError(table: Table, at: number, problem: string): RowError {
+  const column = at % table.width;
+  const own = columnInRequest(table, column);
+  const name = own === undefined ? undefined : table.origin?.names?.[own];
+  const where =
+    own === undefined ? `column ${column} of what the estimator is given` : `column ${own}`;
+  const label = name === undefined ? where : `${where} ('${name}')`;
+  return new RowError(Math.floor(at / table.width), `${label}: ${problem}`);
+}
+
+function columnInRequest({ origin }: Table, column: number): number | undefined {
+  if (origin === undefined) return undefined;
+  return origin.columns === undefined ? column : origin.columns[column];
 }
 
 /** Returns a table that holds nothing but numbers. @throws RowError that names the first cell that is text. */
@@ -53,7 +63,7 @@ export function numbersOf(table: Table): Matrix {
 
 /** Returns some columns of a table, in the order given. */
 export function pickColumns(table: Table, columns: readonly number[]): Table {
-  const { rows, width, data, labels } = table;
+  const { rows, width, data, origin } = table;
   const size = rows * columns.length;
   const picked = data instanceof Float64Array ? new Float64Array(size) : new Array<Cell>(size);
   for (let row = 0; row < rows; row++) {
@@ -61,8 +71,24 @@ export function pickColumns(table: Table, columns: readonly number[]): Table {
       picked[row * columns.length + i] = data[row * width + column] as never;
     }
   }
-  const kept = labels && columns.map((column) => labels[column]);
-  return { rows, width: columns.length, data: picked, labels: kept };
+  const kept = columns.map((column) => columnInRequest(table, column));
+  return {
+    rows,
+    width: columns.length,
+    data: picked,
+    origin: origin && { ...origin, columns: kept },
+  };
+}
+
+/** Takes rows `start` to `end` of a table, as a view where they are numbers. */
+export function sliceRows(table: Table, start: number, end: number): Table {
+  const { rows, width, data } = table;
+  if (start === 0 && end === rows) return table;
+  const part =
+    data instanceof Float64Array
+      ? data.subarray(start * width, end * width)
+      : data.slice(start * width, end * width);
+  return { ...table, rows: end - start, data: part };
 }
 
 /** Puts tables that have the same number of rows beside each other. */
@@ -79,8 +105,14 @@ export function beside(rows: number, tables: readonly Table[]): Table {
     }
     offset += table.width;
   }
-  const labels = tables.flatMap(
-    (table) => table.labels ?? new Array<undefined>(table.width).fill(undefined),
+  return { rows, width, data, origin: jointOrigin(tables) };
+}
+
+function jointOrigin(tables: readonly Table[]): Origin | undefined {
+  const [known] = tables.flatMap(({ origin }) => origin ?? []);
+  if (known === undefined) return undefined;
+  const columns = tables.flatMap((table) =>
+    Array.from({ length: table.width }, (_, column) => columnInRequest(table, column)),
   );
-  return { rows, width, data, labels };
+  return { ...known, columns };
 }

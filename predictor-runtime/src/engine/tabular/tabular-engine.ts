@@ -1,7 +1,7 @@
 /** Models of rows and columns as an engine: XGBoost's, LightGBM's and scikit-learn's are read and evaluated here. */
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Categories } from '../../formats/categories.ts';
-import { beside, type Cell, columnLabels, type Table } from '../../formats/table.ts';
+import { type Origin, sliceRows, type Table } from '../../formats/table.ts';
 import { openForThreads } from '../../formats/tabular-file.ts';
 import {
   DEFAULT_OUTPUT,
@@ -11,13 +11,12 @@ import {
 } from '../../formats/tabular-model.ts';
 import { RowError } from '../../protocol/errors.ts';
 import { concatenated } from '../../protocol/v2/datatypes.ts';
-import { numbers } from '../../protocol/v2/elements.ts';
-import { columnOf, isWholeTable, textOf } from '../../protocol/v2/tabular.ts';
+import { isWholeTable } from '../../protocol/v2/tabular.ts';
 import type { TabularSignature, Tensor, TensorMetadata } from '../../protocol/v2/types.ts';
 import type { Engine, RunOptions } from '../engine.ts';
+import { inputsOf, originOf, signatureOf, tableOf } from './request-table.ts';
 import { TabularThreads } from './tabular-threads.ts';
 
-const DEFAULT_INPUT = 'input-0';
 const PROBABILITIES = 'predict_proba';
 /** Time after which the calling thread does something else first, in ms. */
 const SLICE_MS = 5;
@@ -70,13 +69,13 @@ class TabularEngine implements Engine {
   readonly #categories: Categories | undefined;
   readonly #outputs: ReadonlyMap<string, TabularOutput>;
   readonly #threads: TabularThreads | undefined;
-  readonly #labels: readonly string[] | undefined;
+  readonly #origin: Origin | undefined;
   /** Time that a row took last, in ms. */
   #rowMs = 0;
 
   constructor(model: TabularModel, wanted: string | undefined, threads?: TabularThreads) {
     this.#threads = threads;
-    const { platform, features, columns, categories, outputs } = model;
+    const { platform, categories, outputs } = model;
     this.#categories = categories;
     const chosen = outputs.find(({ name }) => name === wanted) ?? outputs[0];
     if (chosen === undefined || (wanted !== undefined && chosen.name !== wanted)) {
@@ -86,7 +85,7 @@ class TabularEngine implements Engine {
     this.platform = platform;
     this.tabular = signatureOf(model);
     this.inputs = inputsOf(model);
-    this.#labels = features > 0 ? columnLabels(features, columns) : undefined;
+    this.#origin = originOf(model);
     this.#outputs = new Map([
       [DEFAULT_OUTPUT, chosen],
       ...outputs
@@ -147,7 +146,7 @@ class TabularEngine implements Engine {
         signal?.throwIfAborted();
       }
       const end = Math.min(start + size, table.rows);
-      const slice = rowsOf(table, start, end);
+      const slice = sliceRows(table, start, end);
       parts.push(
         counted(start, () =>
           this.#timed(slice, () => wanted.map((output) => output.compute(slice))),
@@ -174,13 +173,13 @@ class TabularEngine implements Engine {
       signal?.throwIfAborted();
       const { ready } = threads;
       if (ready === 0) {
-        const rest = rowsOf(table, start, table.rows);
+        const rest = sliceRows(table, start, table.rows);
         const own = await this.#runHere(rest, wanted, signal).catch(rethrowAfter(start));
         return [...parts, ...own];
       }
       const running: Promise<TabularValues[]>[] = [];
       for (let i = 0; i < ready && start < table.rows; i++) {
-        const part = rowsOf(table, start, Math.min(start + size, table.rows));
+        const part = sliceRows(table, start, Math.min(start + size, table.rows));
         running.push(
           threads
             .evaluate(part, names)
@@ -196,7 +195,7 @@ class TabularEngine implements Engine {
 
   /** Makes a table of a checked request. @throws RowError when a column that comes by name has no such category. */
   #tableOf(inputs: readonly Tensor[]): Table {
-    const table = { ...tableOf(inputs, this.tabular), labels: this.#labels };
+    const table = { ...tableOf(inputs, this.tabular), origin: this.#origin };
     if (this.#categories === undefined || isWholeTable(inputs, this.tabular)) return table;
     return this.#categories.encode(table);
   }
@@ -249,66 +248,4 @@ function joined(
       parts.map(({ data }) => data),
     );
   return { datatype, shape, data: parts.length === 1 ? first.data : all() };
-}
-
-function signatureOf(model: TabularModel): TabularSignature {
-  const { features, columns, joinsWords, textColumns = [], categories, spareColumns } = model;
-  const textByName = categories?.textColumns;
-  return { features, columns, joinsWords, textColumns, textByName, spareColumns };
-}
-
-/** Describes the inputs: one tensor of all columns; where some are text, and have names, one for each. */
-function inputsOf(model: TabularModel): TensorMetadata[] {
-  const { features, columns, datatype, textColumns = [], spareColumns = [] } = model;
-  if (textColumns.length === 0 || textColumns.length === features || columns === undefined) {
-    const type = textColumns.length > 0 ? 'BYTES' : datatype;
-    return [{ name: DEFAULT_INPUT, datatype: type, shape: [-1, features] }];
-  }
-  return columns.map((name, i) => ({
-    name,
-    datatype: textColumns.includes(i) ? 'BYTES' : datatype,
-    shape: [-1, 1],
-    ...(spareColumns.includes(i) && { optional: true }),
-  }));
-}
-
-/**
- * Makes a table of a request, whose rows are one tensor or a tensor for each column.
- * @throws Error when a plugin gave too few columns.
- */
-function tableOf(inputs: readonly Tensor[], signature: TabularSignature): Table {
-  const [first] = inputs as [Tensor];
-  const rows = first.shape[0] as number;
-  if (isWholeTable(inputs, signature)) {
-    return { rows, width: first.shape[1] ?? 1, data: cellsOf(first) };
-  }
-  const { columns = [], spareColumns = [] } = signature;
-  const byColumn = new Map(inputs.map((input) => [columnOf(input.name, signature), input]));
-  return beside(
-    rows,
-    columns.map((column, i) => {
-      if (spareColumns.includes(i)) {
-        return { rows, width: 1, data: new Float64Array(rows).fill(Number.NaN) };
-      }
-      const given = byColumn.get(i);
-      if (given === undefined) throw new Error(`column '${column}' is missing`);
-      return { rows, width: 1, data: cellsOf(given) };
-    }),
-  );
-}
-
-function cellsOf(tensor: Tensor): Float64Array | readonly Cell[] {
-  if (Array.isArray(tensor.data)) return tensor.data.map(textOf);
-  return Float64Array.from(numbers(tensor));
-}
-
-/** Takes rows `start` to `end` of a table, as a view where they are numbers. */
-function rowsOf(table: Table, start: number, end: number): Table {
-  const { rows, width, data, labels } = table;
-  if (start === 0 && end === rows) return table;
-  const part =
-    data instanceof Float64Array
-      ? data.subarray(start * width, end * width)
-      : data.slice(start * width, end * width);
-  return { rows: end - start, width, data: part, labels };
 }

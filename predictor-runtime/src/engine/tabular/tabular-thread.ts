@@ -1,21 +1,24 @@
 /** The program of a worker thread: evaluates rows with a model whose weights another thread has read. */
 import { parentPort, workerData } from 'node:worker_threads';
+import type { Table } from '../../formats/table.ts';
 import { openShared } from '../../formats/tabular-file.ts';
 import type { TabularOutput } from '../../formats/tabular-model.ts';
 import { RowError } from '../../protocol/errors.ts';
+import { originOf } from './request-table.ts';
 import type { ThreadReply, ThreadRequest } from './tabular-threads.ts';
 
 async function main(): Promise<void> {
-  const { outputs } = await openShared(workerData.model, workerData.place);
-  const byName = new Map(outputs.map((output) => [output.name, output]));
-  parentPort?.on('message', (request: ThreadRequest) =>
-    parentPort?.postMessage(evaluate(request, byName)),
+  const model = await openShared(workerData.model, workerData.place);
+  const origin = originOf(model);
+  const byName = new Map(model.outputs.map((output) => [output.name, output]));
+  parentPort?.on('message', ({ table, ...request }: ThreadRequest) =>
+    parentPort?.postMessage(evaluate({ ...request, table: { ...table, origin } }, byName)),
   );
   parentPort?.postMessage({ kind: 'ready' } satisfies ThreadReply);
 }
 
 function evaluate(
-  { id, table, outputs: names }: ThreadRequest,
+  { id, table, outputs: names }: ThreadRequest & { readonly table: Table },
   byName: ReadonlyMap<string, TabularOutput>,
 ): ThreadReply {
   const started = performance.now();

@@ -16,7 +16,8 @@ const PROGRAM = programBeside(import.meta.url, 'tabular-thread');
 /** Rows for a thread to evaluate. */
 export interface ThreadRequest {
   readonly id: number;
-  readonly table: Table;
+  /** Rows without their origin, which the thread knows itself. */
+  readonly table: Omit<Table, 'origin'>;
   readonly outputs: readonly string[];
 }
 
@@ -123,7 +124,7 @@ export class TabularThreads {
    * Has the least busy thread evaluate rows; there must be one.
    * @throws RowError when the model refuses a row; Error of the model, or when the thread ends.
    */
-  evaluate({ data, ...rest }: Table, outputs: readonly string[]): Promise<Evaluated> {
+  evaluate({ rows, width, data }: Table, outputs: readonly string[]): Promise<Evaluated> {
     const id = this.#nextId++;
     const { worker, tasks } = this.#usable().reduce((least, other) =>
       other.tasks.size < least.tasks.size ? other : least,
@@ -132,7 +133,7 @@ export class TabularThreads {
     tasks.set(id, { resolve, reject });
     // A message of a view would carry all the memory behind it.
     const own = data instanceof Float64Array ? data.slice() : data;
-    const request: ThreadRequest = { id, table: { ...rest, data: own }, outputs };
+    const request: ThreadRequest = { id, table: { rows, width, data: own }, outputs };
     worker.postMessage(request, own instanceof Float64Array ? [own.buffer] : []);
     return promise;
   }

@@ -70,6 +70,8 @@ const MAX_CATEGORY = 2 ** 24;
 const BLOCK_ROWS = 64;
 /** Largest size of a block. Wider rows would not stay in a cache anyway. */
 const MAX_BLOCK_BYTES = 4 << 20;
+/** Largest memory of WebAssembly. */
+const MAX_BYTES = 2 ** 32;
 /** Upper half of the NaN that a leaf has for a threshold: no value is above it. The lower half is the leaf's number. */
 const LEAF = 0x7ff80000;
 
@@ -83,7 +85,7 @@ interface Sizes {
 
 /**
  * Lays out trees in memory.
- * @throws Error when a tree is broken: a child is missing, is out of range or has two parents.
+ * @throws Error when the trees are too many, or one is broken: a child is missing, is out of range or has two parents.
  */
 export function layOutTrees(trees: readonly Tree[], { features, threads }: Sizes): ForestMemory {
   const size = trees.reduce((sum, nodes) => sum + nodes.length, 0);
@@ -91,7 +93,11 @@ export function layOutTrees(trees: readonly Tree[], { features, threads }: Sizes
   const blockRows = Math.max(1, Math.min(BLOCK_ROWS, Math.floor(MAX_BLOCK_BYTES / rowBytes)));
   const placesAt = size * NODE_BYTES;
   const placeBytes = (blockRows + LANES) * (rowBytes + 8);
-  const memory = sharedMemory(placesAt + threads * placeBytes);
+  const bytes = placesAt + threads * placeBytes;
+  if (bytes > MAX_BYTES) {
+    throw new Error(`its ${size} nodes and ${features} features take more than 4 GiB`);
+  }
+  const memory = sharedMemory(bytes);
   const writer = new ForestWriter({ memory, features, size, trees: trees.length });
   trees.forEach((tree, i) => {
     writer.write(i, tree);
