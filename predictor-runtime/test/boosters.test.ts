@@ -156,6 +156,11 @@ describe('categories by name, over the protocols', () => {
           ],
           [
             'xgboost',
+            { city: 'A'.repeat(100_000), x: 0, ten: 10, one: 'a' },
+            `row 1, column 0 ('city'): expected a category that the model was trained with, or null, got "${'A'.repeat(39)}…`,
+          ],
+          [
+            'xgboost',
             { city: 'Oslo', x: 0, ten: 11, one: 'a' },
             "row 1, column 2 ('ten'): expected a category that the model was trained with, or null, got 11",
           ],

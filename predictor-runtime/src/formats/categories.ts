@@ -1,4 +1,5 @@
 /** Makes codes of the categories that rows name, as a booster's file lists them for some of its columns. */
+import { show } from '../protocol/v2/elements.ts';
 import { type Cell, cellError, type Matrix, type Table } from './table.ts';
 
 /** Name of a category: text, or a number (true is 1, and false is 0). */
@@ -84,7 +85,7 @@ const CODES = 'send one tensor, with codes';
 
 /** Refuses a cell. @throws RowError always. */
 function refuse(table: Table, at: number, expected: string): never {
-  throw cellError(table, at, `expected ${expected}, got ${JSON.stringify(table.data[at])}`);
+  throw cellError(table, at, `expected ${expected}, got ${show(table.data[at])}`);
 }
 
 function categoryColumn({ names, fault }: CategoryList): CategoryColumn {
