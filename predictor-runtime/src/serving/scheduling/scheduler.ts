@@ -2,17 +2,17 @@
  * The queue before a model version's executors: bounded, by priority, with deadlines; and its batcher. Each request is
  * answered once: with its outputs, or with the reason why not.
  */
-import { ExecutorError } from '../../engine/executor.ts';
 import type { ExecutorPool } from '../../engine/executor-pool.ts';
-import { InferenceError, RowError } from '../../protocol/errors.ts';
+import { InferenceError } from '../../protocol/errors.ts';
 import type { Tensor } from '../../protocol/v2/types.ts';
 import type { Immediate } from '../immediate.ts';
 import { AnswerOrder } from './answer-order.ts';
-import { type BatchPolicy, concat, decide, slice, split } from './batch.ts';
+import { type BatchPolicy, concat, decide, split } from './batch.ts';
 import { Entry, reasonOf, type SharedRun } from './entry.ts';
 import type { Job } from './job.ts';
 import { type QueuePolicy, RequestQueue, type WaitPolicy, waitPolicyOf } from './request-queue.ts';
 import { runFailure } from './run-failure.ts';
+import { runInParts } from './run-in-parts.ts';
 import type { RunTimes, Statistics } from './statistics.ts';
 import { timeoutsOf } from './timeouts.ts';
 
@@ -264,7 +264,7 @@ export class Scheduler {
     const total = rows.reduce((sum, count) => sum + count, 0);
     const outputs =
       batch !== undefined && firstRows !== undefined && total > batch.maxRows
-        ? await this.#runInParts(inputs, first.outputs, { total, maxRows: batch.maxRows, signal })
+        ? await runInParts(inputs, first.outputs, { pool, total, maxRows: batch.maxRows, signal })
         : await pool.dispatch(inputs, first.outputs, { signal, method: first.method });
     const ended = performance.now();
     times.infer = ended - start - times.input;
@@ -276,33 +276,6 @@ export class Scheduler {
     }
     statistics.ran(total, entries.length, times satisfies RunTimes);
     return parts;
-  }
-
-  /** Runs a request that has more rows than a run may have, in several runs. @throws ExecutorError, RowError. */
-  async #runInParts(
-    inputs: readonly Tensor[],
-    names: readonly string[],
-    { total, maxRows, signal }: { total: number; maxRows: number; signal: AbortSignal | undefined },
-  ): Promise<Tensor[]> {
-    const parts: Tensor[][] = [];
-    for (let start = 0; start < total; start += maxRows) {
-      const end = Math.min(start + maxRows, total);
-      const part = slice(inputs, start, end);
-      const outputs = await this.#options.pool
-        .dispatch(part, names, { signal })
-        .catch((error: unknown) => {
-          throw error instanceof RowError ? error.after(start) : error;
-        });
-      const odd = outputs.find(({ shape }) => shape[0] !== end - start);
-      if (odd !== undefined) {
-        throw new ExecutorError(
-          'failed',
-          `output '${odd.name}' has no row for each row of the request, which is larger than max_batch_size ${maxRows}`,
-        );
-      }
-      parts.push(outputs);
-    }
-    return [...concat(parts)];
   }
 }
 
