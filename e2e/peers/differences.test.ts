@@ -1,38 +1,48 @@
-/** Where two answers differ, and what the documentation tells of it. */
+/** Where two answers differ, and which of it is listed. */
 import { expect } from 'chai';
-import { differences, toldDifferences } from './differences.ts';
+import { differences, gone, type KeptDifference, unlisted } from './differences.ts';
 
 describe('differences of answers', () => {
   const found = (there: object, here: object) =>
-    differences('CALL', { status: 200, json: there }, { status: 200, json: here });
+    differences({ status: 200, json: there }, { status: 200, json: here }, 'CALL').map(
+      ({ path }) => path,
+    );
 
   it('are named by the path of the field, which is on one side only or has another value', () => {
     expect(found({ a: 1, b: { c: [true] } }, { b: { c: [true] }, a: 1 })).to.deep.equal([]);
     expect(found({ a: 1, b: { c: 'x' } }, { b: { c: 'y' }, d: null })).to.deep.equal([
-      'CALL: a',
-      'CALL: b.c',
-      'CALL: d',
+      'CALL.json.a',
+      'CALL.json.b.c',
+      'CALL.json.d',
     ]);
-    expect(found([{ a: 1 }, { a: 2 }], [{ a: 0 }, { a: 0 }])).to.deep.equal(['CALL: a']);
-    expect(found({ a: [1] }, { a: [] })).to.deep.equal(['CALL: a.length']);
-    expect(found([], {})).to.deep.equal(['CALL: body']);
-    expect(found({ a: 1 }, { a: '1' })).to.deep.equal(['CALL: a']);
+    expect(found([{ a: 1 }, { a: 2 }], [{ a: 1 }, { a: 0 }])).to.deep.equal(['CALL.json.1.a']);
+    expect(found({ a: [1] }, { a: [] })).to.deep.equal(['CALL.json.a.0']);
+    expect(found([], {})).to.deep.equal(['CALL.json']);
+    expect(found({ a: 1 }, { a: '1' })).to.deep.equal(['CALL.json.a']);
   });
 
-  it('of two refusals are the same for every call, unless the statuses differ', () => {
-    const refusal = (status: number, message: string) => ({ status, json: { message } });
-    expect(differences('CALL', refusal(404, 'a'), refusal(404, 'b'))).to.deep.equal([
-      'any refusal: message',
+  it('are told of the status alone where that differs, and not of a field of that name', () => {
+    const answer = (status: number) => ({ status, json: { message: `${status}` } });
+    expect(differences(answer(404), answer(400), 'CALL')).to.deep.equal([
+      { path: 'CALL.status', there: 404, here: 400 },
     ]);
-    expect(differences('CALL', refusal(404, 'a'), refusal(400, 'b'))).to.deep.equal([
-      'CALL: HTTP status',
+    expect(found({ status: 'READY', a: 1 }, { status: 'UP', a: 2 })).to.deep.equal([
+      'CALL.json.status',
+      'CALL.json.a',
     ]);
   });
 
-  it('are told in tables, each row with its reason', () => {
-    const told = toldDifferences("TorchServe's management API");
-    expect(told).to.include('any refusal: message');
-    expect(new Set(told).size).to.equal(told.length);
-    expect(() => toldDifferences('No such heading')).to.throw('has no table');
+  it('are listed, or not, and what is listed is there, or gone', () => {
+    const row = (...at: RegExp[]): KeptDifference => ({
+      what: 'w',
+      there: '',
+      here: '',
+      why: '',
+      at,
+    });
+    const two = differences({ a: 1, b: 1 }, { a: 2, b: 2 }, 'CALL');
+    expect(unlisted(two, [row(/a$/)])).to.deep.equal(['{"path":"CALL.b","there":1,"here":2}']);
+    expect(unlisted(two, [row(/a$/), row(/b$/)])).to.deep.equal([]);
+    expect(gone(two, [row(/a$/, /c$/)])).to.deep.equal(['w: /c$/']);
   });
 });

@@ -1,77 +1,73 @@
 /**
- * Where a peer and Wherry answer the same request differently. The tables of docs/coming-from.md list it, each row with
- * its reason, and a test compares them with what both servers really answer: no difference is untold, and none is told
- * that is gone.
+ * Where a peer and Wherry answer the same request otherwise. What stays is in tables, each row with its reason, which
+ * docs/coming-from.md shows: a test finds no difference that is not listed, and lists none that is gone.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../harness/cluster.ts';
 
-/** An answer of either server: a status and a body of JSON, or what stands for them in another protocol. */
-export interface PeerAnswer {
-  readonly status: number;
-  readonly json: unknown;
+/** One place where two answers differ. */
+export interface Difference {
+  /** Title of the request and the keys on the way to the place, with dots between them. */
+  readonly path: string;
+  readonly there: unknown;
+  readonly here: unknown;
 }
 
-/** Place in the answer to a call, written `CALL: FIELD`. */
-export type Difference = string;
-
-/** Name of the call whose rows are about the bodies of all refusals. */
-const REFUSALS = 'any refusal';
-
-/**
- * Lists where two answers to a call differ: `HTTP status`, or else the paths of fields, in which the places of a list
- * count as one. The bodies of two refusals differ in the same way for all calls, and are told of once.
- * @param call name of the call in the table
- */
-export function differences(call: string, there: PeerAnswer, here: PeerAnswer): Difference[] {
-  if (there.status !== here.status) return [`${call}: HTTP status`];
-  const fields = new Set<string>();
-  compare(there.json, here.json, '', fields);
-  const name = there.status >= 400 ? REFUSALS : call;
-  return [...fields].map((field) => `${name}: ${field}`);
+/** A difference that stays. */
+export interface KeptDifference {
+  /** What differs, in the words of the documentation. */
+  readonly what: string;
+  readonly there: string;
+  readonly here: string;
+  readonly why: string;
+  /** Paths where it shows. Each of these finds some. */
+  readonly at: readonly RegExp[];
 }
 
-function compare(there: unknown, here: unknown, path: string, fields: Set<string>): void {
-  if (Array.isArray(there) && Array.isArray(here)) {
-    if (there.length !== here.length) fields.add(path === '' ? 'length' : `${path}.length`);
-    for (const [i, value] of there.slice(0, here.length).entries()) {
-      compare(value, here[i], path, fields);
-    }
-  } else if (isObject(there) && isObject(here)) {
-    for (const name of new Set([...Object.keys(there), ...Object.keys(here)])) {
-      compare(there[name], here[name], path === '' ? name : `${path}.${name}`, fields);
-    }
-  } else if (there !== here) {
-    fields.add(path === '' ? 'body' : path);
+/** Lists the places where two answers differ. Where their statuses do, no more is told. */
+export function differences(there: unknown, here: unknown, title: string): Difference[] {
+  for (const key of ['status', 'code']) {
+    const [its, ours] = [there, here].map((answer) => (isObject(answer) ? answer[key] : undefined));
+    if (its !== ours) return [{ path: `${title}.${key}`, there: its, here: ours }];
   }
+  return differingFields(there, here, title);
+}
+
+function differingFields(there: unknown, here: unknown, path: string): Difference[] {
+  if (isObject(there) && isObject(here) && Array.isArray(there) === Array.isArray(here)) {
+    const keys = new Set([...Object.keys(there), ...Object.keys(here)]);
+    return [...keys].flatMap((key) => differingFields(there[key], here[key], `${path}.${key}`));
+  }
+  return Object.is(there, here) ? [] : [{ path, there, here }];
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null;
 }
 
-/**
- * Reads the table below a heading of docs/coming-from.md. Its first two columns are the call and, with commas between
- * them, the fields.
- * @throws Error when the heading has no table, or a row gives no reason.
- */
-export function toldDifferences(heading: string): Difference[] {
-  const text = readFileSync(join(ROOT, 'docs/coming-from.md'), 'utf8');
-  const [, section = ''] = text.split(new RegExp(`^#+ ${heading}$`, 'm'));
-  const [, table = ''] = /^(\|.*(?:\n\|.*)*)/m.exec(section) ?? [];
-  const rows = table.split('\n').slice(2).map(cells);
-  if (rows.length === 0) throw new Error(`docs/coming-from.md has no table below '${heading}'`);
-  return rows.flatMap(([call = '', fields = '', there = '', here = '', why = '']) => {
-    if ([call, fields, there, here, why].includes('')) throw new Error(`a cell is empty: ${call}`);
-    return fields.split(', ').map((field) => `${call}: ${field}`);
-  });
+/** Returns the differences that no row is about, a line each. */
+export function unlisted(found: readonly Difference[], rows: readonly KeptDifference[]): string[] {
+  const listed = rows.flatMap(({ at }) => at);
+  return found
+    .filter(({ path }) => !listed.some((pattern) => pattern.test(path)))
+    .map((difference) => JSON.stringify(difference));
 }
 
-/** Splits a row at the bars that no backslash stands before. */
-function cells(row: string): string[] {
-  return row
-    .split(/(?<!\\)\|/)
-    .slice(1, -1)
-    .map((cell) => cell.trim().replaceAll('`', ''));
+/** Returns what rows are about that is alike. */
+export function gone(found: readonly Difference[], rows: readonly KeptDifference[]): string[] {
+  return rows.flatMap(({ what, at }) =>
+    at
+      .filter((pattern) => !found.some(({ path }) => pattern.test(path)))
+      .map((pattern) => `${what}: ${pattern}`),
+  );
+}
+
+/** Tells whether the documentation shows rows as a table. @param peer name of the other server */
+export function isDocumented(peer: string, rows: readonly KeptDifference[]): boolean {
+  const lines = rows.map(
+    ({ what, there, here, why }) => `| ${what} | ${there} | ${here} | ${why} |`,
+  );
+  const table = [`| what | ${peer} | here | why |`, '|---|---|---|---|', ...lines].join('\n');
+  return readFileSync(join(ROOT, 'docs/coming-from.md'), 'utf8').includes(table);
 }

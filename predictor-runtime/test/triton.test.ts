@@ -1,26 +1,24 @@
 /** The same requests to a real Triton and to this server: what differs is mended, or in the table with its reason. */
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { run } from '../../e2e/harness/shell.ts';
 import { startTriton } from '../../e2e/harness/triton.ts';
-import { withGrpc } from './grpc-client.ts';
 import {
-  type Case,
-  type Compared,
-  compared,
   type Difference,
   differences,
-  steady,
-} from './triton/compared.ts';
-import { DIFFERENCES, differencesTable, type KeptDifference } from './triton/differences.ts';
+  gone,
+  isDocumented,
+  unlisted,
+} from '../../e2e/peers/differences.ts';
+import { withGrpc } from './grpc-client.ts';
+import { type Case, type Compared, compared, steady } from './triton/compared.ts';
+import { TRITON_DIFFERENCES } from './triton/differences.ts';
 import { GRPC_CASES } from './triton/grpc-cases.ts';
 import { LOADED, writeRepositories } from './triton/models.ts';
 import { QUEUE_CASES } from './triton/queue-cases.ts';
 import { REST_CASES } from './triton/rest-cases.ts';
 
 const { WHERRY_TRITON: python } = process.env;
-const PAGE = new URL('../../docs/coming-from.md', import.meta.url);
 const CLIENT = fileURLToPath(new URL('triton/client.py', import.meta.url));
 
 /** Runs with both servers, which have the same models. */
@@ -83,11 +81,6 @@ async function compareClients(triton: Compared, wherry: Compared): Promise<Diffe
   );
 }
 
-const isListed =
-  ({ path }: Difference) =>
-  (row: KeptDifference) =>
-    row.at.test(path);
-
 (python === undefined ? describe.skip : describe)('beside a real Triton', function () {
   this.timeout(180_000);
   const found: Difference[] = [];
@@ -102,20 +95,16 @@ const isListed =
   );
 
   it('answers alike, but for what is listed', () => {
-    const unlisted = found.filter((difference) => !DIFFERENCES.some(isListed(difference)));
-    if (unlisted.length > 0) {
-      expect.fail(unlisted.map((difference) => JSON.stringify(difference)).join('\n'));
-    }
+    expect(unlisted(found, TRITON_DIFFERENCES)).to.deep.equal([]);
   });
 
   it('lists nothing that is alike', () => {
-    const stale = DIFFERENCES.filter(({ at }) => !found.some(({ path }) => at.test(path)));
-    expect(stale.map(({ what }) => what)).to.deep.equal([]);
+    expect(gone(found, TRITON_DIFFERENCES)).to.deep.equal([]);
   });
 });
 
 describe('what differs from Triton', () => {
   it('is told in the documentation as the comparison has it', () => {
-    expect(readFileSync(PAGE, 'utf8')).to.contain(differencesTable());
+    expect(isDocumented('Triton', TRITON_DIFFERENCES)).to.equal(true);
   });
 });

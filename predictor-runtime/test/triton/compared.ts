@@ -52,28 +52,6 @@ function byName(list: readonly unknown[]): unknown {
   return Object.fromEntries(list.map((item, i) => [names[i], item]));
 }
 
-/** One place where two values differ. */
-export interface Difference {
-  readonly path: string;
-  readonly triton: unknown;
-  readonly wherry: unknown;
-}
-
-/** Lists the places where two values differ; a path has the keys on the way to it. Of two statuses, no more is told. */
-export function differences(triton: unknown, wherry: unknown, path = ''): Difference[] {
-  for (const key of ['status', 'code']) {
-    const [there, here] = [triton, wherry].map((value) =>
-      isObject(value) ? value[key] : undefined,
-    );
-    if (there !== here) return [{ path: `${path}.${key}`, triton: there, wherry: here }];
-  }
-  if (isObject(triton) && isObject(wherry) && Array.isArray(triton) === Array.isArray(wherry)) {
-    const keys = new Set([...Object.keys(triton), ...Object.keys(wherry)]);
-    return [...keys].flatMap((key) => differences(triton[key], wherry[key], `${path}.${key}`));
-  }
-  return Object.is(triton, wherry) ? [] : [{ path, triton, wherry }];
-}
-
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
