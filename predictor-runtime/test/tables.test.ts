@@ -6,6 +6,7 @@ import { InlineExecutor } from '../src/engine/inline-executor.ts';
 import { ProcessExecutor } from '../src/engine/process-executor.ts';
 import { openTabularModel } from '../src/engine/tabular/tabular-engine.ts';
 import { TabularThreads } from '../src/engine/tabular/tabular-threads.ts';
+import { openSklearn } from '../src/formats/sklearn/sklearn.ts';
 import { beside, cellError, pickColumns } from '../src/formats/table.ts';
 import { openForThreads } from '../src/formats/tabular-file.ts';
 import { RowError } from '../src/protocol/errors.ts';
@@ -128,6 +129,19 @@ describe('rows that a model refuses', () => {
     expect(cellError(pickColumns(both, [2, 0]), 0, 'odd').problem).to.equal("column 4 ('x'): odd");
     expect(cellError(both, 1, 'odd').problem).to.equal(
       'column 1 of what the estimator is given: odd',
+    );
+  });
+
+  it('are told where they are beyond the ends of an isotonic regression', () => {
+    const { outputs } = openSklearn(
+      readFileSync(new URL('golden/sklearn-1.1.3-isotonic.pkl', import.meta.url)),
+    );
+    const compute = (...values: number[]) =>
+      outputs[0]?.compute({ rows: values.length, width: 1, data: Float64Array.from(values) }).data;
+    expect(compute(1, 2.5, 3)).to.deep.equal(Float64Array.of(1, 7, 9));
+    expect(() => compute(2, 4)).to.throw(
+      RowError,
+      'row 1, column 0 of what the estimator is given: IsotonicRegression takes values from 1 to 3, got 4: ',
     );
   });
 

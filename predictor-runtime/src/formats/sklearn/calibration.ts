@@ -1,6 +1,6 @@
 /** Reads classifiers whose scores were made probabilities (sklearn.calibration), and isotonic regression. */
 import { RowError } from '../../protocol/errors.ts';
-import { numbersOf, type Table } from '../table.ts';
+import { cellError, numbersOf, type Table } from '../table.ts';
 import { sharedInput } from './composition.ts';
 import {
   ANYTHING,
@@ -19,21 +19,22 @@ import { column, needed, type Response, weightedMean } from './responses.ts';
 /** Makes a probability of a score. */
 type Calibrator = (score: number) => number;
 
-/** Reads an isotonic regression. Beyond its ends it stays at their values, is NaN, or refuses. */
+/** Reads an isotonic regression. Beyond its ends it stays at their values, or is NaN. */
 function readIsotonic(fitted: Fitted): Calibrator {
   const xs = fitted.numbers('X_thresholds_');
   const ys = fitted.numbers('y_thresholds_');
-  const policy = fitted.oneOf('out_of_bounds', ['nan', 'clip', 'raise']);
+  const isClipped = fitted.get('out_of_bounds') === 'clip';
   const between = interpolator(xs, ys);
-  const [least, most] = [fitted.number('X_min_'), fitted.number('X_max_')];
+  const { least, most } = endsOf(fitted);
   return (value) => {
     if (ys.length === 1) return ys[0] as number;
-    if (policy === 'clip' || (value >= least && value <= most)) return between(value);
-    if (policy === 'nan') return Number.NaN;
-    throw new Error(
-      `IsotonicRegression takes values from ${least} to ${most}, got ${value}: fit it with out_of_bounds='clip', or send a value within them`,
-    );
+    return isClipped || (value >= least && value <= most) ? between(value) : Number.NaN;
   };
+}
+
+/** Returns the ends of the values to which an isotonic regression was fitted. */
+function endsOf(fitted: Fitted): { least: number; most: number } {
+  return { least: fitted.number('X_min_'), most: fitted.number('X_max_') };
 }
 
 function readCalibrator(fitted: Fitted): Calibrator {
@@ -178,9 +179,15 @@ const calibratedClassifier: EstimatorReader = (fitted, read) => {
 
 const isotonic: EstimatorReader = (fitted) => {
   const calibrate = readIsotonic(fitted);
+  const policy = fitted.oneOf('out_of_bounds', ['nan', 'clip', 'raise']);
+  const { least, most } = endsOf(fitted);
+  const isSingle = fitted.numbers('y_thresholds_').length === 1;
   const values = (table: Table): Float64Array => {
-    if (table.width !== 1) throw new Error('IsotonicRegression takes a single column');
-    return numbersOf(table).data.map(calibrate);
+    const { data } = numbersOf(table);
+    const odd = data.findIndex((value) => value < least || value > most);
+    if (policy !== 'raise' || isSingle || odd === -1) return data.map(calibrate);
+    const problem = `IsotonicRegression takes values from ${least} to ${most}, got ${data[odd]}: fit it with out_of_bounds='clip', or send a value within them`;
+    throw cellError(table, odd, problem);
   };
   return {
     features: 1,
