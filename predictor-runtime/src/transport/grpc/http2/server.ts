@@ -32,6 +32,8 @@ const { HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE, HTTP2_HEADER_STATUS } = constants;
  */
 const STREAM_WINDOW = 4 << 20;
 const CONNECTION_WINDOW = 16 << 20;
+/** Time without a word after which TCP asks whether the client is still there, in ms. */
+const KEEP_ALIVE_MS = 60_000;
 
 type AnyMethod = MethodDefinition<unknown, unknown>;
 /** A unary method's implementation as @grpc/grpc-js has it. */
@@ -67,7 +69,11 @@ export class GrpcHttp2Server {
 
   constructor({ maxMessageBytes, tls }: GrpcHttp2ServerOptions) {
     this.#maxMessageBytes = maxMessageBytes;
-    const settings = { settings: { initialWindowSize: STREAM_WINDOW } };
+    const settings = {
+      settings: { initialWindowSize: STREAM_WINDOW },
+      // A client that went away without a word is noticed by TCP.
+      ...{ keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
+    };
     this.#server =
       tls === undefined
         ? createServer(settings)
