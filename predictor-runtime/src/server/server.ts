@@ -6,6 +6,7 @@ import { loadServerPlugins } from '../transport/access/server-plugin.ts';
 import { readTls } from '../transport/access/tls.ts';
 import { CallEnvelope } from '../transport/call.ts';
 import type { RestOptions } from '../transport/rest/reply.ts';
+import { beginOnnx } from './early-onnx.ts';
 import { Listeners, type Ports } from './listeners.ts';
 import { type ModelServing, modelServing, type ServerOptions } from './model-serving.ts';
 
@@ -20,6 +21,7 @@ export interface PredictorServer extends Ports {
 /** Listens while it loads, so that probes and callers see `loading`. @throws Error when it cannot listen. */
 export async function startServer(options: ServerOptions): Promise<PredictorServer> {
   const { config, env, log } = options;
+  beginOnnx(config);
   const serving = modelServing(options);
   const { manager, repository, dataPlane } = serving;
   const tracer = await createTracer(env);
@@ -27,7 +29,6 @@ export async function startServer(options: ServerOptions): Promise<PredictorServ
   let listeners: Listeners | undefined;
   const tellHealth = () => listeners?.setServing(dataPlane.notReadyReason() === undefined);
   manager.addListener({ settled: tellHealth });
-  // ONNX Runtime makes its environment in another thread while the listeners start.
   const loaded = repository.start().then(tellHealth);
   // The caller of this function awaits `loaded`; until then its failure must not end the process.
   const settled = loaded.catch(() => undefined);

@@ -52,8 +52,8 @@ const MIN_BYTES = 1024;
 const MAX_DEPTH = 64;
 /** Largest size of a key that matters here, quotes included; longer ones are not kept. */
 const MAX_KEY_BYTES = 16;
-/** Beginning of every mark. It is random, so that no request can hold one. */
-const MARK = randomUUID();
+/** Beginning of every mark. It is random, so that no request can hold one; made by the first document that needs it. */
+let beginning: string | undefined;
 
 const [QUOTE, COMMA, MINUS, ZERO, NINE, COLON] = [0x22, 0x2c, 0x2d, 0x30, 0x39, 0x3a];
 const [OPEN_ARRAY, BACKSLASH, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = [
@@ -71,6 +71,7 @@ export function extractNumbers(
   isTensor: (place: Place) => boolean,
 ): Extraction | undefined {
   if (bytes.length < MIN_BYTES) return undefined;
+  beginning ??= randomUUID();
   const arrays = new Map<string, NumberArray>();
   const keys: string[] = [''];
   let opened = '';
@@ -87,7 +88,7 @@ export function extractNumbers(
     } else if (byte === OPEN_ARRAY && isTensor({ opened, keys })) {
       const read = readArray(bytes, at);
       if (read === undefined) return undefined;
-      const mark = `${MARK}${arrays.size}`;
+      const mark = `${beginning}${arrays.size}`;
       arrays.set(mark, read.array);
       text += `${bytes.toString('utf8', from, at)}"${mark}"`;
       from = read.end;

@@ -3,7 +3,6 @@
  * also be one file, of which nothing is said but what the defaults say: the files beside it are not its own.
  */
 
-import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { isModelFile } from '../../formats/format.ts';
@@ -113,11 +112,10 @@ function isReadableModel(path: string, name: string): boolean {
 }
 
 async function fingerprint(dir: string, configFile: string | undefined): Promise<string> {
-  const hash = createHash('sha256');
   const files = await filesBelow(dir);
-  for (const path of [...files, ...(configFile === undefined ? [] : [configFile])]) {
+  const told = [...files, ...(configFile === undefined ? [] : [configFile])].map(async (path) => {
     const { size, mtimeMs } = await stat(path);
-    hash.update(`${relative(dir, path)} ${size} ${mtimeMs}\n`);
-  }
-  return hash.digest('hex');
+    return `${relative(dir, path)} ${size} ${mtimeMs}\n`;
+  });
+  return (await Promise.all(told)).join('');
 }
