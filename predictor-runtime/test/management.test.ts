@@ -137,6 +137,11 @@ describe('the management API', () => {
           ],
           ['POST /models?url=l&batch_size=0', 400, 'batch_size: expected at least 1, got 0'],
           [
+            'POST /models?url=l&initial_workers=100000',
+            400,
+            'initial_workers: expected at most 1024, got 100000',
+          ],
+          [
             'POST /models?url=l&synchronous=maybe',
             400,
             "synchronous: expected true or false, got 'maybe'",
@@ -277,6 +282,30 @@ describe('the management API', () => {
       }
       const twice = await manage(server, 'POST /models?url=iris', { body: { url: 'iris' } });
       expect(twice.json.message).to.equal('url: is given twice');
+    });
+  });
+
+  it('leaves nothing of a registration whose workers do not start', async () => {
+    using folder = new RepositoryFolder({ '.tokens': TOKEN });
+    folder.put(
+      'once/model.mjs',
+      `import { existsSync, writeFileSync } from 'node:fs';
+       const mark = new URL('started', import.meta.url);
+       if (existsSync(mark)) throw new Error('started before');
+       writeFileSync(mark, '');
+       export const inputs = [{ name: 'x', datatype: 'FP32', shape: [-1] }];
+       export const outputs = [{ name: 'y', datatype: 'FP32', shape: [-1] }];
+       export const infer = async ({ x }) => ({ y: x });`,
+    );
+    const allowed = { ...config(folder), allowModelCode: true };
+    await withServer(allowed, async (_url, server) => {
+      expect((await manage(server, 'POST /models?url=once')).status).to.equal(200);
+      await manage(server, 'DELETE /models/once');
+      folder.remove('once/started');
+      const { status, json } = await manage(server, 'POST /models?url=once&initial_workers=2');
+      expect(status).to.equal(400);
+      expect(json.message).to.match(/^failed to load 'once': .*: started before$/);
+      expect((await manage(server, 'GET /models')).json.models).to.deep.equal([]);
     });
   });
 

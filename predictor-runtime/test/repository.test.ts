@@ -322,6 +322,10 @@ describe('a model repository', () => {
       'instance_group { gpus: [1] }',
       'instance_group[0].gpus: is not supported here; a server has one',
     ],
+    [
+      'instance_group [ { count: 1000 }, { count: 1000 } ]',
+      'instance_group: expected at most 1024 instances, got 2000',
+    ],
     ['instance_group { kind: KIND_CPU gpus: 0 }', 'instance_group[0].gpus: is for KIND_GPU'],
     [
       'instance_group [ { kind: KIND_CPU }, { kind: KIND_GPU } ]',

@@ -20,6 +20,9 @@ export interface DeclaredTensor {
   readonly optional?: boolean;
 }
 
+/** Most executors of a version: a slip of the pen must not start more processes than a machine bears. */
+export const MAX_WORKERS = 1024;
+
 /** A request that is run before a version serves. */
 export interface WarmupSample {
   readonly name: string;

@@ -33,6 +33,8 @@ export interface RegistrationRequest {
   /** Folder of the repository, or a storage URI that is allowed; either may end with the number of a version. */
   readonly url: string;
   readonly settings: RegistrationSettings;
+  /** Executors of each version that belong to it; as many as its folder says if not given. */
+  readonly workers?: number;
 }
 
 /** One registration: a folder, or a file, and the versions that came from it. */
@@ -63,14 +65,15 @@ export class Registrations {
    * @returns the versions
    * @throws InferenceError CONFLICT when a version is there; INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED.
    */
-  async register({ name, url, settings }: RegistrationRequest): Promise<readonly number[]> {
+  async register(request: RegistrationRequest): Promise<readonly number[]> {
+    const { name, url, settings, workers } = request;
     const { models, fetch } = this.#options;
     if (!/^[\w][\w.-]*$/.test(name)) throw invalid(`model_name: '${name}' is no name for a model`);
     const listed = listedAt(url, await models.refresh());
     const { dir, isOwn } = listed === undefined ? await fetch(url) : { ...listed, isOwn: false };
     const entry = { ...listed, name, dir, url, settings, version: placeOf(url).version };
     try {
-      const versions = await this.#load(entry);
+      const versions = await this.#load(entry, workers);
       this.#byModel.set(name, [...this.#of(name), { entry, versions, isOwn }]);
       return versions;
     } catch (error) {
@@ -79,7 +82,7 @@ export class Registrations {
     }
   }
 
-  async #load(entry: ModelEntry): Promise<readonly number[]> {
+  async #load(entry: ModelEntry, workers: number | undefined): Promise<readonly number[]> {
     const { manager, read } = this.#options;
     const { name } = entry;
     const { versions, labels } = await read(entry).catch((error: Error) => {
@@ -101,9 +104,28 @@ export class Registrations {
     manager.forgetFailures(name);
     await manager.add(name, versions, labels);
     const failed = mine().find(({ error }) => error !== undefined);
-    if (failed === undefined) return added;
+    const reason = failed?.error ?? (await this.#scale(name, added, workers));
+    if (reason === undefined) return added;
     await manager.withdraw(name, added);
-    throw invalid(`failed to load '${name}': ${failed.error}`);
+    throw invalid(`failed to load '${name}': ${reason}`);
+  }
+
+  /** Starts the executors of versions. @returns why that failed; undefined when it did not */
+  async #scale(
+    name: string,
+    versions: readonly number[],
+    workers: number | undefined,
+  ): Promise<string | undefined> {
+    if (workers === undefined) return undefined;
+    const { manager } = this.#options;
+    try {
+      for (const version of versions) {
+        await manager.use(name, { version }, (model) => model.scale(workers));
+      }
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
   }
 
   /**

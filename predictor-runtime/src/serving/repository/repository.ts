@@ -11,8 +11,7 @@ import type { ModelConfig } from './model-config.ts';
 import { type IndexEntry, modelIndex } from './model-index.ts';
 import type { ModelEntry, ModelList } from './model-list.ts';
 import { OwnFolders } from './own-folders.ts';
-import type { RegistrationSettings } from './registration-settings.ts';
-import { type FetchModel, Registrations } from './registrations.ts';
+import { type FetchModel, type RegistrationRequest, Registrations } from './registrations.ts';
 
 /** Occasion to look for versions: the start, an interval, or a caller's wish. Source: Triton, model control modes. */
 export type ControlMode = 'none' | 'poll' | 'explicit';
@@ -167,13 +166,9 @@ export class ModelRepository {
    * @returns the versions
    * @throws InferenceError UNAVAILABLE unless the mode is `explicit`; as `Registrations.register`.
    */
-  async register(
-    name: string,
-    url: string,
-    settings: RegistrationSettings,
-  ): Promise<readonly number[]> {
+  async register(request: RegistrationRequest): Promise<readonly number[]> {
     this.#mustBeExplicit();
-    return this.#registrations.register({ name, url, settings });
+    return this.#registrations.register(request);
   }
 
   /**

@@ -1,6 +1,6 @@
 /** The part of Triton's configuration that says how ONNX Runtime runs a model: instances, optimisation, parameters. */
 import type { GraphOptimization } from '../../engine/onnx/graph-optimization.ts';
-import type { ModelConfig } from './model-config.ts';
+import { MAX_WORKERS, type ModelConfig } from './model-config.ts';
 import { unsupported } from './proto-schema.ts';
 
 /** The message ModelInstanceGroup. */
@@ -43,11 +43,16 @@ export function executionOf(message: ExecutionMessage, defaults: ModelConfig): E
 }
 
 function workersOf(groups: readonly InstanceGroupMessage[]): number {
-  return groups.reduce((sum, { count = 1 }, i) => {
-    if (count < 0)
+  const workers = groups.reduce((sum, { count = 1 }, i) => {
+    if (count < 0) {
       throw new SyntaxError(`instance_group[${i}].count: expected 0 or more, got ${count}`);
+    }
     return sum + Math.max(1, count);
   }, 0);
+  if (workers <= MAX_WORKERS) return workers;
+  throw new SyntaxError(
+    `instance_group: expected at most ${MAX_WORKERS} instances, got ${workers}`,
+  );
 }
 
 /** Returns the device that the groups ask for; undefined when they leave it to the server. */

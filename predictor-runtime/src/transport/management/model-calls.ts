@@ -2,9 +2,11 @@
 import type { Logger } from '../../platform/log.ts';
 import { InferenceError, invalid } from '../../protocol/errors.ts';
 import type { ModelManager } from '../../serving/manager.ts';
+import { MAX_WORKERS } from '../../serving/repository/model-config.ts';
 import type { ModelRepository } from '../../serving/repository/repository.ts';
 import type { CallReply, CallValues, ManagementCall, Parameter } from './calls.ts';
 import { modelDescription } from './model-description.ts';
+import type { Parameters } from './parameters.ts';
 
 /** Parts that the calls about models work on. */
 export interface ModelCallsOptions {
@@ -128,17 +130,18 @@ function registerModel({ manager, repository, log }: ModelCallsOptions): Answer 
     if (url === undefined)
       throw invalid('url: says which model, by a folder of the repository or a storage URI');
     const name = parameters.text('model_name') ?? url.replace(/\/\d+$/, '');
-    const workers = parameters.wholeNumber('initial_workers') ?? 0;
+    const workers = workersOf(parameters, 'initial_workers') || undefined;
     const isSynchronous = parameters.flag('synchronous') ?? true;
-    const versions = await repository.register(name, url, {
+    const settings = {
       batchSize: parameters.positiveNumber('batch_size'),
       maxBatchDelayMs: parameters.wholeNumber('max_batch_delay'),
       responseTimeoutSeconds: parameters.positiveNumber('response_timeout'),
-    });
-    if (workers > 0) {
+    };
+    const awaited = isSynchronous ? workers : undefined;
+    const versions = await repository.register({ name, url, settings, workers: awaited });
+    if (workers !== undefined && !isSynchronous) {
       const work = Promise.all(versions.map((version) => scale(manager, name, version, workers)));
-      if (!isSynchronous) return inBackground(work, name, log);
-      await work;
+      return inBackground(work, name, log);
     }
     const started = manager.get(name, { version: versions.at(-1) }).model.workers().length;
     const status = `Model "${name}" Version: ${versions.join(', ')} registered with ${started} initial workers`;
@@ -164,7 +167,7 @@ function describeModel({ manager }: ModelCallsOptions): Answer {
 function scaleModel({ manager, log }: ModelCallsOptions): Answer {
   return async ({ path, parameters }) => {
     const { model_name: name = '', model_version: asked } = path;
-    const min = parameters.wholeNumber('min_worker') ?? 1;
+    const min = workersOf(parameters, 'min_worker') ?? 1;
     const max = parameters.wholeNumber('max_worker') ?? min;
     if (min < 1)
       throw invalid('min_worker: expected at least 1; a model is stopped by unregistering it');
@@ -197,6 +200,13 @@ function unregisterModel({ repository }: ModelCallsOptions): Answer {
     await repository.unregister(name, versionOf(name, asked));
     return { json: { status: `Model "${name}" unregistered` } };
   };
+}
+
+/** Reads a number of workers. @throws InferenceError INVALID_ARGUMENT. */
+function workersOf(parameters: Parameters, name: string): number | undefined {
+  const workers = parameters.wholeNumber(name);
+  if (workers === undefined || workers <= MAX_WORKERS) return workers;
+  throw invalid(`${name}: expected at most ${MAX_WORKERS}, got ${workers}`);
 }
 
 async function scale(
