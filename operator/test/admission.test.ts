@@ -7,7 +7,7 @@ import { dump } from 'js-yaml';
 import type { KubeObject } from '../src/api/kube.ts';
 import { chartAdmission } from '../src/local/admission.ts';
 import { planFiles } from '../src/local/plan-files.ts';
-import { componentAutoscaling } from '../src/plan/autoscaling-settings.ts';
+import { componentAutoscaling } from '../src/plan/autoscale/settings.ts';
 
 const admission = chartAdmission();
 const MODEL = { modelFormat: { name: 'sklearn' }, storageUri: 's3://b/m' };

@@ -6,9 +6,9 @@ import {
   type AutoscalerState,
   decide,
   initialState,
-} from '../src/plan/autoscale.ts';
-import { componentAutoscaling } from '../src/plan/autoscaling-settings.ts';
-import { Window } from '../src/plan/window.ts';
+} from '../src/plan/autoscale/kpa.ts';
+import { componentAutoscaling } from '../src/plan/autoscale/settings.ts';
+import { Window } from '../src/plan/autoscale/window.ts';
 
 const SETTINGS: AutoscalerSettings = {
   target: 10,

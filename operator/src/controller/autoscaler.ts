@@ -1,17 +1,17 @@
 /**
- * The autoscaler turns load reports into desired replicas of each revision, every two seconds; plan/autoscale.ts
+ * The autoscaler turns load reports into desired replicas of each revision, every two seconds; plan/autoscale
  * decides. Only services that have load, or whose scale is still settling, cost anything in a tick.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Lister } from '../api/cluster.ts';
 import { formatRevision, type RevisionRef, serviceKey } from '../api/revision.ts';
 import type { LoadReport } from '../api/route-table.ts';
-import { type AutoscalerState, decide, initialState } from '../plan/autoscale.ts';
-import type { ComponentAutoscaling } from '../plan/autoscaling-settings.ts';
+import { type AutoscalerState, decide, initialState } from '../plan/autoscale/kpa.ts';
+import type { ComponentAutoscaling } from '../plan/autoscale/settings.ts';
+import { Window } from '../plan/autoscale/window.ts';
 import { components } from '../plan/component.ts';
 import type { DesiredReplicas } from '../plan/input.ts';
 import { revisions } from '../plan/revision.ts';
-import { Window } from '../plan/window.ts';
 
 /** Milliseconds between two decisions about scale. Knative's tick-interval. */
 export const TICK_MILLISECONDS = 2000;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { ComponentSpec, InferenceServiceData, ModelSpec } from '../api/inferenceservice.ts';
 import { ANNOTATIONS, AUTOSCALING_PREFIX, LABELS } from '../api/names.ts';
 import type { ComponentName } from '../api/revision.ts';
-import { type ComponentAutoscaling, componentAutoscaling } from './autoscaling-settings.ts';
+import { type ComponentAutoscaling, componentAutoscaling } from './autoscale/settings.ts';
 import { componentFields, withoutEmpty } from './fields.ts';
 import { longGraceSeconds } from './grace.ts';
 import { memoByObject } from './memo.ts';

@@ -1,8 +1,8 @@
 /** Autoscaling settings of a component: KServe's fields and Knative's annotations, with KPA's defaults. */
-import type { ComponentSpec } from '../api/inferenceservice.ts';
-import type { ObjectMeta } from '../api/kube.ts';
-import { ANNOTATIONS, AUTOSCALING_PREFIX } from '../api/names.ts';
-import type { AutoscalerSettings } from './autoscale.ts';
+import type { ComponentSpec } from '../../api/inferenceservice.ts';
+import type { ObjectMeta } from '../../api/kube.ts';
+import { ANNOTATIONS, AUTOSCALING_PREFIX } from '../../api/names.ts';
+import type { AutoscalerSettings } from './kpa.ts';
 
 /** The class says who sets the scale: Wherry, nobody, or something of the user's own. */
 export type AutoscalerClass = 'wherry' | 'none' | 'external';
