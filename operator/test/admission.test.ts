@@ -115,6 +115,10 @@ describe('admission of Knative’s numbers and durations', () => {
     ['scale-down-delay', ['90s', '1h'], ['x', '2h', '1d']],
     ['target', ['0.01', '50'], ['abc', '0', '-1', '50%', '12abc', '']],
     ['activation-scale', ['2', '10'], ['0', '1.5', 'x']],
+    ['min-scale', ['0', '3'], ['-1', '1.5', 'x', '']],
+    ['max-scale', ['1', '30'], ['0', '-1', '1e3']],
+    ['initial-scale', ['2', '10'], ['0', '-1', '1.5']],
+    ['scale-to-zero-pod-retention-period', ['30s', '1h'], ['30', '2h', '-1s']],
     ['panic-window-percentage', ['2', '100'], ['0', '101', 'x']],
     ['panic-threshold-percentage', ['110', '1000'], ['109', '1001', 'x']],
     ['target-utilization-percentage', ['0.5', '100'], ['0', '101', 'x']],
@@ -138,6 +142,64 @@ describe('admission of Knative’s numbers and durations', () => {
       });
     }
   }
+});
+
+describe('admission of Knative’s annotations for the autoscaler', () => {
+  const annotated = (annotations: Record<string, string>, ofPredictor = {}) =>
+    isvc({ model: MODEL, annotations: named(ofPredictor) }, { annotations: named(annotations) });
+  const named = (annotations: Record<string, string>) =>
+    Object.fromEntries(
+      Object.entries(annotations).map(([key, value]) => [`autoscaling.knative.dev/${key}`, value]),
+    );
+  const OLDER = [
+    ['min-scale', 'minScale', '3', 'x'],
+    ['max-scale', 'maxScale', '3', 'x'],
+    ['initial-scale', 'initialScale', '3', 'x'],
+    ['activation-scale', 'activationScale', '3', 'x'],
+    ['scale-down-delay', 'scaleDownDelay', '3s', '3'],
+    ['scale-to-zero-pod-retention-period', 'scaleToZeroPodRetentionPeriod', '3s', '3'],
+    ['panic-window-percentage', 'panicWindowPercentage', '3', 'x'],
+    ['panic-threshold-percentage', 'panicThresholdPercentage', '300', 'x'],
+    ['target-utilization-percentage', 'targetUtilizationPercentage', '30', 'x'],
+  ] as const;
+  for (const [name, older, value, wrong] of OLDER) {
+    it(`${older} is ${name}`, () => {
+      const read = (key: string) =>
+        componentAutoscaling({ name: 'x', annotations: named({ [key]: value }) }, {});
+      expect(read(older)).to.deep.equal(read(name));
+      expectVerdict(annotated({ [older]: value }), 'accepted');
+      expectVerdict(annotated({ [older]: wrong }), new RegExp(`${older} is \\[${wrong}\\]: set a`));
+    });
+  }
+
+  for (const [title, object, verdict] of [
+    ['no fewer than max-scale', annotated({ 'min-scale': '3', maxScale: '3' }), 'accepted'],
+    [
+      'more than max-scale',
+      annotated({ 'min-scale': '4', 'max-scale': '3' }),
+      /max-scale is \[3\]/,
+    ],
+    ['a limit of the predictor', annotated({ 'min-scale': '4' }, { 'max-scale': '3' }), /is \[4\]/],
+    ['one that counts more', annotated({ 'min-scale': '4' }, { minScale: '1' }), 'accepted'],
+    ['the KPA', annotated({ class: 'kpa.autoscaling.knative.dev' }), 'accepted'],
+    ['the mode by demand', annotated({ class: 'demand.autoscaling.wherry.dev' }), 'accepted'],
+    ['another class', annotated({ class: 'hpa.autoscaling.knative.dev' }), /not a supported auto/],
+    ['a burst capacity', annotated({ 'target-burst-capacity': '-1' }), /capacity has no effect/],
+    [
+      'another way to average',
+      annotated({ 'metric-aggregation-algorithm': 'weighted-exponential' }),
+      /algorithm has no effect/,
+    ],
+  ] as [string, object, Verdict][]) {
+    it(title, () => expectVerdict(object, verdict));
+  }
+
+  it('class chooses the mode', () => {
+    const mode = (annotations: Record<string, string>) =>
+      componentAutoscaling({ name: 'x', annotations: named(annotations) }, {}).mode;
+    expect(mode({ class: 'demand.autoscaling.wherry.dev' })).to.equal('demand');
+    expect(mode({ class: 'kpa.autoscaling.knative.dev' })).to.equal('kpa');
+  });
 });
 
 describe('admission of versions of the API', () => {

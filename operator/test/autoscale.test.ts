@@ -1,38 +1,55 @@
 /** Knative's own table (reference: knative/serving autoscaler_test.go), as inputs → wanted pods and panic. */
 import { expect } from 'chai';
 import fc from 'fast-check';
-import {
-  type AutoscalerSettings,
-  type AutoscalerState,
-  decide,
-  initialState,
-} from '../src/plan/autoscale/kpa.ts';
+import type { AutoscalerSettings } from '../src/plan/autoscale/decision.ts';
+import { explain } from '../src/plan/autoscale/decision.ts';
+import { decideAsKpa, initialKpaState, type KpaState } from '../src/plan/autoscale/kpa.ts';
 import { componentAutoscaling } from '../src/plan/autoscale/settings.ts';
 import { Window } from '../src/plan/autoscale/window.ts';
+import { secondsToZero, wakeScale } from '../src/plan/autoscale/zero.ts';
 
 const SETTINGS: AutoscalerSettings = {
+  metric: 'concurrency',
   target: 10,
+  capacity: 10 / 0.75,
   panicThreshold: 2,
   maxScaleUpRate: 10,
   maxScaleDownRate: 10,
   stableWindowSeconds: 60,
+  panicWindowSeconds: 6,
   activationScale: 1,
   scaleDownDelaySeconds: 0,
+  retentionSeconds: 0,
 };
-const CALM: AutoscalerState = { maxPanicPods: 0, pastDesired: [] };
+const CALM: KpaState = { maxPanicPods: 0, pastDesired: [] };
 
-/** [seconds, ready pods, stable average, panic average, wanted pods, in panic afterwards] */
-type Step = [number, number, number, number, number, boolean];
+type Known = number | 'unknown';
+/** [seconds, ready pods, stable average, panic average, wanted pods, in panic afterwards, changes from then on] */
+type Step = [
+  seconds: number,
+  ready: Known,
+  stable: Known,
+  panic: Known,
+  wanted: number | 'invalid',
+  isPanic: boolean,
+  changes?: { reachable?: boolean; settings?: Partial<AutoscalerSettings> },
+];
 interface Row {
   name: string;
   settings?: Partial<AutoscalerSettings>;
-  state?: AutoscalerState;
+  state?: KpaState;
   reachable?: boolean;
+  /** Seconds of the last time over the panic threshold, after each step; not compared where left out. */
+  panicSince?: (number | undefined)[];
   steps: Step[];
 }
 
 const ROWS: Row[] = [
   { name: 'no data at zero', steps: [[0, 1, 0, 0, 0, false]] },
+  { name: 'metric error', steps: [[0, 1, 'unknown', 'unknown', 'invalid', false]] },
+  { name: 'pod count error', steps: [[0, 'unknown', 1000, 888, 'invalid', false]] },
+  { name: 'a large target', settings: { target: 181 }, steps: [[0, 1, 21, 26, 1, false]] },
+  { name: 'over the panic threshold, stable a little higher', steps: [[0, 1, 50, 49, 5, true]] },
   { name: 'stable, no change but over the panic threshold', steps: [[0, 1, 50, 50, 5, true]] },
   { name: 'already scaled', steps: [[0, 5, 50, 50, 5, false]] },
   {
@@ -79,6 +96,7 @@ const ROWS: Row[] = [
       [30, 40, 30, 41, 41, true],
       [62, 55, 50, 56, 50, false],
     ],
+    panicSince: [0, 0, undefined],
   },
   {
     name: 'the panic window is extended',
@@ -87,6 +105,7 @@ const ROWS: Row[] = [
       [0, 10, 11, 25, 25, true],
       [30, 40, 30, 80, 80, true],
     ],
+    panicSince: [0, 30],
   },
   {
     name: 'decrease',
@@ -120,6 +139,7 @@ const ROWS: Row[] = [
       [3, 216, 1296, 1296, 1296, true],
       [4, 1296, 1296, 1296, 1296, true],
     ],
+    panicSince: [0, 1, 2, 3, 3],
   },
   {
     name: 'panic, then calm',
@@ -144,6 +164,21 @@ const ROWS: Row[] = [
       [2, 10, 1, 1, 1, false],
     ],
   },
+  {
+    name: 'another target',
+    steps: [
+      [0, 1, 100, 101, 10, true],
+      [0, 10, 100, 101, 100, true, { settings: { target: 1 } }],
+    ],
+  },
+  {
+    name: 'requests a second',
+    settings: { metric: 'rps' },
+    steps: [
+      [0, 1, 50, 50, 5, true],
+      [0, 1, 100, 99, 10, true],
+    ],
+  },
   { name: 'no ready pod counts as one', steps: [[0, 0, 1000, 888, 10, true]] },
   {
     name: 'scale-down delay of 5 minutes',
@@ -166,6 +201,15 @@ const ROWS: Row[] = [
     ],
   },
   {
+    name: 'scale-down delay of a revision that becomes unreachable',
+    settings: { panicThreshold: 100, scaleDownDelaySeconds: 300 },
+    steps: [
+      [2, 0, 40, 40, 4, false],
+      [60, 0, 0, 0, 4, false],
+      [2, 0, 0, 0, 0, false, { reachable: false }],
+    ],
+  },
+  {
     name: 'no delay',
     settings: { panicThreshold: 100 },
     steps: [
@@ -175,24 +219,95 @@ const ROWS: Row[] = [
   },
 ];
 
-describe('decide', () => {
-  for (const { name, settings, state: initial = CALM, reachable = true, steps } of ROWS) {
+describe('decideAsKpa', () => {
+  for (const {
+    name,
+    settings,
+    state: initial = CALM,
+    reachable = true,
+    steps,
+    panicSince,
+  } of ROWS) {
     it(name, () => {
       let state = initial;
-      const results = steps.map(([seconds, readyPods, stable, panic]) => {
-        const sample = { stable, panic, readyPods, reachable };
-        const decision = decide(sample, { ...SETTINGS, ...settings }, state, seconds * 1000);
+      let used = { ...SETTINGS, ...settings };
+      let isReachable = reachable;
+      const since: (number | undefined)[] = [];
+      const results = steps.map(([seconds, ready, stable, panic, , , changes]) => {
+        used = { ...used, ...changes?.settings };
+        isReachable = changes?.reachable ?? isReachable;
+        const sample = {
+          ...(stable === 'unknown' || panic === 'unknown' ? {} : { load: { stable, panic } }),
+          ...(ready === 'unknown' ? {} : { readyPods: ready }),
+          reachable: isReachable,
+        };
+        const decision = decideAsKpa(sample, used, state, seconds * 1000);
         state = decision.state;
-        return [decision.desired, state.panicSince !== undefined];
+        since.push(state.panicSince && state.panicSince / 1000);
+        return [decision.desired ?? 'invalid', state.panicSince !== undefined];
       });
       expect(results).to.deep.equal(steps.map(([, , , , wanted, panics]) => [wanted, panics]));
+      if (panicSince !== undefined) expect(since).to.deep.equal(panicSince);
     });
   }
 
   it('starts in panic with the pods it finds when there are several', () => {
-    expect(initialState(0, 5)).to.deep.equal({ maxPanicPods: 0, pastDesired: [] });
-    expect(initialState(1, 5)).to.deep.equal({ maxPanicPods: 1, pastDesired: [] });
-    expect(initialState(2, 5)).to.deep.equal({ maxPanicPods: 2, pastDesired: [], panicSince: 5 });
+    const calm = { pastDesired: [] };
+    expect(initialKpaState(undefined, 5)).to.deep.equal({ ...calm, maxPanicPods: 0 });
+    expect(initialKpaState(0, 5)).to.deep.equal({ ...calm, maxPanicPods: 0 });
+    expect(initialKpaState(1, 5)).to.deep.equal({ ...calm, maxPanicPods: 1 });
+    expect(initialKpaState(2, 5)).to.deep.equal({ ...calm, maxPanicPods: 2, panicSince: 5 });
+  });
+
+  it('keeps its state when too little is known', () => {
+    const state = { maxPanicPods: 7, pastDesired: [{ at: 1, pods: 7 }], panicSince: 1 };
+    const {
+      desired,
+      state: after,
+      reason,
+    } = decideAsKpa({ reachable: true }, SETTINGS, state, 9e5);
+    expect([desired, after, reason.rule]).to.deep.equal([undefined, state, 'unknown']);
+  });
+
+  it('tells the rule that had the last word', () => {
+    const rule = (sample: { stable: number; panic: number; ready: number }, settings = {}) => {
+      const { stable, panic, ready: readyPods } = sample;
+      const used = { ...SETTINGS, ...settings };
+      const whole = { load: { stable, panic }, readyPods, reachable: true };
+      return decideAsKpa(whole, used, CALM, 0).reason.rule;
+    };
+    expect(rule({ stable: 37, panic: 37, ready: 4 })).to.equal('load');
+    expect(rule({ stable: 10, panic: 90, ready: 1 })).to.equal('burst');
+    expect(rule({ stable: 10, panic: 10, ready: 100 })).to.equal('rate');
+    expect(rule({ stable: 1, panic: 1, ready: 1 }, { activationScale: 3 })).to.equal('activation');
+  });
+});
+
+describe('explain', () => {
+  it('says the change, the load, what a pod bears and the rule', () => {
+    const reason = { rule: 'load', load: 37, perPod: 10 } as const;
+    const change = { from: 2, to: 4, metric: 'concurrency', reason } as const;
+    expect(explain(change)).to.equal('2 → 4: 37 under way, 10 a pod');
+    const burst = { ...reason, rule: 'burst', load: 1234.56 } as const;
+    expect(explain({ ...change, metric: 'rps', reason: burst })).to.equal(
+      '2 → 4: 1230 requests a second, 10 a pod, a burst',
+    );
+  });
+});
+
+describe('decisions about zero', () => {
+  it('let the last pod go after the stable window and the retention period', () => {
+    const settings = { stableWindowSeconds: 60, retentionSeconds: 30 };
+    expect([0, 59, 89, 90, 1e6].map((quiet) => secondsToZero(settings, quiet))).to.deep.equal([
+      90, 31, 1, 0, 0,
+    ]);
+  });
+
+  it('wake for the requests that wait', () => {
+    const settings = { target: 7, activationScale: 2 };
+    expect([0, 1, 14, 15, 1000].map((n) => wakeScale(settings, n, 10))).to.deep.equal([
+      0, 2, 2, 3, 10,
+    ]);
   });
 });
 
@@ -207,6 +322,15 @@ describe('Window', () => {
     expect(window.average(second(10))).to.equal(0);
     window.record(second(6), 91);
     expect(window.average(second(6))).to.equal(20.6);
+  });
+
+  it('averages over a part of its length', () => {
+    const window = new Window(10);
+    for (let t = 0; t < 10; t++) window.record(second(t), t);
+    expect(window.average(second(9), 2)).to.equal(8.5);
+    expect(window.average(second(10), 2)).to.equal(9);
+    expect(window.average(second(11), 2)).to.equal(0);
+    expect(window.average(second(9), 100)).to.equal(4.5);
   });
 
   it('adds what is written in one second', () => {
@@ -247,8 +371,8 @@ describe('componentAutoscaling', () => {
     componentAutoscaling({ name: 'iris', annotations }, predictor);
 
   it('has KPA defaults: 70 % of 100 concurrent requests, windows of 60 and 6 seconds', () => {
-    const { metric, settings: s, panicWindowSeconds } = settings({});
-    expect([metric, s.target, s.stableWindowSeconds, panicWindowSeconds]).to.deep.equal([
+    const { settings: s } = settings({});
+    expect([s.metric, s.target, s.stableWindowSeconds, s.panicWindowSeconds]).to.deep.equal([
       'concurrency',
       70,
       60,
@@ -271,11 +395,11 @@ describe('componentAutoscaling', () => {
         'autoscaling.knative.dev/scale-down-delay': '15s',
       },
     );
-    expect([read.metric, read.settings.target, read.panicWindowSeconds]).to.deep.equal([
-      'rps',
-      25,
-      9,
-    ]);
+    expect([
+      read.settings.metric,
+      read.settings.target,
+      read.settings.panicWindowSeconds,
+    ]).to.deep.equal(['rps', 25, 9]);
     expect(read.settings.scaleDownDelaySeconds).to.equal(15);
   });
 

@@ -320,13 +320,13 @@ describe('admission on the laptop', () => {
     ],
     [
       'an annotation of Knative that has no effect',
-      annotated({ 'autoscaling.knative.dev/min-scale': '3' }),
-      /autoscaling.knative.dev\/min-scale has no effect/,
+      annotated({ 'autoscaling.knative.dev/target-burst-capacity': '3' }),
+      /autoscaling.knative.dev\/target-burst-capacity has no effect/,
     ],
     [
       'an annotation of the predictor that has no effect',
-      isvc({ model, annotations: { 'autoscaling.knative.dev/max-scale': '3' } }),
-      /autoscaling.knative.dev\/max-scale has no effect/,
+      isvc({ model, annotations: { 'autoscaling.knative.dev/maximum-scale': '3' } }),
+      /autoscaling.knative.dev\/maximum-scale has no effect/,
     ],
     [
       'an autoscaler of Knative that there is not',

@@ -5,10 +5,12 @@ import { DEFAULT_CONFIG } from '../src/api/config.ts';
 import type { ServingRuntimeData } from '../src/api/inferenceservice.ts';
 import { keyOf } from '../src/api/kube.ts';
 import { covers } from '../src/controller/apply.ts';
+import { components } from '../src/plan/component.ts';
 import { HostClaims } from '../src/plan/host-claims.ts';
 import { addressHosts, hosts } from '../src/plan/hosts.ts';
 import { merge } from '../src/plan/merge.ts';
 import { selectRuntime } from '../src/plan/runtime.ts';
+import { revisionBounds } from '../src/plan/scale.ts';
 import { sourceOfContainer, storageUri } from '../src/plan/storage.ts';
 import { renderTemplate, TemplateError } from '../src/plan/template.ts';
 import { traffic } from '../src/plan/traffic.ts';
@@ -62,6 +64,39 @@ describe('traffic', () => {
     };
     const shareAt = (r2: number) => traffic({ ...base, ready: { r1: 4, r2 } }).targets[0]?.percent;
     expect([1, 2, 3, 4].map(shareAt)).to.deep.equal([25, 50, 75, 100]);
+  });
+});
+
+describe('limits of the scale', () => {
+  const component = (annotations: Record<string, string>, predictor: object = {}) => {
+    const metadata = { namespace: 'default', name: 'iris', annotations };
+    const [only] = components({ metadata, spec: { predictor } } as never);
+    if (only === undefined) throw new Error('a service has a predictor');
+    return only;
+  };
+
+  it('are those of the annotations where there are such, as in KServe', () => {
+    const fields = { minReplicas: 2, maxReplicas: 4 };
+    expect(component({}, fields).bounds).to.deep.equal({ min: 2, max: 4 });
+    const annotations = { 'autoscaling.knative.dev/min-scale': '3' };
+    expect(component(annotations, fields).bounds).to.deep.equal({ min: 3, max: 4 });
+    const older = { 'autoscaling.knative.dev/maxScale': '9' };
+    expect(component(older, fields).bounds).to.deep.equal({ min: 2, max: 9 });
+  });
+
+  it('let a revision start with its initial scale, until it is ready', () => {
+    const boundsOf = (latestReady: string | undefined, stable: string | undefined) =>
+      revisionBounds({
+        component: component({ 'autoscaling.knative.dev/initial-scale': '3' }, { maxReplicas: 9 }),
+        revision: 'r2',
+        target: 'r2',
+        traffic: { targets: [], goalPercent: 100, latestReady, stable, previous: undefined },
+        neededForAll: 1,
+      });
+    expect(boundsOf(undefined, undefined)).to.deep.equal({ min: 3, max: 9 });
+    expect(boundsOf('r1', 'r1')).to.deep.equal({ min: 3, max: 9 });
+    expect(boundsOf('r2', 'r1')).to.deep.equal({ min: 1, max: 9 });
+    expect(boundsOf('r2', 'r2')).to.deep.equal({ min: 1, max: 9 });
   });
 });
 

@@ -4,33 +4,31 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Lister } from '../api/cluster.ts';
+import type { Observed, Pod } from '../api/kube.ts';
 import { formatRevision, type RevisionRef, serviceKey } from '../api/revision.ts';
 import type { LoadReport } from '../api/route-table.ts';
-import { type AutoscalerState, decide, initialState } from '../plan/autoscale/kpa.ts';
+import { RevisionScaler, type ScaledPods } from '../plan/autoscale/scaler.ts';
 import type { ComponentAutoscaling } from '../plan/autoscale/settings.ts';
-import { Window } from '../plan/autoscale/window.ts';
 import { components } from '../plan/component.ts';
+import { isUnschedulable } from '../plan/failure.ts';
 import type { DesiredReplicas } from '../plan/input.ts';
-import { revisions } from '../plan/revision.ts';
+import { isPodReady, type Revision, revisions } from '../plan/revision.ts';
 
 /** Milliseconds between two decisions about scale. Knative's tick-interval. */
 export const TICK_MILLISECONDS = 2000;
 
-/** Everything that the autoscaler remembers about one revision. */
-interface Scaler {
+/**
+ * Milliseconds after which a router that has not reported is missed, and no more is known of the time between two
+ * reports. Routers report every second.
+ */
+const SILENT_AFTER = 5000;
+
+/** A revision that is watched. */
+interface Watched {
   readonly ref: RevisionRef;
-  readonly autoscaling: ComponentAutoscaling;
-  readonly stable: Window;
-  readonly panic: Window;
-  /** Time in milliseconds up to which the windows are written; the revision had no load since. */
-  recordedAt: number;
-  /** Number of pods that are ready. */
-  ready: number;
-  /** True while the revision has traffic. */
-  isReachable: boolean;
-  state: AutoscalerState;
-  /** Number of pods that were decided last; undefined before the first decision. */
-  desired?: number;
+  readonly scaler: RevisionScaler;
+  /** False while it has no pods: whoever wakes it sets its scale. */
+  hasPods: boolean;
 }
 
 /**
@@ -39,17 +37,25 @@ interface Scaler {
  */
 export class Autoscaler {
   readonly #lister: Lister;
-  /** Scalers of the revisions that have pods, by service key and then by revision. */
-  readonly #services = new Map<string, Map<string, Scaler>>();
-  /** All scalers, by the formatted revision. */
-  readonly #scalers = new Map<string, Scaler>();
+  /** Returns the names of the routers that have to report; those that have ever reported, where it is not known. */
+  readonly #expected: () => readonly string[];
+  /** Revisions that have pods or traffic, by service key and then by revision. */
+  readonly #services = new Map<string, Map<string, Watched>>();
+  /** All of them, by the formatted revision. */
+  readonly #revisions = new Map<string, Watched>();
   /** Keys of the services to decide about at the next tick. */
   readonly #awake = new Set<string>();
+  /** Time in milliseconds of the last report of each router. */
+  readonly #reports = new Map<string, number>();
   /** Time in milliseconds of the last report of any router. */
   #reportedAt: number | undefined;
 
-  constructor(lister: Lister) {
+  /**
+   * Makes an autoscaler that knows of no load. @param expected returns the names of the routers that have to report
+   */
+  constructor(lister: Lister, expected?: () => readonly string[]) {
     this.#lister = lister;
+    this.#expected = expected ?? (() => [...this.#reports.keys()]);
   }
 
   /**
@@ -59,31 +65,24 @@ export class Autoscaler {
   look(key: string, now: number): void {
     const isvc = this.#lister.get('InferenceService', key);
     const before = this.#services.get(key);
-    const after = new Map<string, Scaler>();
+    const after = new Map<string, Watched>();
     for (const component of isvc === undefined ? [] : components(isvc)) {
       const children = this.#lister.listOwned('Deployment', key);
       const traffic = component.isvc.status?.components?.[component.name]?.traffic ?? [];
-      for (const revision of revisions(
-        component.isvc,
-        children,
-        this.#lister.listOwned('Pod', key),
-      )) {
-        if (revision.replicas === 0) continue;
-        const { ref, ready, name } = revision;
+      const pods = this.#lister.listOwned('Pod', key);
+      for (const revision of revisions(component.isvc, children, pods)) {
+        const { ref, replicas, name } = revision;
+        const isReachable = traffic.some(({ revisionName }) => revisionName === name);
+        // One at zero is remembered: its pauses tell how long it is to stay warm.
+        if (replicas === 0 && !isReachable) continue;
         const id = formatRevision(ref);
-        const scaler = scalerFor(before?.get(id), {
-          ref,
-          ready,
-          now,
-          autoscaling: component.autoscaling,
-        });
-        scaler.ready = ready;
-        scaler.isReachable = traffic.some(({ revisionName }) => revisionName === name);
-        after.set(id, scaler);
+        const { autoscaling } = component;
+        const scaled = { ...scaledPods(revision), isReachable };
+        after.set(id, watched(before?.get(id), { ref, replicas, autoscaling, scaled, now }));
       }
     }
-    for (const id of before?.keys() ?? []) this.#scalers.delete(id);
-    for (const [id, scaler] of after) this.#scalers.set(id, scaler);
+    for (const id of before?.keys() ?? []) this.#revisions.delete(id);
+    for (const [id, revision] of after) this.#revisions.set(id, revision);
     if (after.size === 0) this.#services.delete(key);
     else this.#services.set(key, after);
     this.#awake.add(key);
@@ -91,17 +90,13 @@ export class Autoscaler {
 
   /** Adds a router's report; revisions that it does not name had no traffic. @param now milliseconds */
   record(report: LoadReport, now: number): void {
+    const isResumed = Math.abs(now - (this.#reportedAt ?? now)) > SILENT_AFTER;
+    if (isResumed) for (const { scaler } of this.#revisions.values()) scaler.resume(now);
     this.#reportedAt = now;
+    this.#reports.set(report.router, now);
     for (const load of report.clusters) {
-      const scaler = this.#scalers.get(formatRevision(load.ref));
-      if (scaler === undefined) continue;
-      const { metric } = scaler.autoscaling;
-      const value = metric === 'rps' ? load.requests / load.seconds : load.inFlight;
-      if (value === 0) continue;
-      recordQuiet(scaler, now);
-      scaler.stable.record(now, value);
-      scaler.panic.record(now, value);
-      this.#awake.add(serviceKey(scaler.ref));
+      const revision = this.#revisions.get(formatRevision(load.ref));
+      if (revision?.scaler.record(load, now)) this.#awake.add(serviceKey(load.ref));
     }
   }
 
@@ -110,13 +105,19 @@ export class Autoscaler {
    * @param now milliseconds
    */
   tick(now: number): string[] {
+    // Nothing changes before the first report.
+    if (this.#reportedAt === undefined) return [];
+    const isFrozen = this.#isReportMissing(now);
     const changed: string[] = [];
     for (const key of this.#awake) {
       let isAtRest = true;
       let isChanged = false;
-      for (const scaler of this.#services.get(key)?.values() ?? []) {
+      for (const { scaler, hasPods } of this.#services.get(key)?.values() ?? []) {
+        if (!hasPods) continue;
         const before = scaler.desired;
-        isAtRest = this.#decide(scaler, now) && isAtRest;
+        // The load after the last report is not known yet.
+        scaler.recordQuiet(this.#reportedAt);
+        isAtRest = scaler.decide(now, isFrozen) && isAtRest;
         isChanged ||= scaler.desired !== before;
       }
       if (isAtRest && !isChanged) this.#awake.delete(key);
@@ -126,72 +127,66 @@ export class Autoscaler {
   }
 
   /**
-   * Returns the replicas that revisions of the service `key` are to have; one not decided about is left out.
+   * Returns the replicas that revisions of the service `key` are to have, and why; one not decided about is left
+   * out.
    */
   desired(key: string): DesiredReplicas[] {
-    return [...(this.#services.get(key)?.values() ?? [])].flatMap(({ ref, desired }) =>
-      desired === undefined ? [] : { ref, replicas: desired },
+    return [...(this.#services.get(key)?.values() ?? [])].flatMap(({ ref, scaler, hasPods }) => {
+      const { desired: replicas, reason } = scaler;
+      return replicas === undefined || !hasPods ? [] : { ref, replicas, reason };
+    });
+  }
+
+  /** Says whether a router that sends traffic has not told of it lately: its load is not known. */
+  #isReportMissing(now: number): boolean {
+    return this.#expected().some(
+      (router) => now - (this.#reports.get(router) ?? Number.NEGATIVE_INFINITY) > SILENT_AFTER,
     );
   }
-
-  /**
-   * Decides for one revision, and returns true when it is at rest. Nothing changes before the first report.
-   */
-  #decide(scaler: Scaler, now: number): boolean {
-    if (this.#reportedAt === undefined) return true;
-    // The load after the last report is not known yet.
-    recordQuiet(scaler, this.#reportedAt);
-    if (scaler.stable.isEmpty(now)) return true;
-    const sample = {
-      stable: scaler.stable.average(now),
-      panic: scaler.panic.average(now),
-      readyPods: scaler.ready,
-      reachable: scaler.isReachable,
-    };
-    const { desired, state } = decide(sample, scaler.autoscaling.settings, scaler.state, now);
-    scaler.state = state;
-    scaler.desired = desired;
-    const isHeld =
-      state.panicSince !== undefined || state.pastDesired.some((p) => p.pods !== desired);
-    return sample.stable === 0 && !isHeld;
-  }
 }
 
-/**
- * Counts the time since the last report that named the revision, up to `until` (milliseconds), as time
- * without load.
- */
-function recordQuiet(scaler: Scaler, until: number): void {
-  scaler.stable.recordQuiet(scaler.recordedAt, until);
-  scaler.panic.recordQuiet(scaler.recordedAt, until);
-  scaler.recordedAt = Math.max(scaler.recordedAt, until);
-}
-
-/** A revision with pods, as `look` sees it. */
+/** Revision as `look` has seen it. */
 interface Observation {
   readonly ref: RevisionRef;
+  readonly replicas: number;
   readonly autoscaling: ComponentAutoscaling;
-  readonly ready: number;
+  readonly scaled: ScaledPods;
   /** Time of the observation, in milliseconds. */
   readonly now: number;
 }
 
-/** Returns the scaler that a revision has already, or a new one when the revision or its settings are new. */
-function scalerFor(
-  existing: Scaler | undefined,
-  { ref, autoscaling, ready, now }: Observation,
-): Scaler {
-  if (existing !== undefined && isDeepStrictEqual(existing.autoscaling, autoscaling)) {
-    return existing;
+/** Goes on with what is known of a revision, and begins anew where it or its settings are new. */
+function watched(
+  existing: Watched | undefined,
+  { ref, replicas, autoscaling, scaled, now }: Observation,
+): Watched {
+  const hasPods = replicas > 0;
+  if (existing === undefined || !isDeepStrictEqual(existing.scaler.autoscaling, autoscaling)) {
+    return { ref, scaler: new RevisionScaler(autoscaling, scaled, now), hasPods };
   }
+  existing.scaler.observe(scaled);
+  if (hasPods && !existing.hasPods) existing.scaler.restart(now);
+  existing.hasPods = hasPods;
+  return existing;
+}
+
+function scaledPods({ pods, ready }: Revision): Omit<ScaledPods, 'isReachable'> {
+  const waiting = pods.filter((pod) => !isPodReady(pod));
+  const starts = pods.map(startSeconds).filter((seconds) => seconds !== undefined);
   return {
-    ref,
-    autoscaling,
-    stable: new Window(autoscaling.settings.stableWindowSeconds),
-    panic: new Window(autoscaling.panicWindowSeconds),
-    recordedAt: now,
     ready,
-    isReachable: false,
-    state: initialState(ready, now),
+    starting: waiting.map(({ metadata }) => Date.parse(metadata.creationTimestamp ?? '') || 0),
+    unschedulable: waiting.filter(isUnschedulable).length,
+    // A pod that was not ready for a while meanwhile seems to have taken longer.
+    ...(starts.length === 0 ? {} : { startSeconds: Math.min(...starts) }),
   };
+}
+
+/** Seconds that a pod took to become ready; undefined while it is not, or where the times are not known. */
+function startSeconds({ metadata, status }: Observed<Pod>): number | undefined {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  if (ready?.status !== 'True') return undefined;
+  const from = Date.parse(metadata.creationTimestamp ?? '');
+  const seconds = (Date.parse(ready.lastTransitionTime ?? '') - from) / 1000;
+  return seconds >= 0 ? seconds : undefined;
 }

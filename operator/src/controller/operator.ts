@@ -155,6 +155,7 @@ export class Operator {
       writer: this.#cluster,
       controller: (desired) => this.#controller(desired),
       workers: WORKERS,
+      routers: () => this.#routers.ready().map(({ pod }) => pod),
       log,
       observe: (seconds, failed) => metrics.reconciled(seconds, failed),
     });

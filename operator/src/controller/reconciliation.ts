@@ -23,6 +23,8 @@ export interface ReconciliationOptions {
   /** Number of services that are reconciled at once. */
   readonly workers: number;
   readonly log: Logger;
+  /** Returns the names of the routers that have to report load; those that do where it is left out. */
+  readonly routers?: () => readonly string[];
   /** Called after every reconcile with the time that it took, for metrics. */
   readonly observe?: (seconds: number, failed: boolean) => void;
 }
@@ -37,7 +39,7 @@ export class Reconciliation {
   /** Starts at once, with every object that the lister knows. */
   constructor(options: ReconciliationOptions) {
     const { lister, writer, log, observe } = options;
-    this.#autoscaler = new Autoscaler(lister);
+    this.#autoscaler = new Autoscaler(lister, options.routers);
     const controller = options.controller((key) => this.#autoscaler.desired(key));
     const shared = { lister, log, observe };
     this.#services = new ControllerRun({ ...shared, controller, workers: options.workers });

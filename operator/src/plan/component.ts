@@ -77,7 +77,8 @@ function component(
   asked: ComponentSpec,
 ): Component {
   const spec = filled(asked);
-  const min = Math.max(1, spec.minReplicas ?? 1);
+  const autoscaling = componentAutoscaling(isvc.metadata, spec);
+  const min = Math.max(1, autoscaling.minScale ?? spec.minReplicas ?? 1);
   return {
     isvc,
     name,
@@ -86,8 +87,8 @@ function component(
     labels: propagated(isvc.metadata.labels, spec.labels),
     annotations: propagated(isvc.metadata.annotations, spec.annotations),
     // KServe, HPA: max = max(maxReplicas, min).
-    bounds: { min, max: Math.max(min, spec.maxReplicas ?? 0) },
-    autoscaling: componentAutoscaling(isvc.metadata, spec),
+    bounds: { min, max: Math.max(min, autoscaling.maxScale ?? spec.maxReplicas ?? 0) },
+    autoscaling,
     isRecreated:
       spec.deploymentStrategy?.type === 'Recreate' && (spec.canaryTrafficPercent ?? 100) === 100,
     isStopped: isvc.metadata.annotations?.[ANNOTATIONS.stop]?.toLowerCase() === 'true',

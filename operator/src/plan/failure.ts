@@ -55,11 +55,23 @@ export function failures(pods: readonly Observed<Pod>[]): PodFailure[] {
     .flatMap((pod) => podFailure(pod) ?? []);
 }
 
+/** Says whether no node has room for a pod. */
+export function isUnschedulable(pod: Pick<Pod, 'status'>): boolean {
+  return unscheduledCondition(pod) !== undefined;
+}
+
+function unscheduledCondition({ status }: Pick<Pod, 'status'>): { message?: string } | undefined {
+  return status?.conditions?.find(
+    ({ type, status: is, reason }) =>
+      type === 'PodScheduled' && is === 'False' && reason === 'Unschedulable',
+  );
+}
+
 function podFailure({ metadata, status }: Observed<Pod>): PodFailure | undefined {
   const location = metadata.name;
-  const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
-  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable') {
-    return { location, reason: 'Unschedulable', message: scheduled.message ?? '' };
+  const unscheduled = unscheduledCondition({ status });
+  if (unscheduled !== undefined) {
+    return { location, reason: 'Unschedulable', message: unscheduled.message ?? '' };
   }
   // Evicted, preempted, or refused by its node: the pod as a whole has ended.
   if (status?.phase === 'Failed' && status.reason !== undefined) {

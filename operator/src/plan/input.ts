@@ -9,6 +9,7 @@ import type {
 import type { KubeObject, Observed, Pod, ServiceAccount } from '../api/kube.ts';
 import type { RevisionRef } from '../api/revision.ts';
 import type { Share } from '../api/route-table.ts';
+import type { ScaleReason } from './autoscale/decision.ts';
 
 /** Everything that a plan may know. */
 export interface PlanInput {
@@ -50,6 +51,8 @@ export interface RoutingState {
 export interface DesiredReplicas {
   readonly ref: RevisionRef;
   readonly replicas: number;
+  /** Reason for that number; undefined where another than the autoscaler gives it. */
+  readonly reason?: ScaleReason;
 }
 
 /** Everything that an InferenceService needs now. */

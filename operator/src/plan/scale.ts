@@ -38,7 +38,8 @@ export function revisionBounds(options: BoundsOptions): ReplicaBounds {
   const goal =
     traffic.latestReady === target ? traffic.goalPercent : component.spec.canaryTrafficPercent;
   const share = (goal ?? 100) / 100;
-  const min = Math.max(1, Math.ceil(share * options.neededForAll));
+  const initial = traffic.latestReady === target ? 1 : component.autoscaling.initialScale;
+  const min = Math.max(initial, Math.ceil(share * options.neededForAll));
   return { min, max: Math.max(min, component.bounds.max) };
 }
 

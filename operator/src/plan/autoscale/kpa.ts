@@ -1,103 +1,105 @@
 /**
- * Implements `decide`: Knative's KPA arithmetic as a pure function of samples, settings, state and time.
- * Source: knative/serving pkg/autoscaler/scaling/autoscaler.go; the test table is Knative's own.
+ * Decides as Knative's KPA: its arithmetic as a pure function of sample, settings, state and time.
+ * Source: knative/serving pkg/autoscaler/scaling/autoscaler.go; the test table is Knative's own. Its excess burst
+ * capacity is left out: it says when the activator has to be in the path of requests, and there is none here.
  */
+import type { AutoscalerSample, AutoscalerSettings, Decision, ScaleRule } from './decision.ts';
 
-/** Settings of one component's scale, in KPA's terms. */
-export interface AutoscalerSettings {
-  /** Wanted concurrency, or requests a second, of one pod. */
-  readonly target: number;
-  /** Panic when the panic window wants this many times the ready pods. */
-  readonly panicThreshold: number;
-  /** Most pods after a decision, as a multiple of the ready ones. */
-  readonly maxScaleUpRate: number;
-  /** Fewest pods after a decision, as a divisor of the ready ones. */
-  readonly maxScaleDownRate: number;
-  readonly stableWindowSeconds: number;
-  /** Smallest scale above zero; below 2 it has no effect. */
-  readonly activationScale: number;
-  /** Seconds for which a scale-down is held back; 0 for none. */
-  readonly scaleDownDelaySeconds: number;
-}
-
-/** Memory of the autoscaler between two decisions about a revision. */
-export interface AutoscalerState {
+/** Memory of the KPA between two decisions about a revision. */
+export interface KpaState {
   /** Milliseconds of the last time the panic threshold was passed; undefined outside panic. */
   readonly panicSince?: number;
   /** Most pods wanted during this panic. */
   readonly maxPanicPods: number;
   /** Replicas desired within the scale-down delay, oldest first. */
-  readonly pastDesired: readonly { readonly at: number; readonly pods: number }[];
+  readonly pastDesired: PastDesired;
 }
 
-/** Measurements that a decision about a revision is made from. */
-export interface AutoscalerSample {
-  /** Average of the metric over the stable and over the panic window. */
-  readonly stable: number;
-  readonly panic: number;
-  readonly readyPods: number;
-  /** False when the revision has no traffic: it may then shrink at any rate. */
-  readonly reachable: boolean;
-}
-
-/** Outcome of one decision: the pods that are desired, and the state for the next one. */
-export interface Decision {
-  readonly desired: number;
-  readonly state: AutoscalerState;
-}
+/** Numbers of pods that were desired, with the time in milliseconds, oldest first. */
+export type PastDesired = readonly { readonly at: number; readonly pods: number }[];
 
 /**
  * Returns the state to begin with. Knative waits in panic after a restart, because it no longer knows the
  * load that made the pods.
+ * @param readyPods undefined when they could not be counted
  */
-export function initialState(readyPods: number, now: number): AutoscalerState {
+export function initialKpaState(readyPods: number | undefined, now: number): KpaState {
   return {
-    maxPanicPods: readyPods,
+    maxPanicPods: readyPods ?? 0,
     pastDesired: [],
-    ...(readyPods > 1 ? { panicSince: now } : {}),
+    ...((readyPods ?? 0) > 1 ? { panicSince: now } : {}),
   };
 }
 
-/** Decides how many pods a revision is to have. @param now milliseconds */
-export function decide(
+/** Decides as Knative how many pods a revision is to have. @param now milliseconds */
+export function decideAsKpa(
   sample: AutoscalerSample,
   settings: AutoscalerSettings,
-  state: AutoscalerState,
+  state: KpaState,
   now: number,
-): Decision {
-  const ready = Math.max(1, sample.readyPods);
-  const up = Math.ceil(settings.maxScaleUpRate * ready);
-  const down = sample.reachable ? Math.floor(ready / settings.maxScaleDownRate) : 0;
-  const wantedPods = (metric: number) => Math.ceil(metric / settings.target);
-  const limited = (pods: number) => Math.min(Math.max(pods, down), up);
-  const activated = (pods: number, wanted: number) =>
-    settings.activationScale > 1 && wanted > 0 ? Math.max(pods, settings.activationScale) : pods;
-
-  const stableWanted = wantedPods(sample.stable);
-  const panicWanted = wantedPods(sample.panic);
-  const stable = activated(limited(stableWanted), stableWanted);
-  const panic = activated(limited(panicWanted), panicWanted);
-
+): Decision<KpaState> {
+  const { load, readyPods } = sample;
+  const perPod = settings.target;
+  if (load === undefined || readyPods === undefined) {
+    return { state, reason: { rule: 'unknown', load: load?.stable ?? 0, perPod } };
+  }
+  const ready = Math.max(1, readyPods);
+  const stable = wantedPods(load.stable, ready, sample, settings);
+  const panic = wantedPods(load.panic, ready, sample, settings);
+  const over = panic.unlimited / ready >= settings.panicThreshold;
   const { panicSince, maxPanicPods } = panicState(
-    { over: panicWanted / ready >= settings.panicThreshold, desired: Math.max(stable, panic) },
+    { over, desired: Math.max(stable.pods, panic.pods) },
     settings,
     state,
     now,
   );
-  const undelayed = panicSince === undefined ? stable : maxPanicPods;
+  const isPanic = panicSince !== undefined;
+  const undelayed = isPanic ? maxPanicPods : stable.pods;
   const past = recentDesired(state.pastDesired, undelayed, settings.scaleDownDelaySeconds, now);
   const held = sample.reachable ? past.map(({ pods }) => pods) : [];
+  const desired = Math.max(undelayed, ...held);
+  const panicRule = panic.pods === undelayed ? 'burst' : 'afterBurst';
+  const isBurst = isPanic && stable.pods < undelayed;
   return {
-    desired: Math.max(undelayed, ...held),
+    desired,
     state: { panicSince, maxPanicPods, pastDesired: past },
+    reason: {
+      rule: desired > undelayed ? 'delay' : isBurst ? panicRule : stable.rule,
+      load: isBurst && panicRule === 'burst' ? load.panic : load.stable,
+      perPod,
+    },
   };
+}
+
+/** Pods that one window wants, within the rates of change and the activation scale. */
+interface WantedPods {
+  readonly pods: number;
+  /** Pods that it would want without the limits. */
+  readonly unlimited: number;
+  readonly rule: ScaleRule;
+}
+
+function wantedPods(
+  load: number,
+  ready: number,
+  { reachable }: AutoscalerSample,
+  { target, maxScaleUpRate, maxScaleDownRate, activationScale }: AutoscalerSettings,
+): WantedPods {
+  const up = Math.ceil(maxScaleUpRate * ready);
+  const down = reachable ? Math.floor(ready / maxScaleDownRate) : 0;
+  const unlimited = Math.ceil(load / target);
+  const limited = Math.min(Math.max(unlimited, down), up);
+  if (activationScale > 1 && unlimited > 0 && limited < activationScale) {
+    return { pods: activationScale, unlimited, rule: 'activation' };
+  }
+  return { pods: limited, unlimited, rule: limited === unlimited ? 'load' : 'rate' };
 }
 
 /** Panic begins and is renewed while over the threshold, and ends one stable window after the last time. */
 function panicState(
   { over, desired }: { over: boolean; desired: number },
   { stableWindowSeconds }: AutoscalerSettings,
-  { panicSince, maxPanicPods }: AutoscalerState,
+  { panicSince, maxPanicPods }: KpaState,
   now: number,
 ): { panicSince?: number; maxPanicPods: number } {
   const expired = panicSince !== undefined && panicSince + stableWindowSeconds * 1000 < now;
@@ -111,11 +113,11 @@ function panicState(
  * that it falls in, as in Knative.
  */
 function recentDesired(
-  past: AutoscalerState['pastDesired'],
+  past: PastDesired,
   pods: number,
   delaySeconds: number,
   now: number,
-): AutoscalerState['pastDesired'] {
+): PastDesired {
   if (delaySeconds === 0) return [];
   const bucket = (at: number) => Math.floor(at / 2000);
   const size = Math.ceil(delaySeconds / 2);

@@ -2,17 +2,31 @@
 import type { ComponentSpec } from '../../api/inferenceservice.ts';
 import type { ObjectMeta } from '../../api/kube.ts';
 import { ANNOTATIONS, AUTOSCALING_PREFIX } from '../../api/names.ts';
-import type { AutoscalerSettings } from './kpa.ts';
+import type { AutoscalerSettings } from './decision.ts';
 
 /** The class says who sets the scale: Wherry, nobody, or something of the user's own. */
 export type AutoscalerClass = 'wherry' | 'none' | 'external';
 
+/** Mode in which Wherry decides: as Knative's KPA, or by demand. Knative's annotation for a class chooses it. */
+export type AutoscalerMode = 'kpa' | 'demand';
+
+/** Values of the annotation `autoscaling.knative.dev/class`; without it the mode is the default. */
+const MODES: Readonly<Record<string, AutoscalerMode>> = {
+  'kpa.autoscaling.knative.dev': 'kpa',
+  'demand.autoscaling.wherry.dev': 'demand',
+};
+const DEFAULT_MODE: AutoscalerMode = 'kpa';
+
 /** Autoscaling settings of a component, defaults resolved. */
 export interface ComponentAutoscaling {
   readonly class: AutoscalerClass;
-  readonly metric: 'concurrency' | 'rps';
+  readonly mode: AutoscalerMode;
   readonly settings: AutoscalerSettings;
-  readonly panicWindowSeconds: number;
+  /** Limits that annotations set, which count more than the fields of the spec. */
+  readonly minScale?: number;
+  readonly maxScale?: number;
+  /** Fewest pods that a revision starts with. */
+  readonly initialScale: number;
 }
 
 /** Defaults of Knative's config-autoscaler. */
@@ -27,50 +41,83 @@ const DEFAULTS = {
   maxScaleDownRate: 2,
 };
 
+/** Most pods that an annotation can name. */
+const MAX_SCALE = 1e6;
+
 /** Reads the settings of a component: its own annotations count more than the InferenceService's. */
 export function componentAutoscaling(
   metadata: ObjectMeta,
   spec: ComponentSpec,
 ): ComponentAutoscaling {
   const annotations = { ...metadata.annotations, ...spec.annotations };
-  const annotation = (key: string) => annotations[`${AUTOSCALING_PREFIX}${key}`];
-  const number = (key: string, fallback: number, [min, max]: [number, number]) => {
+  const annotation = (key: string) =>
+    annotations[`${AUTOSCALING_PREFIX}${key}`] ?? annotations[`${AUTOSCALING_PREFIX}${camel(key)}`];
+  const number: ReadNumber = (key, fallback, [min, max]) => {
     const value = Number.parseFloat(annotation(key) ?? '');
     return value >= min && value <= max ? value : fallback;
   };
+  const autoscaler = annotations[ANNOTATIONS.autoscalerClass];
+  const { minScale, maxScale } = scaleLimits(number);
+  return {
+    class: autoscaler === 'none' || autoscaler === 'external' ? autoscaler : 'wherry',
+    mode: MODES[annotation('class') ?? ''] ?? DEFAULT_MODE,
+    ...(minScale === undefined ? {} : { minScale }),
+    ...(maxScale === undefined ? {} : { maxScale }),
+    initialScale: number('initial-scale', 1, [1, MAX_SCALE]),
+    settings: autoscalerSettings(spec, annotation, number),
+  };
+}
+
+/** Reads a number in a range; the fallback when it is absent, malformed or out of range. */
+type ReadNumber = <T>(key: string, fallback: T, range: readonly [number, number]) => number | T;
+
+/** Returns the older spelling of an annotation, which Knative reads, too. */
+function camel(key: string): string {
+  return key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function scaleLimits(number: ReadNumber): { minScale?: number; maxScale?: number } {
+  return {
+    minScale: number('min-scale', undefined, [0, MAX_SCALE]),
+    maxScale: number('max-scale', undefined, [1, MAX_SCALE]),
+  };
+}
+
+function autoscalerSettings(
+  spec: ComponentSpec,
+  annotation: (key: string) => string | undefined,
+  number: ReadNumber,
+): AutoscalerSettings {
   const metric = (spec.scaleMetric ?? annotation('metric')) === 'rps' ? 'rps' : 'concurrency';
   const windowSeconds = seconds(annotation('window'), DEFAULTS.windowSeconds, [6, 3600]);
   const panicPercent = number('panic-window-percentage', DEFAULTS.panicWindowPercent, [1, 100]);
-  const autoscaler = annotations[ANNOTATIONS.autoscalerClass];
   return {
-    class: autoscaler === 'none' || autoscaler === 'external' ? autoscaler : 'wherry',
     metric,
+    ...podTarget(metric, spec, number),
+    panicThreshold:
+      number('panic-threshold-percentage', DEFAULTS.panicThresholdPercent, [110, 1000]) / 100,
+    maxScaleUpRate: DEFAULTS.maxScaleUpRate,
+    maxScaleDownRate: DEFAULTS.maxScaleDownRate,
+    stableWindowSeconds: windowSeconds,
     panicWindowSeconds: Math.max(1, Math.round((windowSeconds * panicPercent) / 100)),
-    settings: {
-      target: podTarget(metric, spec, number),
-      panicThreshold:
-        number('panic-threshold-percentage', DEFAULTS.panicThresholdPercent, [110, 1000]) / 100,
-      maxScaleUpRate: DEFAULTS.maxScaleUpRate,
-      maxScaleDownRate: DEFAULTS.maxScaleDownRate,
-      stableWindowSeconds: windowSeconds,
-      activationScale: number('activation-scale', 1, [1, 1e6]),
-      scaleDownDelaySeconds: seconds(annotation('scale-down-delay'), 0, [0, 3600]),
-    },
+    activationScale: number('activation-scale', 1, [1, MAX_SCALE]),
+    scaleDownDelaySeconds: seconds(annotation('scale-down-delay'), 0, [0, 3600]),
+    retentionSeconds: seconds(annotation('scale-to-zero-pod-retention-period'), 0, [0, 3600]),
   };
 }
 
 /** KPA: max(0.01, total × utilisation); total is the target, at most containerConcurrency. */
 function podTarget(
-  metric: 'concurrency' | 'rps',
+  metric: AutoscalerSettings['metric'],
   { scaleTarget, containerConcurrency = 0 }: ComponentSpec,
-  number: (key: string, fallback: number, range: [number, number]) => number,
-): number {
+  number: ReadNumber,
+): Pick<AutoscalerSettings, 'target' | 'capacity'> {
   const fallback =
     metric === 'rps' ? DEFAULTS.rpsTarget : containerConcurrency || DEFAULTS.concurrencyTarget;
   // KServe's clients write 0 for "not set".
   const asked = scaleTarget || number('target', 0, [0.01, 1e9]);
   const total = asked > 0 ? asked : fallback;
-  const limited =
+  const capacity =
     metric === 'concurrency' && containerConcurrency > 0
       ? Math.min(total, containerConcurrency)
       : total;
@@ -80,7 +127,7 @@ function podTarget(
     [0.01, 100],
   );
   const fraction = utilization <= 1 ? utilization : utilization / 100;
-  return Math.max(0.01, limited * fraction);
+  return { target: Math.max(0.01, capacity * fraction), capacity };
 }
 
 /**

@@ -13,6 +13,12 @@ export class Window {
     this.#sums = new Array<number>(seconds).fill(0);
   }
 
+  /** Forgets everything that was written. */
+  clear(): void {
+    this.#sums.fill(0);
+    this.#last = -1;
+  }
+
   /** Adds `value` to the bucket of `now` (milliseconds); older than the window is ignored. */
   record(now: number, value: number): void {
     const size = this.#sums.length;
@@ -44,13 +50,15 @@ export class Window {
   /**
    * Returns the mean per second at `now`. Seconds without a write count as 0 between writes, but a missing tail
    * does not count at all; rounded to 6 digits.
+   * @param seconds length of the part of the window that counts, the whole by default
    */
-  average(now: number): number {
+  average(now: number, seconds = this.#sums.length): number {
     const size = this.#sums.length;
     const second = Math.floor(now / 1000);
     const gap = Math.max(0, second - this.#last);
-    if (this.#last === -1 || gap >= size) return 0;
-    const buckets = Math.min(this.#last - this.#first + 1, size - gap);
+    const counted = Math.min(seconds, size);
+    if (this.#last === -1 || gap >= counted) return 0;
+    const buckets = Math.min(this.#last - this.#first + 1, counted - gap);
     let sum = 0;
     for (let s = this.#last - buckets + 1; s <= this.#last; s++) sum += this.#sums[s % size] ?? 0;
     return Math.round((sum / buckets) * 1e6) / 1e6;
