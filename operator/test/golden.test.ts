@@ -12,8 +12,14 @@ import { Service } from 'kubernetes-models/v1/Service';
 import { DEFAULT_CONFIG } from '../src/api/config.ts';
 import type { InferenceServiceData } from '../src/api/inferenceservice.ts';
 import { isKind } from '../src/api/kinds.ts';
-import { type KubeObject, keyOf, type Observed, type Pod } from '../src/api/kube.ts';
-import { parseRevision, type RevisionRef } from '../src/api/revision.ts';
+import {
+  type KubeObject,
+  keyOf,
+  type Observed,
+  type Pod,
+  type ScaledDeployment,
+} from '../src/api/kube.ts';
+import { parseRevision, type RevisionRef, revisionName } from '../src/api/revision.ts';
 import { HostClaims } from '../src/plan/host-claims.ts';
 import type { Plan, PlanInput } from '../src/plan/input.ts';
 import { owner } from '../src/plan/owner.ts';
@@ -35,7 +41,12 @@ type Input = {
   pods?: PlanInput['pods'];
   related?: Partial<PlanInput['related']>;
   /** By revision name, for the reader's sake. */
-  routing?: { acknowledged?: Record<string, number>; inUse?: string[]; refused?: string };
+  routing?: {
+    acknowledged?: Record<string, number>;
+    held?: string[];
+    inUse?: string[];
+    refused?: string;
+  };
   desired?: Record<string, number>;
   config?: Partial<PlanInput['config']>;
 };
@@ -49,7 +60,8 @@ function planInput(input: Input): PlanInput {
     ...input.parent.metadata,
   };
   const parent = { ...input.parent, metadata };
-  const { acknowledged, inUse, refused } = input.routing ?? {};
+  const { acknowledged, held = [], inUse, refused } = input.routing ?? {};
+  const isHeld = (name: string) => held.includes(name) && ({ held: true } as const);
   return {
     parent,
     children: (input.children ?? []).map((child) => ({
@@ -64,7 +76,13 @@ function planInput(input: Input): PlanInput {
       ...input.related,
     },
     routing: {
-      acknowledged: acknowledged && refs(acknowledged).map(([ref, percent]) => ({ ref, percent })),
+      acknowledged:
+        acknowledged &&
+        refs(acknowledged).map(([ref, percent]) => ({
+          ref,
+          percent,
+          ...isHeld(revisionName(ref)),
+        })),
       inUse: inUse?.map(refOf),
       refused,
     },
@@ -136,10 +154,11 @@ describe('golden plans', () => {
 interface RoutesInput {
   readonly services: InferenceServiceData[];
   readonly pods: Observed<Pod>[];
+  readonly deployments?: Observed<ScaledDeployment>[];
 }
 
 /** The routes of the services that have some, and what Envoy gets of each. */
-function routesOf({ services, pods }: RoutesInput) {
+function routesOf({ services, pods, deployments = [] }: RoutesInput) {
   const claims = new HostClaims(DEFAULT_CONFIG);
   for (const isvc of services) claims.update(keyOf(isvc), isvc);
   return services.flatMap((isvc) => {
@@ -152,7 +171,7 @@ function routesOf({ services, pods }: RoutesInput) {
       );
     });
     const key = keyOf(isvc);
-    const routes = serviceRoutes({ isvc, pods: own, hosts: claims.hostsOf(key) });
+    const routes = serviceRoutes({ isvc, pods: own, deployments, hosts: claims.hostsOf(key) });
     return routes === undefined ? [] : { key, routes, resources: serviceMessages(routes) };
   });
 }

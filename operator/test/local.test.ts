@@ -1,5 +1,5 @@
 /** Local mode as a person starts it: `wherry local`, files that change, Ctrl-C. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,6 +49,11 @@ class Local {
   async url(): Promise<string> {
     await this.says('listening on');
     return /listening on (http:\S+);/.exec(this.output)?.[1] ?? '';
+  }
+
+  /** Says whether there is a predictor process. */
+  runs(): boolean {
+    return spawnSync('pgrep', ['-f', `model_dir=${this.tmp}`]).status === 0;
   }
 
   async stop(): Promise<void> {
@@ -134,16 +139,45 @@ describe('local mode', function () {
     );
   });
 
+  it('lets an unused service have no process, and starts one for requests that wait', async () => {
+    const annotations = '\n  annotations: {autoscaling.knative.dev/window: 6s}\nspec:';
+    const zero = sample('iris.yaml')
+      .replace('\nspec:', annotations)
+      .replace('predictor:', 'predictor:\n    minReplicas: 0\n    containerConcurrency: 2');
+    writeFileSync(local.file, zero);
+    local.start();
+    const url = `${await local.url()}/serving/default/iris/v2/models/iris`;
+    await local.says('ready, 100 % to iris-predictor-00001');
+    const ask = async (body: string) => {
+      const answer = await fetch(`${url}/infer`, { method: 'POST', body });
+      expect(answer.status).to.equal(200);
+      return (await answer.json()) as { outputs: { data: number[] }[] };
+    };
+    await ask(INPUT);
+    const isIdle = () => local.output.endsWith('idle, the next request starts a pod\n');
+    await eventually('no process is left', () => isIdle() && !local.runs(), 30);
+    // Longer than the time after which an idle service would be looked at again.
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    expect(isIdle() && !local.runs()).to.equal(true);
+    const rows = 30_000;
+    const data = new Array<number>(4 * rows).fill(1.5);
+    const large = JSON.stringify({
+      inputs: [{ name: 'X', datatype: 'FP32', shape: [rows, 4], data }],
+    });
+    const answers = await Promise.all([INPUT, INPUT, large, INPUT, INPUT].map(ask));
+    expect(answers.map(({ outputs }) => outputs[0]?.data.length)).to.deep.equal([1, 1, rows, 1, 1]);
+    await local.says(/idle, .*ready, 100 % to iris-predictor-00001/s);
+    await eventually('no process is left again', () => isIdle() && !local.runs(), 30);
+  });
+
   it('leaves no process and no temporary file behind', async () => {
     writeFileSync(local.file, sample('iris.yaml'));
     local.start();
     await local.says('ready, 100 %');
-    const pids = () =>
-      execFileSync('pgrep', ['-f', `model_dir=${local.tmp}`], { encoding: 'utf8' });
-    expect(pids()).not.to.equal('');
+    expect(local.runs()).to.equal(true);
     local.child?.kill('SIGINT');
     expect(await local.exit).to.equal(0);
-    expect(pids).to.throw();
+    expect(local.runs()).to.equal(false);
     expect(readdirSync(local.tmp)).to.deep.equal(['iris.yaml']);
   });
 

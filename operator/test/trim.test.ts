@@ -55,14 +55,19 @@ describe('trimPod', () => {
 });
 
 describe('trimDeployment', () => {
-  it('keeps what was noted on it, its scale and its conditions, and nothing else', () => {
+  it('keeps what was noted on it, its scale, its conditions and the ports of its pods, and nothing else', () => {
     const metadata = { name: 'iris-predictor-00001', annotations: { 'wherry.dev/spec-hash': '1' } };
     const conditions = [{ type: 'ReplicaFailure', status: 'True' }];
+    const server = { name: 'kserve-container', ports: [{ containerPort: 8080 }] };
     const whole = {
       apiVersion: 'apps/v1',
       kind: 'Deployment',
       metadata: { ...metadata, generation: 1 },
-      spec: { replicas: 2, template: { spec: { containers: [{ name: 'kserve-container' }] } } },
+      spec: {
+        replicas: 2,
+        selector: {},
+        template: { metadata: {}, spec: { volumes: [], containers: [{ ...server, image: 'i' }] } },
+      },
       status: { replicas: 0, conditions },
     };
     const kept = JSON.parse(JSON.stringify(trimDeployment(whole)));
@@ -70,7 +75,7 @@ describe('trimDeployment', () => {
       apiVersion: 'apps/v1',
       kind: 'Deployment',
       metadata,
-      spec: { replicas: 2 },
+      spec: { replicas: 2, template: { spec: { containers: [server] } } },
       status: { conditions },
     });
   });

@@ -55,6 +55,11 @@ export interface Writer {
   /** Sets the replicas of a Deployment through its scale subresource. @throws Refusal */
   scale(deployment: { namespace: string; name: string }, replicas: number): Promise<void>;
   /**
+   * Gives replicas to a Deployment that has none. Returns false when it has some already, or is gone: of several
+   * operators that try, one succeeds. @throws Refusal
+   */
+  wake(deployment: { namespace: string; name: string }, replicas: number): Promise<boolean>;
+  /**
    * Deletes this very object (by uid) with what it owns; one that is gone already is no error. @throws
    * Refusal
    */

@@ -47,12 +47,12 @@ export function conditions(
 }
 
 /**
- * Returns True when all states are True, and otherwise the state that decides, with its reason and message: the
- * first that is False, or else the first that is Unknown.
+ * Returns the state that decides, with its reason and message: the first that is False, or else the first that is
+ * Unknown. Where all are True, it is the first that has a reason, such as `Idle`.
  */
 export function allOf(states: readonly ConditionState[]): ConditionState {
   const decisive =
     states.find(({ status }) => status === 'False') ??
     states.find(({ status }) => status === 'Unknown');
-  return decisive ?? { status: 'True' };
+  return decisive ?? states.find(({ reason }) => reason !== undefined) ?? { status: 'True' };
 }

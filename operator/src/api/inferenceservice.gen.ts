@@ -612,6 +612,7 @@ export type InferenceServiceStatus = {
       tag?: string;
       url?: string;
     }[];
+    heldRevisions?: string[];
   }>;
   modelStatus?: {
     transitionStatus?: '' | 'UpToDate' | 'InProgress' | 'BlockedByFailedLoad' | 'InvalidSpec';

@@ -56,11 +56,11 @@ export interface Pod {
 }
 
 /**
- * The part of a Deployment that the caches keep (`trimDeployment` in kube/). The template of its pods is left out:
- * only Kubernetes reads it.
+ * The part of a Deployment that the caches keep (`trimDeployment` in kube/). Of the template of its pods only the
+ * ports are kept: they tell how a revision without pods will take requests.
  */
 export interface ScaledDeployment {
-  spec?: Pick<IDeploymentSpec, 'replicas'>;
+  spec?: Pick<IDeploymentSpec, 'replicas'> & { template?: { spec?: Pod['spec'] } };
   status?: Pick<IDeploymentStatus, 'conditions'>;
 }
 

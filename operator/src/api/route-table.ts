@@ -31,6 +31,8 @@ export interface Route {
   readonly pathPrefix?: string;
   /** Seconds until the last byte of the response; 0 for no limit. */
   readonly timeoutSeconds: number;
+  /** Most requests that a pod may have at once when held ones are let go; undefined for no limit. */
+  readonly concurrency?: number;
   /** Revisions that share the requests. */
   readonly targets: readonly RouteTarget[];
 }
@@ -40,6 +42,8 @@ export interface Share {
   readonly ref: RevisionRef;
   /** Share in percent, from 0 to 100. */
   readonly percent: number;
+  /** True when the requests of the revision wait in the routers until one of its pods has room for them. */
+  readonly held?: true;
 }
 
 /** A revision that requests of a route go to; `percent` is the share that the status claims. */
@@ -93,9 +97,9 @@ export function clusterName(ref: RevisionRef, port: RouteCluster['port'] = 'http
   return port === 'http' ? formatRevision(ref) : `${formatRevision(ref)}/${port}`;
 }
 
-/** Says whether two lists give the same revisions the same percents, in the same order. */
+/** Says whether two lists give the same revisions the same percents, held or not, in the same order. */
 export function sameShares(a: readonly Share[], b: readonly Share[]): boolean {
   const same = (x: Share, y: Share | undefined) =>
-    y !== undefined && x.percent === y.percent && sameRevision(x.ref, y.ref);
+    y !== undefined && x.percent === y.percent && x.held === y.held && sameRevision(x.ref, y.ref);
   return a.length === b.length && a.every((share, i) => same(share, b[i]));
 }

@@ -54,7 +54,7 @@ export class RoutePublisher {
       const moved = this.#claims.update(key, deleted ? undefined : object);
       for (const touched of [key, ...moved]) this.#dirty.add(touched);
       if (moved.length > 0) this.#options.onHostsMoved(moved);
-    } else if (kind === 'Pod' || kind === 'Service') {
+    } else if (kind === 'Pod' || kind === 'Service' || kind === 'Deployment') {
       const service = object.metadata.labels?.[LABELS.inferenceService];
       if (service === undefined) return;
       this.#dirty.add(`${object.metadata.namespace}/${service}`);
@@ -111,6 +111,7 @@ export class RoutePublisher {
     const predictor = lister.get('Service', predictorName(key));
     const hosts = [...this.#claims.hostsOf(key), ...addressHosts(isvc, predictor)];
     if (key === refusedRoute) hosts.push(REFUSED_HOST);
-    return serviceRoutes({ isvc, pods, hosts });
+    const deployments = lister.listOwned('Deployment', key);
+    return serviceRoutes({ isvc, pods, deployments, hosts });
   }
 }

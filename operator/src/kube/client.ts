@@ -183,14 +183,21 @@ export class KubeClient {
     });
   }
 
-  /** Sets `spec.replicas` of an object through its scale subresource. */
-  async scale({ kind, namespace, name }: ObjectName, replicas: number): Promise<void> {
+  /**
+   * Sets `spec.replicas` of an object through its scale subresource. @throws KubeError 409 when the object has
+   * changed since `resourceVersion`
+   */
+  async scale(
+    { kind, namespace, name }: ObjectName,
+    replicas: number,
+    { resourceVersion }: { readonly resourceVersion?: string } = {},
+  ): Promise<void> {
     await this.#json({
       verb: 'scale',
       kind,
       method: 'PATCH',
       path: `${path(kind, namespace, name)}/scale`,
-      body: { spec: { replicas } },
+      body: { metadata: { resourceVersion }, spec: { replicas } },
       contentType: 'application/merge-patch+json',
     });
   }

@@ -1,7 +1,7 @@
 /** The real cluster implements the controllers' ports: informers read it, the client writes to it. */
 import { type Lister, type ObjectEvent, Refusal, type Writer } from '../api/cluster.ts';
 import { KINDS, type Kind, type Kinds } from '../api/kinds.ts';
-import type { KubeObject, OwnerReference } from '../api/kube.ts';
+import type { KubeObject, Observed, OwnerReference, ScaledDeployment } from '../api/kube.ts';
 import type { Change } from '../controller/controller.ts';
 import type { Logger } from '../log.ts';
 import type { KubeClient } from './client.ts';
@@ -12,6 +12,9 @@ import { TRIM } from './trim.ts';
 
 /** Resource version that no object has: an apply with it succeeds only where there is no object yet. */
 const NO_OBJECT = '1';
+
+/** Attempts to give replicas to a Deployment that has none and changes meanwhile. */
+const WAKE_TRIES = 5;
 
 /** Connection to a cluster, and the function that is told about its changes. */
 export interface KubeClusterOptions {
@@ -92,6 +95,20 @@ export class KubeCluster implements Lister, Writer {
 
   async scale(deployment: { namespace: string; name: string }, replicas: number): Promise<void> {
     await refusable(this.#client.scale({ kind: 'Deployment', ...deployment }, replicas));
+  }
+
+  async wake(deployment: { namespace: string; name: string }, replicas: number): Promise<boolean> {
+    const key = `${deployment.namespace}/${deployment.name}`;
+    let known: Observed<ScaledDeployment> | undefined = this.get('Deployment', key);
+    for (let tries = 0; tries < WAKE_TRIES && known?.spec?.replicas === 0; tries++) {
+      const { resourceVersion } = known.metadata;
+      const target = { kind: 'Deployment', ...deployment };
+      const write = this.#client.scale(target, replicas, { resourceVersion });
+      if (await unlessConflict(write)) return true;
+      // Something of it has changed that is not in the caches yet, be it only its status.
+      known = (await this.read('Deployment', key)) as typeof known;
+    }
+    return false;
   }
 
   async delete(object: KubeObject): Promise<void> {

@@ -4,6 +4,7 @@
  */
 
 import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
+import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IPod } from 'kubernetes-models/v1/Pod';
 import type { Kind } from '../api/kinds.ts';
 import type { KubeObject, ObjectMeta, Observed, Pod, ScaledDeployment } from '../api/kube.ts';
@@ -25,10 +26,7 @@ export function trimPod(object: KubeObject): Observed<Pod> {
     apiVersion,
     kind,
     metadata: identity(metadata),
-    spec: spec && {
-      nodeName: spec.nodeName,
-      containers: spec.containers.map(({ name, ports }) => ({ name, ports })),
-    },
+    spec: spec && { nodeName: spec.nodeName, containers: portsOf(spec.containers) },
     status: status && {
       podIP: status.podIP,
       podIPs: status.podIPs,
@@ -42,7 +40,7 @@ export function trimPod(object: KubeObject): Observed<Pod> {
   };
 }
 
-/** Keeps of a Deployment its scale, why it can make no pods, and its annotations: a fifth of it. */
+/** Keeps of a Deployment its scale, its pods' ports, why it can make none, and its annotations: a fifth of it. */
 export function trimDeployment(object: KubeObject): Observed<ScaledDeployment> {
   const { apiVersion, kind, metadata } = object;
   const { spec, status } = object as Observed<IDeployment>;
@@ -50,9 +48,16 @@ export function trimDeployment(object: KubeObject): Observed<ScaledDeployment> {
     apiVersion,
     kind,
     metadata: { ...identity(metadata), annotations: metadata.annotations },
-    spec: spec && { replicas: spec.replicas },
+    spec: spec && {
+      replicas: spec.replicas,
+      template: { spec: { containers: portsOf(spec.template.spec?.containers) } },
+    },
     status: status && { conditions: status.conditions },
   };
+}
+
+function portsOf(containers: readonly IContainer[] = []): Pick<IContainer, 'name' | 'ports'>[] {
+  return containers.map(({ name, ports }) => ({ name, ports }));
 }
 
 function identity(metadata: ObjectMeta): ObjectMeta {

@@ -29,6 +29,9 @@ export function greeting(print: (text: string) => void): (isvc: InferenceService
 }
 
 function trafficLine(isvc: InferenceServiceData): string {
+  if (condition(isvc.status?.conditions, 'Ready')?.reason === 'Idle') {
+    return 'idle, the next request starts a pod';
+  }
   const targets = isvc.status?.components?.predictor?.traffic ?? [];
   return `ready, ${targets.map((t) => `${t.percent} % to ${t.revisionName}`).join(', ')}`;
 }

@@ -5,9 +5,11 @@ import { load } from 'js-yaml';
 import { DEFAULT_CONFIG, type OperatorConfig } from '../api/config.ts';
 import { type KubeObject, keyOf } from '../api/kube.ts';
 import { parseRevision } from '../api/revision.ts';
+import type { Share } from '../api/route-table.ts';
 import { inferenceServiceController } from '../controller/inferenceservice.ts';
 import { Reconciliation } from '../controller/reconciliation.ts';
 import { RoutePublisher } from '../controller/route-publisher.ts';
+import { Waker } from '../controller/waker.ts';
 import type { Logger } from '../log.ts';
 import type { RoutingState } from '../plan/input.ts';
 import { chartAdmission } from './admission.ts';
@@ -44,7 +46,7 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
     log.info('event', { service: keyOf(about), reason, message }),
   );
   const kubelet = new LocalKubelet(cluster, log);
-  const proxy = new LocalProxy(Math.random, Date.now());
+  const proxy = localProxy(cluster, log);
   proxy.server.listen(port, 'localhost');
   await once(proxy.server, 'listening');
   const urlPort = (proxy.server.address() as { port: number }).port;
@@ -105,13 +107,27 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
   return { port: urlPort, stop };
 }
 
+/** Returns a proxy whose waiting requests start pods. */
+function localProxy(cluster: MemoryCluster, log: Logger): LocalProxy {
+  const waker = new Waker({ lister: cluster, writer: cluster, log });
+  return new LocalProxy({
+    random: Math.random,
+    now: Date.now(),
+    onWaiting: (counts) => {
+      for (const { ref, count } of counts) void waker.wake(ref, count);
+    },
+  });
+}
+
 /** Returns the shares that the status claims: the proxy follows every change at once, so they are applied. */
 function localRouting(cluster: MemoryCluster): (key: string) => RoutingState {
   return (key) => {
     const isvc = cluster.get('InferenceService', key);
-    const shares = (isvc?.status?.components?.predictor?.traffic ?? []).flatMap((target) => {
-      const ref = parseRevision(isvc?.metadata.namespace ?? '', target.revisionName);
-      return ref === undefined ? [] : { ref, percent: target.percent };
+    const { traffic = [], heldRevisions = [] } = isvc?.status?.components?.predictor ?? {};
+    const shares = traffic.flatMap(({ revisionName, percent }): Share[] => {
+      const ref = parseRevision(isvc?.metadata.namespace ?? '', revisionName);
+      const held = heldRevisions.includes(revisionName) && ({ held: true } as const);
+      return ref === undefined ? [] : [{ ref, percent, ...held }];
     });
     return { acknowledged: shares, inUse: shares.map(({ ref }) => ref) };
   };

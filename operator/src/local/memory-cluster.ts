@@ -95,6 +95,13 @@ export class MemoryCluster implements Lister, Writer {
     this.put({ ...before, spec: { ...before.spec, replicas } } as Stored);
   }
 
+  async wake(deployment: { namespace: string; name: string }, replicas: number): Promise<boolean> {
+    const found = this.get('Deployment', `${deployment.namespace}/${deployment.name}`);
+    if (found?.spec?.replicas !== 0) return false;
+    await this.scale(deployment, replicas);
+    return true;
+  }
+
   async delete(object: KubeObject): Promise<void> {
     const found = this.#stored(object);
     if (found === undefined) return;

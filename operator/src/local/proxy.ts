@@ -1,6 +1,6 @@
 /**
- * Routes requests on the laptop: by the routes that Envoy gets on a cluster, with load measured as Envoy
- * does.
+ * Routes requests on the laptop: by the routes that Envoy gets on a cluster, with requests held and load measured
+ * as there.
  */
 import {
   Agent,
@@ -11,7 +11,13 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { REVISION_HEADER } from '../api/names.ts';
-import { formatRevision, type RevisionRef, revisionName, sameRevision } from '../api/revision.ts';
+import {
+  formatRevision,
+  type RevisionRef,
+  revisionName,
+  sameRevision,
+  serviceKey,
+} from '../api/revision.ts';
 import type {
   Endpoint,
   LoadReport,
@@ -19,31 +25,53 @@ import type {
   RouteTarget,
   ServiceRoutes,
 } from '../api/route-table.ts';
+import {
+  HOLD_LIMITS,
+  HOLD_REFUSALS,
+  type HoldLimits,
+  type HoldRefusal,
+  type WaitingCount,
+} from '../router/hold.ts';
+import { WaitingRoom } from '../router/waiting-room.ts';
 
 /** Headers that belong to one connection (RFC 9110 7.6.1). */
 const HOP_BY_HOP = new Set(
   'connection keep-alive proxy-connection te trailer transfer-encoding upgrade'.split(' '),
 );
 
+/** Sources and listeners that a proxy works with. */
+export interface LocalProxyOptions {
+  /** Gives numbers in [0, 1); it decides the split. */
+  readonly random: () => number;
+  /** Time at which the first report's period begins, in milliseconds. */
+  readonly now: number;
+  /** Called with the requests that wait for pods, every second while some do. */
+  readonly onWaiting: (counts: readonly WaitingCount[]) => void;
+  /** Bounds of what may wait; those of a cluster when left out. */
+  readonly holdLimits?: HoldLimits;
+}
+
 /** An HTTP proxy in front of the pods of all services. */
 export class LocalProxy {
   /** The HTTP server, which its user lets listen. */
   readonly server: Server;
   readonly #agent = new Agent({ keepAlive: true });
-  readonly #load = new Map<string, { ref: RevisionRef; inFlight: number; requests: number }>();
+  readonly #load = new Map<string, Load>();
   readonly #inFlightOf = new Map<string, number>();
   readonly #random: () => number;
   readonly #services = new Map<string, ServiceRoutes>();
+  readonly #waitingRoom: WaitingRoom;
   #reportedAt: number;
 
-  /**
-   * Makes a proxy without routes that does not listen yet.
-   * @param random gives numbers in [0, 1); it decides the split
-   * @param now when the first report's period begins, in milliseconds
-   */
-  constructor(random: () => number, now: number) {
+  /** Makes a proxy without routes that does not listen yet. */
+  constructor({ random, now, onWaiting, holdLimits = HOLD_LIMITS }: LocalProxyOptions) {
     this.#random = random;
     this.#reportedAt = now;
+    this.#waitingRoom = new WaitingRoom({
+      limits: holdLimits,
+      freeSlots: (ref) => this.#freeSlots(ref),
+      onWaiting,
+    });
     this.server = createServer((req, res) => this.#handle(req, res));
     this.server.requestTimeout = 0;
   }
@@ -54,6 +82,7 @@ export class LocalProxy {
       if (entry === undefined) this.#services.delete(key);
       else this.#services.set(key, entry);
     }
+    this.#waitingRoom.lookAtAll();
   }
 
   /**
@@ -63,13 +92,17 @@ export class LocalProxy {
   report(now: number): LoadReport {
     const seconds = Math.max(0.001, (now - this.#reportedAt) / 1000);
     this.#reportedAt = now;
-    const clusters = [...this.#load.values()].map((load) => ({ ...load, seconds }));
+    const clusters = [...this.#load.values()].map((load) => {
+      const inFlight = load.inFlight + this.#waitingRoom.waiting(load.ref);
+      return { ...load, inFlight, seconds };
+    });
     for (const load of this.#load.values()) load.requests = 0;
     return { router: 'local', clusters };
   }
 
   /** Stops to listen and cuts all connections, those with requests too. */
   async close(): Promise<void> {
+    this.#waitingRoom.close();
     this.server.close();
     this.server.closeAllConnections();
     this.#agent.destroy();
@@ -85,20 +118,55 @@ export class LocalProxy {
     }
     const { route } = found.service;
     const target = pick(route.targets, this.#random());
+    if (target?.held) this.#hold(req, res, { ...found, target });
+    else this.#send(req, res, { ...found, target });
+  }
+
+  /** Lets a request wait, unread, until there is room for it in a pod. */
+  #hold(req: IncomingMessage, res: ServerResponse, to: Match & { target: RouteTarget }): void {
+    // A revision of which nothing was sent to a pod yet is reported, too.
+    this.#loadOf(to.target.ref);
+    const leave = this.#waitingRoom.admit(to.target.ref, {
+      go: () => {
+        // The pods may be others than when it came.
+        const service = this.#services.get(to.service.route.key) ?? to.service;
+        this.#send(req, res, { ...to, service });
+      },
+      refuse: (refusal) => refuse(res, to.service.route.key, refusal),
+    });
+    res.once('close', leave);
+  }
+
+  #send(
+    req: IncomingMessage,
+    res: ServerResponse,
+    { target, ...found }: Match & { target: RouteTarget | undefined },
+  ): void {
     const endpoint = target && this.#endpoint(found.service, target);
     if (target === undefined || endpoint === undefined) {
       res.setHeader('Retry-After', '1');
-      reply(res, 503, `${route.key} has no pod that is ready`);
+      reply(res, 503, `${found.service.route.key} has no pod that is ready`);
       return;
     }
     this.#forward(req, res, { ...found, target, endpoint });
   }
 
-  #endpoint({ clusters }: ServiceRoutes, { ref }: RouteTarget): Endpoint | undefined {
-    const cluster = clusters.find((c) => c.port === 'http' && sameRevision(c.ref, ref));
-    return (cluster?.endpoints ?? [])
-      .filter(({ state }) => state === 'healthy')
-      .sort((a, b) => this.#inFlight(a) - this.#inFlight(b))[0];
+  #freeSlots(ref: RevisionRef): number {
+    const service = this.#services.get(serviceKey(ref));
+    const { concurrency = Number.POSITIVE_INFINITY } = service?.route ?? {};
+    return this.#healthy(service, ref).reduce(
+      (slots, endpoint) => slots + Math.max(0, concurrency - this.#inFlight(endpoint)),
+      0,
+    );
+  }
+
+  #healthy(service: ServiceRoutes | undefined, ref: RevisionRef): Endpoint[] {
+    const cluster = service?.clusters.find((c) => c.port === 'http' && sameRevision(c.ref, ref));
+    return (cluster?.endpoints ?? []).filter(({ state }) => state === 'healthy');
+  }
+
+  #endpoint(service: ServiceRoutes, { ref }: RouteTarget): Endpoint | undefined {
+    return this.#healthy(service, ref).sort((a, b) => this.#inFlight(a) - this.#inFlight(b))[0];
   }
 
   #inFlight({ address, port }: Endpoint): number {
@@ -139,10 +207,15 @@ export class LocalProxy {
     req.pipe(upstream);
   }
 
-  /** Counts a request as under way until the returned function is called. */
-  #count(ref: RevisionRef, { address, port }: Endpoint): () => void {
+  #loadOf(ref: RevisionRef): Load {
     const load = this.#load.get(formatRevision(ref)) ?? { ref, inFlight: 0, requests: 0 };
     this.#load.set(formatRevision(ref), load);
+    return load;
+  }
+
+  /** Counts a request as under way until the returned function is called. */
+  #count(ref: RevisionRef, { address, port }: Endpoint): () => void {
+    const load = this.#loadOf(ref);
     const key = `${address}:${port}`;
     const add = (by: number) => {
       load.inFlight += by;
@@ -152,8 +225,18 @@ export class LocalProxy {
     };
     load.requests++;
     add(1);
-    return () => add(-1);
+    return () => {
+      add(-1);
+      this.#waitingRoom.look(ref);
+    };
   }
+}
+
+/** Load of one revision: requests that are under way, and those since the last report. */
+interface Load {
+  readonly ref: RevisionRef;
+  inFlight: number;
+  requests: number;
 }
 
 /** The service that a request is for. */
@@ -199,6 +282,12 @@ export function pick(targets: readonly RouteTarget[], random: number): RouteTarg
 
 function endToEnd(headers: IncomingMessage['headers']): IncomingMessage['headers'] {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
+}
+
+function refuse(res: ServerResponse, key: string, refusal: HoldRefusal): void {
+  const { status, retryAfter, text } = HOLD_REFUSALS[refusal];
+  res.setHeader('Retry-After', String(retryAfter));
+  reply(res, status, `${key}: ${text}`);
 }
 
 function reply(res: ServerResponse, status: number, error: string): void {

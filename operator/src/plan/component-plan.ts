@@ -7,6 +7,7 @@ import { formatRevision, parseRevision, type RevisionRef, revisionName } from '.
 import type { Component, ReplicaBounds } from './component.ts';
 import { serviceAccountName } from './credentials.ts';
 import { deployment, scaledDeployment } from './deployment.ts';
+import { heldScale } from './hold.ts';
 import { ok, type PlanInput, problem, type Result, type SpecProblem } from './input.ts';
 import { podTemplate } from './pod.ts';
 import { type Revision, revisions } from './revision.ts';
@@ -30,6 +31,8 @@ export interface ComponentPlan {
   readonly traffic: Traffic;
   /** Bounds of the replicas of the target. */
   readonly bounds: ReplicaBounds;
+  /** Names of the revisions whose requests the routers are to hold. */
+  readonly held: readonly string[];
   /** Deployments of all revisions that are kept, with the replicas that each is to have. */
   readonly deployments: readonly KubeObject[];
   /** Reason why the spec cannot be carried out; undefined when it can. */
@@ -51,23 +54,16 @@ export function planComponent(component: Component, input: PlanInput): Component
   const target = revisionName(ref);
 
   // 2. Shares of traffic, and from them who needs how many pods.
-  const stable = existing.find(({ name }) => name === before?.latestRolledoutRevision);
-  const needed = neededForAll(component, stable);
-  const shares = traffic({
-    target,
-    canaryPercent: component.spec.canaryTrafficPercent,
-    ready: Object.fromEntries(existing.map(({ name, ready }) => [name, ready])),
-    neededForAll: needed,
-    before,
-  });
-  const rollout = { component, traffic: shares, target, neededForAll: needed };
+  const rollout = rolloutOf({ component, target, existing, before });
+  const { traffic: shares } = rollout;
   const boundsOf = (name: string) => revisionBounds({ ...rollout, revision: name });
   const bounds = boundsOf(target);
   const wasStopped = condition(parent.status?.conditions, 'Stopped')?.status === 'True';
 
   // 3. A new revision's Deployment; of existing ones only the scale changes.
   const mustWait = component.isRecreated && othersRun(target, existing, input.pods);
-  const atFirst = component.isStopped || mustWait ? 0 : bounds.min;
+  // A model that cannot be loaded is to be known before the first request comes.
+  const atFirst = component.isStopped || mustWait ? 0 : Math.max(1, bounds.min);
   const created = revision === undefined ? newRevision(component, input, ref, atFirst) : ok([]);
   const active = activeRevisions(existing, target, shares, routing);
   // Nothing is ended for a revision that cannot be made.
@@ -79,28 +75,58 @@ export function planComponent(component: Component, input: PlanInput): Component
   const expired = expiredRevisions(existing, active, shares.previous, config.revisionHistoryLimit);
   const desired = new Map(input.desired.map((d) => [formatRevision(d.ref), d.replicas]));
   const isGivenUp = (r: Revision) => created.ok && isAbandoned(r, target, before);
+  const scaleOf = (r: Revision) => {
+    const isActive = mayRun(r) && !component.isStopped;
+    const own = boundsOf(r.name);
+    const isNewHere = isRollingOut({ ...rollout, revision: r.name }) && own.min > 0;
+    const wanted = replicasOf({
+      ...{ revision: r, isActive, bounds: own, component },
+      isStarting: wasStopped || isNewHere,
+      desired: desired.get(formatRevision(r.ref)),
+    });
+    const mayHaveNone = component.bounds.min === 0;
+    return heldScale({
+      ...{ revision: r, isActive, wanted, mayHaveNone },
+      ...{ traffic: shares, routing, before },
+    });
+  };
   const kept = existing
     .filter((r) => !expired.has(r.name) && !isGivenUp(r))
-    .map((r) => {
-      const replicas = replicasOf({
-        revision: r,
-        isActive: mayRun(r) && !component.isStopped,
-        bounds: boundsOf(r.name),
-        component,
-        isStarting: wasStopped || isRollingOut({ ...rollout, revision: r.name }),
-        desired: desired.get(formatRevision(r.ref)),
-      });
-      return scaledDeployment(parent, r, replicas);
-    });
+    .map((r) => ({ revision: r, ...scaleOf(r) }));
+  const scaled = kept.map((r) => scaledDeployment(parent, r.revision, r.replicas));
   return {
     component,
     target,
     revision,
     traffic: shares,
     bounds,
-    deployments: created.ok ? [...kept, ...created.value] : kept,
+    held: kept.filter(({ isHeld }) => isHeld).map(({ revision: { name } }) => name),
+    deployments: created.ok ? [...scaled, ...created.value] : scaled,
     ...(created.ok ? {} : { problem: created.problem }),
   };
+}
+
+/** Everything that the shares of the revisions follow from. */
+interface RolloutInput {
+  readonly component: Component;
+  readonly target: string;
+  readonly existing: readonly Revision[];
+  /** The component's status as written last. */
+  readonly before: ComponentStatus | undefined;
+}
+
+/** Returns the shares of the traffic, with the pods that all of it would need. */
+function rolloutOf({ component, target, existing, before }: RolloutInput) {
+  const stable = existing.find(({ name }) => name === before?.latestRolledoutRevision);
+  const needed = neededForAll(component, stable);
+  const shares = traffic({
+    target,
+    canaryPercent: component.spec.canaryTrafficPercent,
+    ready: Object.fromEntries(existing.map(({ name, ready }) => [name, ready])),
+    neededForAll: needed,
+    before,
+  });
+  return { component, traffic: shares, target, neededForAll: needed };
 }
 
 /** Says whether a revision other than the target has pods, be it ones that are ending, or is about to have some. */

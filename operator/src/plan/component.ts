@@ -78,7 +78,6 @@ function component(
 ): Component {
   const spec = filled(asked);
   const autoscaling = componentAutoscaling(isvc.metadata, spec);
-  const min = Math.max(1, autoscaling.minScale ?? spec.minReplicas ?? 1);
   return {
     isvc,
     name,
@@ -86,14 +85,22 @@ function component(
     model: modelOf(asked, spec),
     labels: propagated(isvc.metadata.labels, spec.labels),
     annotations: propagated(isvc.metadata.annotations, spec.annotations),
-    // KServe, HPA: max = max(maxReplicas, min).
-    bounds: { min, max: Math.max(min, autoscaling.maxScale ?? spec.maxReplicas ?? 0) },
+    bounds: replicaBounds(spec, autoscaling),
     autoscaling,
     isRecreated:
       spec.deploymentStrategy?.type === 'Recreate' && (spec.canaryTrafficPercent ?? 100) === 100,
     isStopped: isvc.metadata.annotations?.[ANNOTATIONS.stop]?.toLowerCase() === 'true',
     specHash: specHash(isvc, spec),
   };
+}
+
+/** Only Wherry's own autoscaler knows when there may be no pod. KServe, HPA: max = max(maxReplicas, min). */
+function replicaBounds(
+  { minReplicas = 1, maxReplicas = 0 }: ComponentSpec,
+  { class: scaler, minScale = minReplicas, maxScale = maxReplicas }: ComponentAutoscaling,
+): ReplicaBounds {
+  const min = Math.max(scaler === 'wherry' ? 0 : 1, minScale);
+  return { min, max: Math.max(1, min, maxScale) };
 }
 
 /** Leaves out what is empty: of the own fields of a spec, and of those of its models. */

@@ -1,6 +1,6 @@
 /** An InferenceService and its pods → routes: shares come from status.traffic, endpoints from the pods. */
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
-import { keyOf, type Observed, type Pod } from '../api/kube.ts';
+import { keyOf, type Observed, type Pod, type ScaledDeployment } from '../api/kube.ts';
 import { LABELS } from '../api/names.ts';
 import { parseRevision, type RevisionRef, revisionName, sameRevision } from '../api/revision.ts';
 import type {
@@ -21,24 +21,30 @@ export interface ServiceRoutesInput {
   readonly isvc: InferenceServiceData;
   /** Pods of the service's revisions. */
   readonly pods: readonly Observed<Pod>[];
+  /** Deployments of the service's revisions. */
+  readonly deployments: readonly Observed<ScaledDeployment>[];
   /** The hosts that the service has, of those that it claims. */
   readonly hosts: readonly string[];
 }
 
 /** The routes of one service and their clusters; undefined while it has no traffic to route. */
 export function serviceRoutes(input: ServiceRoutesInput): ServiceRoutes | undefined {
-  const { isvc, pods } = input;
+  const { isvc, pods, deployments } = input;
   if (isvc.metadata.deletionTimestamp !== undefined) return undefined;
   const { namespace = '', name } = isvc.metadata;
   const podsOf = Map.groupBy(pods, ({ metadata }) => metadata.labels?.[LABELS.revision] ?? '');
-  const clustersOf = (ref: RevisionRef) =>
-    revisionClusters(ref, podsOf.get(revisionName(ref)) ?? []);
-  const found = (isvc.status?.components?.predictor?.traffic ?? []).flatMap(
-    (target): FoundTarget[] => {
-      const ref = parseRevision(namespace, target.revisionName);
-      return ref ? [{ ref, percent: target.percent, clusters: clustersOf(ref) }] : [];
-    },
-  );
+  const clustersOf = (ref: RevisionRef) => {
+    const name = revisionName(ref);
+    const deployment = deployments.find(({ metadata }) => metadata.name === name);
+    return revisionClusters(ref, podsOf.get(name) ?? [], deployment);
+  };
+  const { traffic = [], heldRevisions = [] } = isvc.status?.components?.predictor ?? {};
+  const found = traffic.flatMap(({ revisionName: name, percent }): FoundTarget[] => {
+    const ref = parseRevision(namespace, name);
+    if (ref === undefined) return [];
+    const held = heldRevisions.includes(name) && ({ held: true } as const);
+    return [{ ref, percent, ...held, clusters: clustersOf(ref) }];
+  });
   if (found.length === 0) return undefined;
   // A router that comes back may still send to a revision that has pods but no share any more.
   const idle = [...podsOf.keys()]
@@ -53,11 +59,13 @@ export function serviceRoutes(input: ServiceRoutesInput): ServiceRoutes | undefi
 }
 
 function route({ isvc, hosts }: ServiceRoutesInput, targets: RouteTarget[]): Route {
+  const { timeout = DEFAULT_TIMEOUT_SECONDS, containerConcurrency = 0 } = isvc.spec.predictor;
   return {
     key: keyOf(isvc),
     hosts,
     pathPrefix: pathPrefix(isvc),
-    timeoutSeconds: isvc.spec.predictor.timeout ?? DEFAULT_TIMEOUT_SECONDS,
+    timeoutSeconds: timeout,
+    ...(containerConcurrency > 0 && { concurrency: containerConcurrency }),
     targets,
   };
 }
@@ -68,18 +76,21 @@ interface FoundTarget extends Share {
 
 function weighted(found: readonly FoundTarget[]): RouteTarget[] {
   const weight = weights(found);
-  return found.map(({ ref, percent, clusters }, i) => ({
-    ref,
-    percent,
+  return found.map(({ clusters, ...share }, i) => ({
+    ...share,
     weight: weight[i] ?? 0,
     grpc: clusters.some(({ port }) => port === 'grpc'),
   }));
 }
 
-/** A revision with no healthy endpoint gets no requests while another one has some, be it a dark one. */
+/**
+ * A revision with no healthy endpoint gets no requests while another one has some, be it a dark one; a held one gets
+ * its share, which waits for a pod.
+ */
 function weights(found: readonly FoundTarget[]): number[] {
-  const alive = found.map(({ clusters }) =>
-    clusters.some(({ endpoints }) => endpoints.some(({ state }) => state === 'healthy')),
+  const alive = found.map(
+    ({ held, clusters }) =>
+      held ?? clusters.some(({ endpoints }) => endpoints.some(({ state }) => state === 'healthy')),
   );
   const shares = found.map(({ percent }, i) => (alive[i] ? percent : 0));
   if (shares.some((share) => share > 0)) return shares;
@@ -87,35 +98,47 @@ function weights(found: readonly FoundTarget[]): number[] {
 }
 
 /** A cluster for the HTTP port and, when the serving container has one, for the gRPC port: no sidecar's is open. */
-function revisionClusters(ref: RevisionRef, pods: readonly Observed<Pod>[]): RouteCluster[] {
-  const ports = servingPorts(pods[0]?.spec);
+function revisionClusters(
+  ref: RevisionRef,
+  pods: readonly Observed<Pod>[],
+  deployment: Observed<ScaledDeployment> | undefined,
+): RouteCluster[] {
+  // Requests that wait for the first pod are on their way to its port already.
+  const ports = servingPorts(pods[0]?.spec ?? deployment?.spec?.template?.spec);
+  const isEnding = deployment?.spec?.replicas === 0;
   const grpcPort = ports.find(({ name = '' }) => isH2c(name));
   const onlyGrpc = grpcPort !== undefined && ports.length === 1;
   const http: RouteCluster = {
     ref,
     port: 'http',
     protocol: onlyGrpc ? 'h2c' : 'http1',
-    endpoints: endpoints(pods, (pod) => servingPort(pod.spec)),
+    endpoints: endpoints(pods, { isEnding, port: (pod) => servingPort(pod.spec) }),
   };
   if (grpcPort === undefined || onlyGrpc) return [http];
   const grpc: RouteCluster = {
     ref,
     port: 'grpc',
     protocol: 'h2c',
-    endpoints: endpoints(pods, () => grpcPort.containerPort),
+    endpoints: endpoints(pods, { isEnding, port: () => grpcPort.containerPort }),
   };
   return [http, grpc];
 }
 
+interface EndpointOptions {
+  readonly port: (pod: Observed<Pod>) => number;
+  /** True when all pods are about to be deleted. */
+  readonly isEnding: boolean;
+}
+
 function endpoints(
   pods: readonly Observed<Pod>[],
-  port: (pod: Observed<Pod>) => number,
+  { port, isEnding }: EndpointOptions,
 ): Endpoint[] {
   return pods
     .flatMap((pod): Endpoint[] => {
       const address = pod.status?.podIP;
       if (address === undefined || address === '' || !isPodReady(pod)) return [];
-      const draining = pod.metadata.deletionTimestamp !== undefined;
+      const draining = isEnding || pod.metadata.deletionTimestamp !== undefined;
       return [{ address, port: port(pod), state: draining ? 'draining' : 'healthy' }];
     })
     .sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : a.port - b.port));

@@ -13,7 +13,7 @@ export function neededForAll(
   { bounds: { min, max }, autoscaling }: Component,
   stable: Revision | undefined,
 ): number {
-  const pods = Math.max(min, stable?.replicas ?? 0);
+  const pods = Math.max(1, min, stable?.replicas ?? 0);
   return autoscaling.class === 'external' ? pods : Math.min(max, pods);
 }
 
@@ -34,7 +34,7 @@ export interface BoundsOptions {
  */
 export function revisionBounds(options: BoundsOptions): ReplicaBounds {
   const { component, traffic, target } = options;
-  if (!isRollingOut(options)) return component.bounds;
+  if (!isRollingOut(options) || mayIdle(options)) return component.bounds;
   const goal =
     traffic.latestReady === target ? traffic.goalPercent : component.spec.canaryTrafficPercent;
   const share = (goal ?? 100) / 100;
@@ -50,6 +50,15 @@ export function isRollingOut({
   traffic,
 }: Pick<BoundsOptions, 'revision' | 'target' | 'traffic'>): boolean {
   return revision === target && revision !== traffic.stable;
+}
+
+/** Says whether a canary that has its share may have no pod. A dark one stays up, to be looked at. */
+function mayIdle({ component, traffic, target }: BoundsOptions): boolean {
+  const { latestReady, goalPercent } = traffic;
+  if (component.bounds.min > 0 || latestReady !== target || goalPercent === 0) return false;
+  return traffic.targets.some(({ revisionName, percent }) => {
+    return revisionName === target && percent === goalPercent;
+  });
 }
 
 /**
@@ -102,6 +111,6 @@ export function replicasOf(options: ReplicasOptions): number {
     case 'none':
       return min;
     case 'wherry':
-      return Math.min(max, Math.max(min, desired ?? replicas));
+      return Math.min(max, Math.max(isStarting ? 1 : 0, min, desired ?? replicas));
   }
 }

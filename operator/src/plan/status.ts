@@ -71,6 +71,7 @@ function plannedStatus(input: PlanInput, predictor: ComponentPlan): InferenceSer
         latestRolledoutRevision: traffic.stable,
         previousRolledoutRevision: traffic.previous,
         traffic: [...traffic.targets],
+        heldRevisions: predictor.held.length === 0 ? undefined : [...predictor.held],
         url: predictorUrl,
         address,
       },
@@ -119,14 +120,27 @@ export function invalidStatus(
   };
 }
 
-function predictorState(
-  { component, target, revision, traffic, bounds }: ComponentPlan,
-  failure: PodFailure | undefined,
-): ConditionState {
+/** State of what has no pod and gets one with the next request: nothing is wrong. */
+const IDLE: ConditionState = {
+  status: 'True',
+  reason: 'Idle',
+  message: 'there are no pods while there are no requests: the next one starts a pod',
+};
+
+/** Says whether the revision that is asked for has no pod because nobody asks it anything. */
+function isIdle({ target, revision, held }: ComponentPlan): boolean {
+  return revision?.replicas === 0 && held.includes(target);
+}
+
+function predictorState(plan: ComponentPlan, failure: PodFailure | undefined): ConditionState {
+  const { component, target, revision, traffic, bounds } = plan;
   const ready = revision?.ready ?? 0;
   // As a Deployment's Available condition with maxUnavailable 25 %.
-  const neededReady = bounds.min - Math.floor(bounds.min / 4);
+  const needed = bounds.min - Math.floor(bounds.min / 4);
+  // Where no pod is needed, one that fails is worth a word.
+  const neededReady = failure === undefined ? needed : Math.max(1, needed);
   const percent = traffic.targets.find((share) => share.revisionName === target)?.percent;
+  if (isIdle(plan) && percent === traffic.goalPercent) return IDLE;
   if (ready >= neededReady && percent === traffic.goalPercent) return { status: 'True' };
   if (failure !== undefined) {
     const kind = failure.reason === 'PodsRefused' ? 'Deployment' : 'pod';
@@ -203,19 +217,23 @@ function sameShares({ targets }: Traffic, before: InferenceServiceStatus | undef
 
 function modelStatus(
   { parent }: PlanInput,
-  { component, revision, traffic }: ComponentPlan,
+  plan: ComponentPlan,
   failure: PodFailure | undefined,
 ): ModelStatus {
+  const { component, revision, traffic } = plan;
   const loaded = (revision?.ready ?? 0) > 0;
+  const standsBy = isIdle(plan);
   const failed = failure?.reason === 'ModelLoadFailed' && !loaded;
+  const unloaded = standsBy ? 'Standby' : failed ? 'FailedToLoad' : undefined;
   const previous = parent.status?.modelStatus?.states?.activeModelState;
   const isRolledOut = traffic.stable !== undefined || traffic.latestReady !== undefined;
   const serves = isRolledOut && !component.isStopped;
   return {
-    transitionStatus: loaded ? 'UpToDate' : failed ? 'BlockedByFailedLoad' : 'InProgress',
+    transitionStatus:
+      loaded || standsBy ? 'UpToDate' : failed ? 'BlockedByFailedLoad' : 'InProgress',
     states: {
-      activeModelState: serves ? 'Loaded' : failed ? 'FailedToLoad' : previous && 'Pending',
-      targetModelState: loaded ? 'Loaded' : failed ? 'FailedToLoad' : 'Pending',
+      activeModelState: serves && !standsBy ? 'Loaded' : (unloaded ?? (previous && 'Pending')),
+      targetModelState: loaded ? 'Loaded' : (unloaded ?? 'Pending'),
     },
     copies: {
       totalCopies: revision?.ready ?? 0,

@@ -1,0 +1,47 @@
+/**
+ * Starts pods for requests that wait. Every operator does so for the requests that it holds itself, whoever leads:
+ * no other process is on the way of a request that finds no pod.
+ */
+import type { Lister, Writer } from '../api/cluster.ts';
+import { type RevisionRef, revisionName, serviceKey } from '../api/revision.ts';
+import type { Logger } from '../log.ts';
+import { wakeReplicas } from '../plan/wake.ts';
+
+/** The cluster that pods are started in. */
+export interface WakerOptions {
+  readonly lister: Lister;
+  readonly writer: Pick<Writer, 'wake' | 'event'>;
+  readonly log: Logger;
+}
+
+/** Starts pods of revisions that have none. */
+export class Waker {
+  readonly #options: WakerOptions;
+
+  constructor(options: WakerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Starts pods of a revision that has none, as many as `waiting` requests need. A failure is logged: who holds the
+   * requests calls again while they wait.
+   */
+  async wake(ref: RevisionRef, waiting: number): Promise<void> {
+    const { lister, writer, log } = this.#options;
+    const { namespace } = ref;
+    const name = revisionName(ref);
+    const isvc = lister.get('InferenceService', serviceKey(ref));
+    const deployment = lister.get('Deployment', `${namespace}/${name}`);
+    if (isvc === undefined || deployment?.spec?.replicas !== 0) return;
+    const replicas = wakeReplicas(isvc, ref, waiting);
+    if (replicas === 0) return;
+    try {
+      if (!(await writer.wake({ namespace, name }, replicas))) return;
+      log.info('woken', { deployment: name, to: replicas, waiting });
+      const message = `${name}: 0 → ${replicas}, for ${waiting} waiting ${waiting === 1 ? 'request' : 'requests'}`;
+      await writer.event(isvc, { type: 'Normal', reason: 'Woken', message });
+    } catch (error) {
+      log.warn('not woken', { deployment: name, error: (error as Error).message });
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Zero without a guess: the requests of a revision are held in every router before its last pod goes, and until it
+ * has a ready pod again.
+ *
+ *   no request for long      every router holds         request          pod ready
+ *   1 pod, not held     →    1 pod, held           →    0 pods, held  →  1 pod, held  →  1 pod, not held
+ *
+ * Which revisions are held stands in the status, from which every operator makes the routes.
+ */
+import type { ComponentStatus } from '../api/inferenceservice.ts';
+import { revisionName } from '../api/revision.ts';
+import type { RoutingState } from './input.ts';
+import type { Revision } from './revision.ts';
+import type { Traffic } from './traffic.ts';
+
+/** Everything that the holding of one revision follows from. */
+export interface HoldInput {
+  readonly revision: Revision;
+  /** Replicas that the revision is to have by its scale alone. */
+  readonly wanted: number;
+  /** True when the revision may run. */
+  readonly isActive: boolean;
+  /** True when Wherry may let it have no pod. */
+  readonly mayHaveNone: boolean;
+  readonly traffic: Traffic;
+  readonly routing: RoutingState;
+  /** The component's status as written last. */
+  readonly before: ComponentStatus | undefined;
+}
+
+/** Replicas of a revision, and whether its requests are to be held. */
+export interface HeldScale {
+  readonly replicas: number;
+  readonly isHeld: boolean;
+}
+
+/** Returns the replicas of a revision with whether its requests are to be held: the last pod waits for the routers. */
+export function heldScale(input: HoldInput): HeldScale {
+  const { revision, wanted, isActive, mayHaveNone } = input;
+  if (!isActive || !hasTraffic(input)) return { replicas: wanted, isHeld: false };
+  const wasHeld = input.before?.heldRevisions?.includes(revision.name) ?? false;
+  const isHeld =
+    (mayHaveNone && (wanted === 0 || revision.replicas === 0)) || (wasHeld && revision.ready === 0);
+  const mustStay = isHeld && wanted === 0 && revision.replicas > 0 && !isHeldEverywhere(input);
+  return { replicas: mustStay ? 1 : wanted, isHeld };
+}
+
+/** Says whether requests go to a revision that has served: one that has never been loaded is waited for in no router. */
+function hasTraffic({ revision: { name }, traffic }: HoldInput): boolean {
+  const hasServed = name === traffic.latestReady || name === traffic.stable;
+  return hasServed && traffic.targets.some((target) => target.revisionName === name);
+}
+
+/** Says whether every router has confirmed that it holds the requests; not to know it is a no. */
+function isHeldEverywhere({ revision, routing }: HoldInput): boolean {
+  return (routing.acknowledged ?? []).some(
+    ({ ref, held }) => held === true && revisionName(ref) === revision.name,
+  );
+}
