@@ -84,6 +84,7 @@ function bootstrap({ xdsPort, tls, adminPort }: EnvoyOptions): string {
           name: 'xds',
           type: 'STATIC',
           connect_timeout: '1s',
+          circuit_breakers: { thresholds: [{ max_requests: 100_000, max_retries: 100_000 }] },
           load_assignment: {
             cluster_name: 'xds',
             endpoints: [{ lb_endpoints: [{ endpoint: loopback(xdsPort) }] }],

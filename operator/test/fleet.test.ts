@@ -61,6 +61,15 @@ describe('RouterFleet', () => {
     expect(fleet.acknowledged(KEY)).to.deep.equal([share(1, 100)]);
   });
 
+  it('acknowledges that requests are held when every router holds them', () => {
+    const fleet = fleetOf(...a, ...b);
+    const held = [{ ...share(1, 100), held: true } as const];
+    fleet.apply([routes('a', { applied: held })]);
+    expect(fleet.acknowledged(KEY)).to.equal(undefined);
+    fleet.apply([routes('b', { applied: held })]);
+    expect(fleet.acknowledged(KEY)).to.deep.equal(held);
+  });
+
   it('acknowledges what every router applies', () => {
     const fleet = fleetOf(...a, ...b);
     const next = [share(1, 90), share(2, 10)];

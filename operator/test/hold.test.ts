@@ -7,8 +7,9 @@ import fc from 'fast-check';
 import { eventually } from '../../e2e/harness/load.ts';
 import type { RevisionRef } from '../src/api/revision.ts';
 import type { Endpoint, RouteChange } from '../src/api/route-table.ts';
+import type { WaitingCount } from '../src/api/router-fact.ts';
 import { LocalProxy } from '../src/local/proxy.ts';
-import { HOLD_LIMITS, Hold, type HoldLimits, type WaitingCount } from '../src/router/hold.ts';
+import { HOLD_LIMITS, Hold, type HoldLimits } from '../src/router/hold.ts';
 import { WaitingRoom } from '../src/router/waiting-room.ts';
 
 function revision(number: number): RevisionRef {
@@ -24,29 +25,49 @@ describe('Hold', () => {
 
   it('lets those go first that came first, as many as there are slots', () => {
     const held = hold();
-    for (const name of ['a', 'b', 'c']) expect(held.add(R1, name, 0)).to.equal(true);
-    expect(held.add(R2, 'other', 0)).to.equal(true);
-    expect([0, -1].map((slots) => held.release(R1, slots))).to.deep.equal([[], []]);
-    expect(held.release(R1, 2)).to.deep.equal(['a', 'b']);
-    expect(held.release(R1, Number.POSITIVE_INFINITY)).to.deep.equal(['c']);
+    for (const name of ['a', 'b', 'c']) expect(held.add({ ref: R1 }, name, 0)).to.equal(true);
+    expect(held.add({ ref: R2 }, 'other', 0)).to.equal(true);
+    expect([0, -1].map((slots) => held.release({ ref: R1 }, slots))).to.deep.equal([[], []]);
+    expect(held.release({ ref: R1 }, 2)).to.deep.equal(['a', 'b']);
+    expect(held.release({ ref: R1 }, Number.POSITIVE_INFINITY)).to.deep.equal(['c']);
     expect(held.counts()).to.deep.equal([{ ref: R2, count: 1 }]);
   });
 
   it('takes no more than may wait for one revision, until some have gone or left', () => {
     const held = hold({ requests: 2 });
-    expect(['a', 'b', 'c'].map((name) => held.add(R1, name, 0))).to.deep.equal([true, true, false]);
-    expect(held.add(R2, 'other', 0)).to.equal(true);
-    held.remove(R1, 'a');
-    held.remove(R1, 'never came');
-    expect(held.add(R1, 'c', 0)).to.equal(true);
-    expect(held.release(R1, 5)).to.deep.equal(['b', 'c']);
+    expect(['a', 'b', 'c'].map((name) => held.add({ ref: R1 }, name, 0))).to.deep.equal([
+      true,
+      true,
+      false,
+    ]);
+    expect(held.add({ ref: R2 }, 'other', 0)).to.equal(true);
+    held.remove({ ref: R1 }, 'a');
+    held.remove({ ref: R1 }, 'never came');
+    expect(held.add({ ref: R1 }, 'c', 0)).to.equal(true);
+    expect(held.release({ ref: R1 }, 5)).to.deep.equal(['b', 'c']);
+  });
+
+  it('has a line for each router, and counts them together', () => {
+    const held = hold({ requests: 1 });
+    const [a, b] = [
+      { ref: R1, router: 'a' },
+      { ref: R1, router: 'b' },
+    ];
+    expect([held.add(a, '1', 0), held.add(b, '2', 0), held.add(a, '3', 0)]).to.deep.equal([
+      true,
+      true,
+      false,
+    ]);
+    expect(held.counts()).to.deep.equal([{ ref: R1, count: 2 }]);
+    expect(held.release(b, 9)).to.deep.equal(['2']);
+    expect(held.lines()).to.deep.equal([a]);
   });
 
   it('gives those up that have waited as long as they may', () => {
     const held = hold();
-    held.add(R1, 'a', 0);
-    held.add(R2, 'b', 500);
-    held.add(R1, 'c', 1000);
+    held.add({ ref: R1 }, 'a', 0);
+    held.add({ ref: R2 }, 'b', 500);
+    held.add({ ref: R1 }, 'c', 1000);
     expect(held.expire(9999)).to.deep.equal([]);
     expect(held.expire(10_500)).to.deep.equal(['a', 'b']);
     expect(held.counts()).to.deep.equal([{ ref: R1, count: 1 }]);
@@ -64,8 +85,8 @@ describe('Hold', () => {
         const gone: string[] = [];
         let added = 0;
         for (const [i, s] of steps.entries()) {
-          if ('add' in s) added += Number(held.add(s.to, `${i}`, s.add));
-          else if ('release' in s) gone.push(...held.release(s.to, s.release));
+          if ('add' in s) added += Number(held.add({ ref: s.to }, `${i}`, s.add));
+          else if ('release' in s) gone.push(...held.release({ ref: s.to }, s.release));
           else gone.push(...held.expire(s.expire));
         }
         const waiting = held.counts().reduce((sum, { count }) => sum + count, 0);
@@ -85,7 +106,9 @@ describe('WaitingRoom', () => {
       onWaiting: (counts) => told.push(counts),
     });
     const never = () => expect.fail('it has left');
-    const leave = Array.from({ length: 20 }, () => room.admit(R1, { go: never, refuse: never }));
+    const leave = Array.from({ length: 20 }, () =>
+      room.admit({ ref: R1 }, { go: never, refuse: never }),
+    );
     for (const one of leave) one();
     await eventually('it was told', () => told.length > 0);
     expect(told).to.deep.equal([[]]);
@@ -101,20 +124,23 @@ describe('WaitingRoom', () => {
       onWaiting: () => undefined,
     });
     const come = (name: number) => {
-      room.admit(R1, {
-        go: () => {
-          free--;
-          gone.push(name);
+      room.admit(
+        { ref: R1 },
+        {
+          go: () => {
+            free--;
+            gone.push(name);
+          },
+          refuse: () => expect.fail('there is room to wait'),
         },
-        refuse: () => expect.fail('there is room to wait'),
-      });
+      );
     };
     for (const name of [1, 2, 3]) come(name);
     free = 1;
     come(4);
     expect([gone, room.waiting(R1)]).to.deep.equal([[1], 3]);
     free = 2;
-    room.lookAtAll();
+    room.look();
     expect([gone, room.waiting(R1)]).to.deep.equal([[1, 2, 3], 1]);
     room.close();
   });

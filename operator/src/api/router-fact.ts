@@ -2,6 +2,7 @@
  * Facts that a control plane knows about the routers connected to it. They are plain data, which cross threads and
  * streams, and the facts of several control planes add up.
  */
+import type { RevisionRef } from './revision.ts';
 import type { LoadReport, Share } from './route-table.ts';
 
 /** State of one service's routes at one router. */
@@ -46,7 +47,15 @@ export type RouterFact =
    * The router has reported its load; without a report it reports no more, and its requests in flight are not
    * known.
    */
-  | { readonly kind: 'load'; readonly router: string; readonly report?: LoadReport };
+  | { readonly kind: 'load'; readonly router: string; readonly report?: LoadReport }
+  /** The requests that wait for pods at one control plane, which counts them every second while some do. */
+  | { readonly kind: 'waiting'; readonly counts: readonly WaitingCount[] };
+
+/** Number of requests that wait for one revision. */
+export interface WaitingCount {
+  readonly ref: RevisionRef;
+  readonly count: number;
+}
 
 /** Refusal of a resource by a router, which keeps the version that it has. */
 export interface Refusal {

@@ -26,6 +26,7 @@ import { PeerOperators } from './peer-operators.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { RoutePublisher } from './route-publisher.ts';
 import { ServiceEndpoints } from './service-endpoints.ts';
+import { Waker } from './waker.ts';
 
 /** Milliseconds in which changes of routes are gathered into one. */
 const GATHER_MS = 20;
@@ -62,6 +63,7 @@ export class Operator {
   readonly #certificates: Certificates;
   readonly #routerControl: RouterControl;
   readonly #routes: RoutePublisher;
+  readonly #waker: Waker;
   #fleet = new RouterFleet();
   #credentials: TlsCredentials | undefined;
   #peers: PeerOperators | undefined;
@@ -76,6 +78,7 @@ export class Operator {
       observe: (verb, kind, code) => metrics.request(verb, kind, code),
     });
     this.#cluster = new KubeCluster({ client, log, onChange: (change) => this.#changed(change) });
+    this.#waker = new Waker({ lister: this.#cluster, writer: this.#cluster, log });
     const endpoints = { client, namespace, log };
     this.#routers = new ServiceEndpoints({
       ...endpoints,
@@ -113,7 +116,10 @@ export class Operator {
     });
     this.#routerControl = new RouterControl({
       listener: { families: addressFamilies(podIPs) },
-      onFacts: (facts) => this.#learn(facts),
+      onFacts: (facts) => {
+        this.#wake(facts);
+        this.#learn(facts);
+      },
       onFailure: (error) => {
         throw error;
       },
@@ -232,11 +238,20 @@ export class Operator {
     this.#reconciliation?.enqueueAll();
   }
 
+  /** Starts pods for the requests that this operator's routers hold, whoever leads. */
+  #wake(facts: readonly RouterFact[]): void {
+    for (const fact of facts) {
+      if (fact.kind !== 'waiting') continue;
+      for (const { ref, count } of fact.counts) void this.#waker.wake(ref, count);
+    }
+  }
+
   #learn(facts: readonly RouterFact[]): void {
     const { metrics, log } = this.#options;
     if (this.#reconciliation === undefined) return;
     for (const fact of facts) {
       if (fact.kind === 'load' && fact.report) this.#reconciliation.onLoad(fact.report);
+      if (fact.kind === 'waiting') this.#reconciliation.onWaiting(fact.counts);
       if (fact.kind !== 'refused') continue;
       const { router, refusal } = fact;
       metrics.refused(refusal.type);

@@ -5,6 +5,7 @@
 import type { Lister, Writer } from '../api/cluster.ts';
 import type { Kind } from '../api/kinds.ts';
 import type { LoadReport } from '../api/route-table.ts';
+import type { WaitingCount } from '../api/router-fact.ts';
 import type { Logger } from '../log.ts';
 import type { DesiredReplicas } from '../plan/input.ts';
 import { Autoscaler, TICK_MILLISECONDS } from './autoscaler.ts';
@@ -68,6 +69,14 @@ export class Reconciliation {
   /** Gives a router's load report to the autoscaler. */
   onLoad(report: LoadReport): void {
     this.#autoscaler.record(report, Date.now());
+  }
+
+  /** Gives the autoscaler the requests that wait for pods at one control plane, told every second. */
+  onWaiting(counts: readonly WaitingCount[]): void {
+    const clusters = counts.map(({ ref, count }) => {
+      return { ref, seconds: 1, inFlight: count, requests: 0 };
+    });
+    if (clusters.length > 0) this.onLoad({ router: '', clusters });
   }
 
   /** Reconciles the services of these keys soon. */

@@ -25,13 +25,8 @@ import type {
   RouteTarget,
   ServiceRoutes,
 } from '../api/route-table.ts';
-import {
-  HOLD_LIMITS,
-  HOLD_REFUSALS,
-  type HoldLimits,
-  type HoldRefusal,
-  type WaitingCount,
-} from '../router/hold.ts';
+import type { WaitingCount } from '../api/router-fact.ts';
+import { HOLD_LIMITS, HOLD_REFUSALS, type HoldLimits, type HoldRefusal } from '../router/hold.ts';
 import { WaitingRoom } from '../router/waiting-room.ts';
 
 /** Headers that belong to one connection (RFC 9110 7.6.1). */
@@ -69,7 +64,7 @@ export class LocalProxy {
     this.#reportedAt = now;
     this.#waitingRoom = new WaitingRoom({
       limits: holdLimits,
-      freeSlots: (ref) => this.#freeSlots(ref),
+      freeSlots: ({ ref }) => this.#freeSlots(ref),
       onWaiting,
     });
     this.server = createServer((req, res) => this.#handle(req, res));
@@ -82,7 +77,7 @@ export class LocalProxy {
       if (entry === undefined) this.#services.delete(key);
       else this.#services.set(key, entry);
     }
-    this.#waitingRoom.lookAtAll();
+    this.#waitingRoom.look();
   }
 
   /**
@@ -126,7 +121,7 @@ export class LocalProxy {
   #hold(req: IncomingMessage, res: ServerResponse, to: Match & { target: RouteTarget }): void {
     // A revision of which nothing was sent to a pod yet is reported, too.
     this.#loadOf(to.target.ref);
-    const leave = this.#waitingRoom.admit(to.target.ref, {
+    const leave = this.#waitingRoom.admit(to.target, {
       go: () => {
         // The pods may be others than when it came.
         const service = this.#services.get(to.service.route.key) ?? to.service;
@@ -227,7 +222,7 @@ export class LocalProxy {
     add(1);
     return () => {
       add(-1);
-      this.#waitingRoom.look(ref);
+      this.#waitingRoom.look();
     };
   }
 }

@@ -131,7 +131,11 @@ export class Configuration {
       ...this.#entry(messages),
       routedClusters: routed,
       hosts: routedHosts(route),
-      shares: route.targets.map(({ ref, percent }) => ({ ref, percent })),
+      shares: route.targets.map(({ ref, percent, held }) => ({
+        ref,
+        percent,
+        ...(held && { held }),
+      })),
     };
   }
 

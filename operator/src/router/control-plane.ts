@@ -3,16 +3,27 @@
  * It tells what it learns about each router as facts, and decides nothing.
  */
 import { randomUUID } from 'node:crypto';
-import { Server, ServerCredentials, type ServerWritableStream, status } from '@grpc/grpc-js';
-import type { RouteChange, ServiceRoutes } from '../api/route-table.ts';
+import {
+  Server,
+  ServerCredentials,
+  type ServerWritableStream,
+  type StatusObject,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
+import { serviceKey } from '../api/revision.ts';
+import { clusterName, type RouteChange, type ServiceRoutes } from '../api/route-table.ts';
 import type { RouterFact } from '../api/router-fact.ts';
 import { peerRole, type Role } from '../certificates/identity.ts';
 import type { TlsCredentials } from '../certificates/issue.ts';
 import { RenewableCredentials } from '../certificates/renewable-credentials.ts';
+import { type Check, CheckService, checkDefinition } from './check-service.ts';
 import { Configuration } from './configuration.ts';
 import { discoveryRequest, discoveryResponse } from './discovery-messages.ts';
 import { FACT_FEED, FactFeed } from './fact-feed.ts';
+import type { Line } from './hold.ts';
 import { loadReport } from './load.ts';
+import { PodRoom } from './pod-room.ts';
 import type { EnvoyProtos, Message } from './protos.ts';
 import type { ListenerOptions } from './shared-resources.ts';
 import {
@@ -20,6 +31,7 @@ import {
   LOAD_REPORTING,
   nodeId,
   onEnd,
+  peerAddress,
   type Stream,
   serviceDefinition,
 } from './streams.ts';
@@ -28,6 +40,12 @@ import { Subscription } from './subscription.ts';
 const REPORT_INTERVAL_SECONDS = 1;
 /** Milliseconds after which what is left of many changes waits for the next turn of the event loop. */
 const MS_PER_TURN = 5;
+
+/**
+ * Milliseconds after which a router whose stream another operator has is taken to know a pod: that operator learns of
+ * the pod when this one does.
+ */
+const UNKNOWN_ROUTER_MS = 5000;
 
 /** The message types, listeners and consumer of facts that a control plane works with. */
 export interface ControlPlaneOptions {
@@ -40,6 +58,8 @@ export interface ControlPlaneOptions {
 interface Router {
   readonly stream: string;
   readonly name: string;
+  /** Address of its host, which the calls about held requests have, too. */
+  readonly address: string;
   readonly subscription: Subscription;
   readonly send: (message: Message) => void;
   told: boolean;
@@ -62,6 +82,12 @@ export class ControlPlane {
     'grpc.keepalive_time_ms': 30_000,
   });
   readonly #feed = new FactFeed();
+  readonly #podRoom = new PodRoom();
+  readonly #checks = new CheckService({
+    freeSlots: (line) => this.#freeSlots(line),
+    onRelease: ({ router, ref }) => this.#podRoom.release(router, ref, performance.now()),
+    onWaiting: (counts) => this.#tell([{ kind: 'waiting', counts }]),
+  });
   #credentials: RenewableCredentials | undefined;
   #turn: NodeJS.Immediate | undefined;
   #isConfigured = false;
@@ -76,6 +102,12 @@ export class ControlPlane {
     });
     this.#server.addService(serviceDefinition(protos, LOAD_REPORTING), {
       [LOAD_REPORTING.method]: (stream: Stream) => this.#loadReports(stream),
+    });
+    this.#server.addService(checkDefinition(protos), {
+      check: (call: Check, answer: sendUnaryData<Message>) => {
+        const refuse = (error: Partial<StatusObject>) => answer(error);
+        if (this.#isAllowed(call, 'router', refuse)) this.#checks.check(call, answer);
+      },
     });
     this.#server.addService(FACT_FEED, {
       follow: (stream: ServerWritableStream<object, readonly RouterFact[]>) => {
@@ -107,6 +139,7 @@ export class ControlPlane {
   /** Stops at once: the server no longer listens, and every stream is cut. */
   close(): void {
     clearImmediate(this.#turn);
+    this.#checks.close();
     this.#server.forceShutdown();
   }
 
@@ -144,6 +177,7 @@ export class ControlPlane {
       this.#waiting.delete(key);
       const result = this.#configuration.update([{ key, entry }]);
       changed.push(...result.changed);
+      this.#podRoom.update({ key, entry }, performance.now());
       this.#tellUnusable(key, result.unusable.get(key));
       if (performance.now() >= end) break;
     }
@@ -170,12 +204,30 @@ export class ControlPlane {
   }
 
   /** Says whether a caller's certificate names `role`; one that does not is sent away. */
-  #isAllowed(stream: Pick<Stream, 'getAuthContext' | 'emit'>, role: Role): boolean {
-    const certificate = stream.getAuthContext()?.sslPeerCertificate ?? {};
+  #isAllowed(
+    call: Pick<Stream, 'getAuthContext' | 'emit'>,
+    role: Role,
+    refuse = (error: Partial<StatusObject>): unknown => call.emit('error', error),
+  ): boolean {
+    const certificate = call.getAuthContext()?.sslPeerCertificate ?? {};
     if (this.#credentials === undefined || peerRole(certificate) === role) return true;
     const details = `this is for a ${role}: the certificate is of another role`;
-    stream.emit('error', { code: status.PERMISSION_DENIED, details });
+    refuse({ code: status.PERMISSION_DENIED, details });
     return false;
+  }
+
+  /** Returns how many more requests a revision's pods may have; none while the router does not know the pods. */
+  #freeSlots({ ref, router }: Line): number {
+    const key = serviceKey(ref);
+    const clusters = (['http', 'grpc'] as const)
+      .map((port) => clusterName(ref, port))
+      .filter((name) => this.#configuration.owner('clusters', name) === key);
+    const known = [...this.#routers].filter(({ address }) => address === router);
+    const knowsPods =
+      known.length === 0
+        ? this.#podRoom.readyFor(key, ref, performance.now()) > UNKNOWN_ROUTER_MS
+        : known.every(({ subscription }) => subscription.hasLatestEndpoints(key, clusters));
+    return knowsPods ? this.#podRoom.free(key, ref) : 0;
   }
 
   /** Sends what the router lacks now, and tells what is new about it. */
@@ -198,6 +250,7 @@ export class ControlPlane {
       if (request === undefined) return;
       router.subscription.receive(request);
       this.#push(router);
+      this.#checks.look();
     });
     onEnd(stream, () => {
       if (router === undefined) return;
@@ -210,6 +263,7 @@ export class ControlPlane {
     const router: Router = {
       stream: randomUUID(),
       name,
+      address: peerAddress(stream),
       subscription: new Subscription(this.#configuration),
       send: (message) => stream.write(message),
       told: false,
@@ -236,6 +290,7 @@ export class ControlPlane {
   #loadReports(stream: Stream): void {
     if (!this.#isAllowed(stream, 'router')) return;
     let router: string | undefined;
+    const address = peerAddress(stream);
     stream.on('data', (message: Message) => {
       // The first message only opens the stream.
       if (router === undefined) {
@@ -247,6 +302,8 @@ export class ControlPlane {
       const fact: RouterFact = { kind: 'load', router, report };
       this.#reports.set(router, { stream, fact });
       this.#tell([fact]);
+      this.#podRoom.report(address, report, performance.now());
+      this.#checks.look();
     });
     stream.write({
       send_all_clusters: true,
@@ -255,6 +312,7 @@ export class ControlPlane {
     onEnd(stream, () => {
       if (router === undefined || this.#reports.get(router)?.stream !== stream) return;
       this.#reports.delete(router);
+      this.#podRoom.forget(router, address);
       this.#tell([{ kind: 'load', router }]);
     });
   }

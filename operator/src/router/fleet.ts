@@ -110,6 +110,7 @@ export class RouterFleet {
       case 'load':
         return this.#load(fact.router, fact.report);
       case 'refused':
+      case 'waiting':
         return [];
     }
   }

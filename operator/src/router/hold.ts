@@ -1,7 +1,8 @@
-/** Queues of the requests that wait for a pod, one for each revision: bounded in number and time, first come first served. */
+/** Lines of the requests that wait for a pod: bounded in number and time, first come first served. */
 import { formatRevision, type RevisionRef } from '../api/revision.ts';
+import type { WaitingCount } from '../api/router-fact.ts';
 
-/** Bounds of what may wait for one revision. */
+/** Bounds of what may wait in one line. */
 export interface HoldLimits {
   /** Most requests at once. */
   readonly requests: number;
@@ -29,48 +30,49 @@ export const HOLD_REFUSALS = {
   },
 } as const satisfies Record<HoldRefusal, object>;
 
-/** Number of requests that wait for one revision. */
-export interface WaitingCount {
+/** Line of requests that are let go in order: those for one revision, at one router. */
+export interface Line {
   readonly ref: RevisionRef;
-  readonly count: number;
+  /** Router that has the requests; left out where there is only one. */
+  readonly router?: string;
 }
 
 /** Requests that wait, of whatever type the caller tells them apart by. Times are in milliseconds. */
 export class Hold<T> {
   readonly #limits: HoldLimits;
-  /** Requests of each revision with the time at which they came, oldest first; no queue is empty. */
-  readonly #queues = new Map<string, { ref: RevisionRef; requests: Map<T, number> }>();
+  /** Requests of each line with the time at which they came, oldest first; no line is empty. */
+  readonly #lines = new Map<string, { line: Line; requests: Map<T, number> }>();
 
   constructor(limits: HoldLimits) {
     this.#limits = limits;
   }
 
-  /** Lets a request wait for a revision. Returns false when as many wait already as may. */
-  add(ref: RevisionRef, request: T, now: number): boolean {
-    const key = formatRevision(ref);
-    const queue = this.#queues.get(key) ?? { ref, requests: new Map<T, number>() };
-    if (queue.requests.size >= this.#limits.requests) return false;
-    queue.requests.set(request, now);
-    this.#queues.set(key, queue);
+  /** Lets a request wait in a line. Returns false when as many wait there already as may. */
+  add(line: Line, request: T, now: number): boolean {
+    const key = keyOf(line);
+    const { requests } = this.#lines.get(key) ?? { requests: new Map<T, number>() };
+    if (requests.size >= this.#limits.requests) return false;
+    requests.set(request, now);
+    this.#lines.set(key, { line, requests });
     return true;
   }
 
   /** Forgets a request whose client is gone; one that does not wait is no error. */
-  remove(ref: RevisionRef, request: T): void {
-    this.#take(formatRevision(ref), [request]);
+  remove(line: Line, request: T): void {
+    this.#take(keyOf(line), [request]);
   }
 
-  /** Takes up to `slots` requests out, those that came first, and returns them. */
-  release(ref: RevisionRef, slots: number): T[] {
-    const key = formatRevision(ref);
-    const waiting = [...(this.#queues.get(key)?.requests.keys() ?? [])];
+  /** Takes up to `slots` requests out of a line, those that came first, and returns them. */
+  release(line: Line, slots: number): T[] {
+    const key = keyOf(line);
+    const waiting = [...(this.#lines.get(key)?.requests.keys() ?? [])];
     return this.#take(key, waiting.slice(0, Math.max(0, slots)));
   }
 
   /** Takes those requests out that have waited too long, and returns them. */
   expire(now: number): T[] {
     const oldest = now - this.#limits.seconds * 1000;
-    return [...this.#queues].flatMap(([key, { requests }]) => {
+    return [...this.#lines].flatMap(([key, { requests }]) => {
       const late = [...requests].filter(([, since]) => since <= oldest);
       return this.#take(
         key,
@@ -79,15 +81,30 @@ export class Hold<T> {
     });
   }
 
+  /** Returns the lines in which requests wait. */
+  lines(): Line[] {
+    return [...this.#lines.values()].map(({ line }) => line);
+  }
+
   /** Returns the number of requests that wait for each revision for which some do. */
   counts(): WaitingCount[] {
-    return [...this.#queues.values()].map(({ ref, requests }) => ({ ref, count: requests.size }));
+    const counts = new Map<string, WaitingCount>();
+    for (const { line, requests } of this.#lines.values()) {
+      const name = formatRevision(line.ref);
+      const count = (counts.get(name)?.count ?? 0) + requests.size;
+      counts.set(name, { ref: line.ref, count });
+    }
+    return [...counts.values()];
   }
 
   #take(key: string, taken: T[]): T[] {
-    const requests = this.#queues.get(key)?.requests;
+    const requests = this.#lines.get(key)?.requests;
     for (const request of taken) requests?.delete(request);
-    if (requests?.size === 0) this.#queues.delete(key);
+    if (requests?.size === 0) this.#lines.delete(key);
     return taken;
   }
+}
+
+function keyOf({ ref, router = '' }: Line): string {
+  return `${formatRevision(ref)} ${router}`;
 }

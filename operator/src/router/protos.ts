@@ -11,6 +11,7 @@ import protobuf from 'protobufjs';
 const FILES = [
   'envoy/service/discovery/v3/ads.proto',
   'envoy/service/load_stats/v3/lrs.proto',
+  'envoy/service/auth/v3/external_auth.proto',
   'envoy/config/cluster/v3/cluster.proto',
   'envoy/config/endpoint/v3/endpoint.proto',
   'envoy/config/listener/v3/listener.proto',
@@ -20,6 +21,7 @@ const FILES = [
   'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
   'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
   'envoy/extensions/filters/http/lua/v3/lua.proto',
+  'envoy/extensions/filters/http/ext_authz/v3/ext_authz.proto',
   'envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation.proto',
 ];
 

@@ -127,6 +127,16 @@ export class RouterState {
     return true;
   }
 
+  /** Says whether the router has confirmed the endpoints that a service's entry has now for these clusters. */
+  hasLatestEndpoints(key: string, names: readonly string[]): boolean {
+    const resources = this.configuration.entry(key)?.resources.endpoints;
+    const { endpoints } = this.types;
+    return (
+      this.#hasEndpoints(names) &&
+      names.every((name) => endpoints.get(name)?.acked === resources?.get(name)?.version)
+    );
+  }
+
   #hasEndpoints(names: readonly string[]): boolean {
     const { clusters, endpoints } = this.types;
     return names.every((name) => {

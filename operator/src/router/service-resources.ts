@@ -11,8 +11,15 @@ import {
   type RouteTarget,
   type ServiceRoutes,
 } from '../api/route-table.ts';
+import { HELD_IDLE_SECONDS, HELD_KEY, heldConfig } from './hold-resources.ts';
 import type { Message } from './protos.ts';
-import { ADS, PATH_HOST_HEADER, pathHost, virtualHostName } from './shared-resources.ts';
+import {
+  ADS,
+  PATH_FILTER,
+  PATH_HOST_HEADER,
+  pathHost,
+  virtualHostName,
+} from './shared-resources.ts';
 
 const TYPE = 'type.googleapis.com/';
 /** Seconds without any byte after which Envoy ends a stream, whatever the route's timeout. */
@@ -113,7 +120,10 @@ function loadAssignment(name: string, { endpoints }: RouteCluster): Message {
 function virtualHost(route: Route): Message | undefined {
   const domains = routedHosts(route);
   if (domains.length === 0) return undefined;
-  const action = (port: RouteCluster['port']) => ({ route: routeAction(route, port) });
+  const action = (port: RouteCluster['port']) => ({
+    route: routeAction(route, port),
+    ...(isHeld(route) && HELD_ROUTE),
+  });
   const http = { match: { prefix: '/' }, ...action('http') };
   const grpc = { match: { prefix: '/', grpc: {} }, ...action('grpc') };
   const split = route.targets.some((target) => target.grpc);
@@ -125,27 +135,39 @@ function virtualHost(route: Route): Message | undefined {
   };
 }
 
+/** Metadata by which a request by path knows that it may have to be held. */
+const HELD_ROUTE = {
+  metadata: { filter_metadata: { [PATH_FILTER]: { fields: { [HELD_KEY]: { boolValue: true } } } } },
+};
+
+function isHeld({ targets }: Route): boolean {
+  return targets.some(({ held }) => held);
+}
+
 function routeAction(route: Route, port: RouteCluster['port']): Message {
   const { timeoutSeconds, targets, pathPrefix } = route;
   return {
     weighted_clusters: { clusters: targets.map((target) => share(target, port)) },
     timeout: seconds(timeoutSeconds),
-    ...idleTimeout(timeoutSeconds),
+    ...idleTimeout(route),
     // The pod sees the host that the client asked for, not the one that stands for the path.
     ...(pathPrefix === undefined ? {} : { host_rewrite_header: PATH_HOST_HEADER }),
   };
 }
 
 /** Makes Envoy wait longer for a byte where a request may take longer than it waits by default. */
-function idleTimeout(timeoutSeconds: number): Message {
+function idleTimeout(route: Route): Message {
+  const { timeoutSeconds } = route;
   if (timeoutSeconds === 0) return { idle_timeout: seconds(0) };
-  return timeoutSeconds < STREAM_IDLE_SECONDS ? {} : { idle_timeout: seconds(timeoutSeconds + 5) };
+  const needed = Math.max(timeoutSeconds + 5, isHeld(route) ? HELD_IDLE_SECONDS : 0);
+  return needed < STREAM_IDLE_SECONDS + 5 ? {} : { idle_timeout: seconds(needed) };
 }
 
-function share({ ref, weight, grpc }: RouteTarget, port: RouteCluster['port']): Message {
+function share({ ref, weight, grpc, held }: RouteTarget, port: RouteCluster['port']): Message {
   return {
     name: clusterName(ref, grpc ? port : 'http'),
     weight: { value: weight },
+    ...(held && { typed_per_filter_config: heldConfig(ref) }),
     response_headers_to_add: [
       {
         header: { key: REVISION_HEADER, value: revisionName(ref) },

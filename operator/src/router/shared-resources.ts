@@ -2,6 +2,7 @@
  * Makes Envoy's resources that all services share: listeners, the route configuration, and the virtual host
  * of requests by path. They depend on no service, so that a change of one never touches them.
  */
+import { HELD_KEY, holdFilters, PATH_HOLD_ENABLED } from './hold-resources.ts';
 import type { Message } from './protos.ts';
 
 /** The routers' port for requests. */
@@ -16,7 +17,8 @@ export const ADS = { ads: {}, resource_api_version: 'V3' };
 
 const ROUTE_CONFIG = 'wherry';
 const TYPE = 'type.googleapis.com/';
-const PATH_FILTER = 'wherry.path';
+/** The filter with the script for requests by path; metadata for it have its name. */
+export const PATH_FILTER = 'wherry.path';
 const PATH_SUFFIX = 'path.wherry';
 /** The header in which a request by path keeps the host that the client asked for. */
 export const PATH_HOST_HEADER = 'x-wherry-path-host';
@@ -68,8 +70,8 @@ export function pathHost(pathPrefix: string): string {
 
 /**
  * Turns a request by path into one for the host that stands for the path; `clearRouteCache` then finds the
- * service's own virtual host, so that routes by path need no resource that services share. The path has
- * been normalised by then. What does not look like a service's path keeps its route, which answers 404.
+ * service's own virtual host, so that routes by path need no resource that services share. Its metadata say whether
+ * the request may have to be held. The path has been normalised by then. What does not look like a service's path keeps its route, which answers 404.
  */
 const PATH_SCRIPT = `
 function envoy_on_request(request)
@@ -87,6 +89,9 @@ function envoy_on_request(request)
   headers:replace(":authority", name .. "." .. namespace .. ".serving.${PATH_SUFFIX}")
   headers:replace(":path", rest)
   request:clearRouteCache()
+  if request:metadata():get("${HELD_KEY}") then
+    request:streamInfo():dynamicMetadata():set("${PATH_FILTER}", "${HELD_KEY}", true)
+  end
 end
 `;
 
@@ -107,7 +112,7 @@ function pathVirtualHost(): Message {
       {
         match: { prefix: '/serving/' },
         ...notFound,
-        typed_per_filter_config: { [PATH_FILTER]: enabled },
+        typed_per_filter_config: { [PATH_FILTER]: enabled, ...PATH_HOLD_ENABLED },
       },
       { match: { prefix: '/', headers: [bareName] }, ...answer(`${NOT_FOUND}; ${BARE_NAME}`) },
       { match: { prefix: '/' }, ...notFound },
@@ -126,6 +131,12 @@ const UPGRADE_REFUSAL = {
     },
   },
   body: { inline_string: 'this upgrade of the connection is not supported: WebSocket is' },
+};
+
+/** A held request is sent away by Envoy itself when the control plane is gone: it may come again. */
+const HOLD_FAILURE = {
+  filter: { response_flag_filter: { flags: ['UAEX'] } },
+  headers_to_add: [{ header: { key: 'retry-after', value: '1' }, append_action: 'ADD_IF_ABSENT' }],
 };
 
 function httpListener(options: ListenerOptions): Message {
@@ -161,13 +172,18 @@ function httpListener(options: ListenerOptions): Message {
     ],
     // Envoy's own texts hold no quotes; its JSON formatter leaves this value out.
     local_reply_config: {
-      mappers: [UPGRADE_REFUSAL],
+      mappers: [UPGRADE_REFUSAL, HOLD_FAILURE],
       body_format: {
         text_format_source: { inline_string: '{"error":"%LOCAL_REPLY_BODY%"}' },
         content_type: 'application/json',
       },
     },
-    http_filters: [pathFilter, ...(options.filters ?? []), ROUTER_FILTER],
+    http_filters: [
+      pathFilter,
+      ...(options.filters ?? []),
+      ...holdFilters(PATH_FILTER),
+      ROUTER_FILTER,
+    ],
   };
   return listener('http', HTTP_PORT, { options, connectionManager });
 }

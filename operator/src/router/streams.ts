@@ -72,3 +72,8 @@ export function onEnd(stream: Stream, ended: () => void): void {
 export function nodeId(message: Message): string {
   return (message.node as { id?: string } | undefined)?.id ?? '';
 }
+
+/** Returns the address of a caller's host, which its connections have in common. */
+export function peerAddress(call: { getPeer(): string }): string {
+  return call.getPeer().replace(/:\d+$/, '');
+}

@@ -73,6 +73,11 @@ export class Subscription {
     return Object.keys(routes).length === 0 ? undefined : routes;
   }
 
+  /** Says whether the router has confirmed the endpoints that a service has now for these clusters. */
+  hasLatestEndpoints(key: string, clusters: readonly string[]): boolean {
+    return this.#state.hasLatestEndpoints(key, clusters);
+  }
+
   /** Returns what became known since the last call. */
   takeNews(): SubscriptionNews {
     const news = { routes: this.#touched, refusals: this.#refusals };

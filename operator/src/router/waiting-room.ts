@@ -1,6 +1,7 @@
 /** Holds requests until there is room for them in a pod, and tells while some wait, so that pods are started. */
 import { formatRevision, type RevisionRef } from '../api/revision.ts';
-import { Hold, type HoldLimits, type HoldRefusal, type WaitingCount } from './hold.ts';
+import type { WaitingCount } from '../api/router-fact.ts';
+import { Hold, type HoldLimits, type HoldRefusal, type Line } from './hold.ts';
 
 /**
  * Milliseconds until it is told that requests wait: a burst is told of as one, and not at all when its clients leave
@@ -13,8 +14,8 @@ const LOOK_MS = 1000;
 /** Source of what a waiting room knows of the pods, and the listener to its requests. */
 export interface WaitingRoomOptions {
   readonly limits: HoldLimits;
-  /** Returns how many more requests the ready pods of a revision may have now. */
-  readonly freeSlots: (ref: RevisionRef) => number;
+  /** Returns how many more requests of a line the ready pods may have now. */
+  readonly freeSlots: (line: Line) => number;
   /** Called with all that waits, every second while something does, and with nothing when the last is gone. */
   readonly onWaiting: (counts: readonly WaitingCount[]) => void;
 }
@@ -41,14 +42,14 @@ export class WaitingRoom {
    * Lets a request go at once when there is room for it, or else when there is; nobody overtakes. Returns a function
    * to be called when its client is gone.
    */
-  admit(ref: RevisionRef, waiting: Waiting): () => void {
-    if (!this.#hold.add(ref, waiting, performance.now())) {
+  admit(line: Line, waiting: Waiting): () => void {
+    if (!this.#hold.add(line, waiting, performance.now())) {
       waiting.refuse('full');
       return () => undefined;
     }
-    this.look(ref);
-    if (this.#hold.counts().length > 0) this.#timer ??= setTimeout(() => this.#tell(), GATHER_MS);
-    return () => this.#hold.remove(ref, waiting);
+    this.#look(line);
+    if (this.#hold.lines().length > 0) this.#timer ??= setTimeout(() => this.#tell(), GATHER_MS);
+    return () => this.#hold.remove(line, waiting);
   }
 
   /** Returns the number of requests that wait for a revision. */
@@ -57,14 +58,9 @@ export class WaitingRoom {
     return this.#hold.counts().find((count) => formatRevision(count.ref) === key)?.count ?? 0;
   }
 
-  /** Lets requests of a revision go as far as there is room; to be called when there may be more. */
-  look(ref: RevisionRef): void {
-    for (const { go } of this.#hold.release(ref, this.#options.freeSlots(ref))) go();
-  }
-
-  /** Lets requests of all revisions go as far as there is room. */
-  lookAtAll(): void {
-    for (const { ref } of this.#hold.counts()) this.look(ref);
+  /** Lets requests go as far as there is room; to be called when there may be more of it. */
+  look(): void {
+    for (const line of this.#hold.lines()) this.#look(line);
   }
 
   /** Tells nothing any more; requests that wait are left to their connections. */
@@ -72,7 +68,12 @@ export class WaitingRoom {
     clearTimeout(this.#timer);
   }
 
+  #look(line: Line): void {
+    for (const { go } of this.#hold.release(line, this.#options.freeSlots(line))) go();
+  }
+
   #tell(): void {
+    this.look();
     for (const { refuse } of this.#hold.expire(performance.now())) refuse('late');
     const counts = this.#hold.counts();
     this.#timer = counts.length === 0 ? undefined : setTimeout(() => this.#tell(), LOOK_MS);
