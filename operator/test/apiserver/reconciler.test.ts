@@ -5,22 +5,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ApiServer } from '../../../e2e/harness/api-server.ts';
-import { type FaultProxy, startFaultProxy } from '../../../e2e/harness/fault-proxy.ts';
+import type { FaultProxy } from '../../../e2e/harness/fault-proxy.ts';
 import { eventually } from '../../../e2e/harness/load.ts';
-import { DEFAULT_CONFIG } from '../../src/api/config.ts';
 import type { InferenceServiceData } from '../../src/api/inferenceservice.ts';
 import type { KubeObject, Observed, PodTemplateSpec, Service } from '../../src/api/kube.ts';
-import { inferenceServiceController } from '../../src/controller/inferenceservice.ts';
-import { Reconciliation } from '../../src/controller/reconciliation.ts';
 import { KubeClient } from '../../src/kube/client.ts';
-import { KubeCluster } from '../../src/kube/cluster.ts';
 import { isNotFound } from '../../src/kube/errors.ts';
-import { type LogEntry, recordedLog } from './recorded-log.ts';
+import {
+  proxyOf,
+  QUIET_MS,
+  type RunningOperator,
+  settled,
+  startOperator as startOperatorBehind,
+} from './running-operator.ts';
 import { describeWithApiServer, sharedApiServer } from './server.ts';
 
 const REVISION = 'iris-predictor-00001';
-/** Long enough for a reconcile that should not come to have come. */
-const QUIET_MS = 1000;
 
 describeWithApiServer('reconciler', function () {
   this.timeout(40_000);
@@ -29,14 +29,6 @@ describeWithApiServer('reconciler', function () {
   let proxy: FaultProxy;
   let namespace: string;
   let operator: RunningOperator | undefined;
-
-  interface RunningOperator {
-    readonly reconciliation: Reconciliation;
-    readonly entries: LogEntry[];
-    /** Every write and single read, as `verb kind code`. */
-    readonly requests: string[];
-    stop(): Promise<void>;
-  }
 
   before(async () => {
     server = await sharedApiServer();
@@ -54,7 +46,7 @@ describeWithApiServer('reconciler', function () {
   });
 
   beforeEach(async () => {
-    proxy = await startFaultProxy(server.url, server.certificate);
+    proxy = await proxyOf(server);
     namespace = await server.namespace('reconciler');
     await client.create({
       apiVersion: 'v1',
@@ -70,51 +62,8 @@ describeWithApiServer('reconciler', function () {
     await server.request('DELETE', services()).catch(() => undefined);
   });
 
-  /** Starts what an operator that leads runs, with its caches filled, behind the proxy. */
   async function startOperator(): Promise<RunningOperator> {
-    const { log, entries } = recordedLog();
-    const requests: string[] = [];
-    const stopped = new AbortController();
-    let reconciliation: Reconciliation | undefined;
-    const cluster = new KubeCluster({
-      client: new KubeClient(server.kubeConfig(proxy.url), {
-        observe: (verb, kind, code) => {
-          if (verb !== 'list' && verb !== 'watch') requests.push(`${verb} ${kind} ${code}`);
-        },
-      }),
-      log,
-      onChange: (change) => reconciliation?.onChange(change),
-    });
-    await cluster.start(stopped.signal);
-    reconciliation = new Reconciliation({
-      lister: cluster,
-      writer: cluster,
-      controller: (desired) =>
-        inferenceServiceController({
-          lister: cluster,
-          writer: cluster,
-          surroundings: {
-            routerAddresses: () => ['10.0.0.9'],
-            routing: () => ({}),
-            desired,
-            hostOwner: () => undefined,
-            now: () => new Date(),
-          },
-          config: DEFAULT_CONFIG,
-        }),
-      workers: 2,
-      log,
-    });
-    const running = reconciliation;
-    operator = {
-      reconciliation,
-      entries,
-      requests,
-      async stop() {
-        await running.stop();
-        stopped.abort();
-      },
-    };
+    operator = await startOperatorBehind(server, proxy);
     return operator;
   }
 
@@ -158,14 +107,6 @@ describeWithApiServer('reconciler', function () {
       },
       10,
     );
-  }
-
-  /** Waits until nothing is written any more. */
-  async function settled({ requests }: RunningOperator): Promise<void> {
-    for (let before = -1; before !== requests.length; ) {
-      before = requests.length;
-      await sleep(QUIET_MS);
-    }
   }
 
   /** Makes a ready pod of a revision, as its Deployment's controllers and a kubelet would. */

@@ -1,0 +1,84 @@
+/** What an operator that leads runs, on a real API server and behind a proxy that can disturb it. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ApiServer } from '../../../e2e/harness/api-server.ts';
+import { type FaultProxy, startFaultProxy } from '../../../e2e/harness/fault-proxy.ts';
+import { DEFAULT_CONFIG } from '../../src/api/config.ts';
+import { inferenceServiceController } from '../../src/controller/inferenceservice.ts';
+import { Reconciliation } from '../../src/controller/reconciliation.ts';
+import { KubeClient } from '../../src/kube/client.ts';
+import { KubeCluster } from '../../src/kube/cluster.ts';
+import { type LogEntry, recordedLog } from './recorded-log.ts';
+
+/** Long enough for a reconcile that should not come to have come. */
+export const QUIET_MS = 1000;
+
+export interface RunningOperator {
+  readonly reconciliation: Reconciliation;
+  readonly entries: LogEntry[];
+  /** Every write and single read, as `verb kind code`. */
+  readonly requests: string[];
+  stop(): Promise<void>;
+}
+
+/** Starts the reconcilers with their caches filled; the caller closes the proxy. */
+export async function startOperator(
+  server: ApiServer,
+  proxy: FaultProxy,
+): Promise<RunningOperator> {
+  const { log, entries } = recordedLog();
+  const requests: string[] = [];
+  const stopped = new AbortController();
+  let reconciliation: Reconciliation | undefined;
+  const cluster = new KubeCluster({
+    client: new KubeClient(server.kubeConfig(proxy.url), {
+      observe: (verb, kind, code) => {
+        if (verb !== 'list' && verb !== 'watch') requests.push(`${verb} ${kind} ${code}`);
+      },
+    }),
+    log,
+    onChange: (change) => reconciliation?.onChange(change),
+  });
+  await cluster.start(stopped.signal);
+  reconciliation = new Reconciliation({
+    lister: cluster,
+    writer: cluster,
+    controller: (desired) =>
+      inferenceServiceController({
+        lister: cluster,
+        writer: cluster,
+        surroundings: {
+          routerAddresses: () => ['10.0.0.9'],
+          routing: () => ({}),
+          desired,
+          hostOwner: () => undefined,
+          now: () => new Date(),
+        },
+        config: DEFAULT_CONFIG,
+      }),
+    workers: 2,
+    log,
+  });
+  const running = reconciliation;
+  return {
+    reconciliation,
+    entries,
+    requests,
+    async stop() {
+      await running.stop();
+      stopped.abort();
+    },
+  };
+}
+
+/** Starts a proxy in front of a server, to start an operator behind. */
+export function proxyOf(server: ApiServer): Promise<FaultProxy> {
+  return startFaultProxy(server.url, server.certificate);
+}
+
+/** Waits until nothing is written any more. */
+export async function settled({ requests }: RunningOperator): Promise<void> {
+  for (let before = -1; before !== requests.length; ) {
+    before = requests.length;
+    await sleep(QUIET_MS);
+  }
+}
