@@ -16,6 +16,7 @@ interface Schema {
   required?: string[];
   items?: Schema;
   additionalProperties?: Schema;
+  'x-kubernetes-int-or-string'?: boolean;
 }
 
 /** Fields whose type is Kubernetes' own: their schema is free-form, the API server knows better. */
@@ -40,6 +41,7 @@ const KUBERNETES_TYPES: Record<string, string> = {
 
 function typeOf(schema: Schema, indent: string): string {
   if (schema.enum !== undefined) return schema.enum.map((value) => `'${value}'`).join(' | ');
+  if (schema['x-kubernetes-int-or-string']) return 'number | string';
   switch (schema.type) {
     case 'string':
       return 'string';

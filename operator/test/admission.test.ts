@@ -1,9 +1,9 @@
 /** Settings that would be accepted without effect are refused by name, and those that ask for nothing are not. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { dump } from 'js-yaml';
+import { dump, loadAll } from 'js-yaml';
 import type { KubeObject } from '../src/api/kube.ts';
 import { chartAdmission } from '../src/local/admission.ts';
 import { planFiles } from '../src/local/plan-files.ts';
@@ -60,6 +60,103 @@ describe('admission of annotations', () => {
     it(`${key} of the predictor`, () => {
       const annotations = { [key]: key.endsWith('stop') ? 'true' : 'Standard' };
       expectVerdict(isvc({ model: MODEL, annotations }), /set it in metadata.annotations/);
+    });
+  }
+});
+
+/** What each autoscaler class carries out, and what it would pass over. */
+describe('admission of autoscaler classes', () => {
+  const resource = (name: string, target: object) => ({
+    type: 'Resource',
+    resource: { name, target },
+  });
+  const HALF = resource('cpu', { type: 'Utilization', averageUtilization: 50 });
+  const autoScaling = (...metrics: object[]) => ({ autoScaling: { metrics } });
+  const knative = { annotations: { 'autoscaling.knative.dev/window': '60s' } };
+  for (const [autoscaler, predictor, verdict] of [
+    ['kpa', {}, /\[kpa\] is not a supported autoscaler class type: .* hpa, .*none or external/],
+    ['', { scaleMetric: 'cpu' }, /\[cpu\] is not a supported metric of Wherry's own .* to hpa/],
+    ['', autoScaling(HALF), /autoScaling has no effect with Wherry's own autoscaler/],
+    ['', { autoScaling: {} }, 'accepted'],
+    ['', { autoScaling: { metrics: [], behavior: {} } }, 'accepted'],
+    ['none', autoScaling(HALF), /no effect with the autoscaler class none: remove it/],
+    ['external', { autoScaling: { behavior: { scaleUp: {} } } }, /class external: remove it/],
+    ['external', { scaleMetric: 'cpu', scaleTarget: 500 }, 'accepted'],
+    ['hpa', {}, 'accepted'],
+    ['hpa', { minReplicas: 0, maxReplicas: 3 }, 'accepted'],
+    ['hpa', { scaleMetric: '', scaleTarget: 0, scaleMetricType: '' }, 'accepted'],
+    ['hpa', { scaleMetric: 'cpu', scaleTarget: 100, scaleMetricType: 'Utilization' }, 'accepted'],
+    ['hpa', { scaleMetric: 'memory', scaleTarget: 1 }, 'accepted'],
+    ['hpa', { scaleMetric: 'rps' }, /\[rps\] is not a supported metric of the .* class hpa/],
+    ['hpa', { scaleMetric: 'concurrency', scaleTarget: 5 }, /\[concurrency\] is not a supported/],
+    ['hpa', { scaleTarget: 101 }, /scaleTarget is \[101\]: .* a percentage, from 1 to 100/],
+    ['hpa', { scaleMetric: 'memory' }, /scaleMetric memory needs a scaleTarget/],
+    ['hpa', { scaleMetricType: 'AverageValue' }, /\[AverageValue\] is not a supported type/],
+    ['hpa', { scaleTarget: 50, ...autoScaling(HALF) }, /no effect beside autoScaling.metrics/],
+    ['hpa', { scaleMetric: 'cpu', ...autoScaling(HALF) }, /no effect beside autoScaling.metrics/],
+    ['hpa', knative, /autoscaling.knative.dev\/window has no effect with the autoscaler class hpa/],
+    ['hpa', autoScaling(HALF, resource('cpu', { type: 'Utilization' })), 'accepted'],
+    [
+      'hpa',
+      autoScaling(resource('cpu', { type: 'AverageValue', averageValue: '500m' })),
+      'accepted',
+    ],
+    [
+      'hpa',
+      autoScaling(resource('memory', { type: 'AverageValue', averageValue: 1e9 })),
+      'accepted',
+    ],
+    [
+      'hpa',
+      autoScaling(resource('memory', { type: 'AverageValue', averageValue: '2GB' })),
+      /pattern/,
+    ],
+    [
+      'hpa',
+      autoScaling(resource('memory', { type: 'AverageValue', averageValue: '-1' })),
+      /pattern/,
+    ],
+    ['hpa', autoScaling(resource('memory', { type: 'Utilization' })), /needs averageUtilization/],
+    [
+      'hpa',
+      autoScaling(resource('cpu', { type: 'AverageValue' })),
+      /AverageValue needs averageValue/,
+    ],
+    [
+      'hpa',
+      autoScaling(resource('cpu', { type: 'Value', value: '1' })),
+      /Utilization or AverageValue/,
+    ],
+    [
+      'hpa',
+      autoScaling(
+        resource('cpu', { type: 'AverageValue', averageValue: '1', averageUtilization: 5 }),
+      ),
+      /and no other field/,
+    ],
+    ['hpa', autoScaling(resource('gpu', { type: 'Utilization' })), /name: must be equal/],
+    ['hpa', autoScaling({ type: 'Resource' }), /type Resource needs the field resource/],
+    ['hpa', autoScaling({ ...HALF, podmetric: {} }), /the field of its type alone/],
+    ['hpa', autoScaling({ type: 'PodMetric', podmetric: {} }), /an OpenTelemetry collector/],
+    ['hpa', { autoScaling: { behavior: { scaleUp: { tolerance: '0.1' } } } }, /tolerance is not/],
+    ['hpa', { autoScaling: { behavior: { scaleDown: { selectPolicy: 'Disabled' } } } }, 'accepted'],
+  ] as [string, object, Verdict][]) {
+    it(`${autoscaler || 'no class'}: ${JSON.stringify(predictor)}`, () => {
+      const annotations = autoscaler && { 'serving.kserve.io/autoscalerClass': autoscaler };
+      expectVerdict(
+        isvc({ model: MODEL, ...predictor }, annotations ? { annotations } : {}),
+        verdict,
+      );
+    });
+  }
+});
+
+describe('admission of the samples', () => {
+  const samples = new URL('../../config/samples/', import.meta.url);
+  for (const name of readdirSync(samples)) {
+    it(name, () => {
+      const objects = loadAll(readFileSync(new URL(name, samples), 'utf8')) as object[];
+      for (const object of objects) expectVerdict(object, 'accepted');
     });
   }
 });

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { dump, load } from 'js-yaml';
 import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
+import { HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
 import { EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
 import { Service } from 'kubernetes-models/v1/Service';
@@ -120,7 +121,13 @@ function validate(object: KubeObject): void {
     expect(object.spec).to.have.all.keys('replicas');
     return;
   }
-  const models = { Deployment, EndpointSlice, PodDisruptionBudget, Service };
+  const models = {
+    Deployment,
+    EndpointSlice,
+    HorizontalPodAutoscaler,
+    PodDisruptionBudget,
+    Service,
+  };
   new models[object.kind as keyof typeof models](object as never).validate();
 }
 

@@ -297,7 +297,6 @@ describe('admission on the laptop', () => {
       isvc({ model: { ...model, env: [{ name: 'PYTHONPATH', value: '/x' }] } }),
       /PYTHONPATH is not allowed/,
     ],
-    ['metrics', isvc({ model, autoScaling: { metrics: [] } }), /autoScaling is not supported/],
     [
       'a pace of rolling out',
       isvc({ model, deploymentStrategy: { rollingUpdate: { maxSurge: 0 } } }),

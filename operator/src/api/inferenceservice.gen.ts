@@ -520,7 +520,63 @@ export type InferenceServiceSpec = {
     scaleTarget?: number;
     scaleMetric?: '' | 'cpu' | 'memory' | 'concurrency' | 'rps';
     scaleMetricType?: '' | 'Utilization' | 'Value' | 'AverageValue';
-    autoScaling?: Record<string, unknown>;
+    autoScaling?: {
+      metrics?: {
+        type: 'Resource' | 'External' | 'PodMetric';
+        resource?: {
+          name: 'cpu' | 'memory';
+          target: {
+            type: 'Utilization' | 'Value' | 'AverageValue';
+            value?: number | string;
+            averageValue?: number | string;
+            averageUtilization?: number;
+          };
+        };
+        external?: {
+          metric: {
+            backend: 'prometheus' | 'graphite';
+            serverAddress: string;
+            query: string;
+            namespace?: string;
+          };
+          authenticationRef?: {
+            authModes?: string;
+            authenticationRef: {
+              name: string;
+            };
+          };
+          target: {
+            type: 'Utilization' | 'Value' | 'AverageValue';
+            value?: number | string;
+            averageValue?: number | string;
+            averageUtilization?: number;
+          };
+        };
+        podmetric?: Record<string, unknown>;
+      }[];
+      behavior?: {
+        scaleUp?: {
+          stabilizationWindowSeconds?: number;
+          selectPolicy?: '' | 'Max' | 'Min' | 'Disabled';
+          policies?: {
+            type: 'Pods' | 'Percent';
+            value: number;
+            periodSeconds: number;
+          }[];
+          tolerance?: number | string;
+        };
+        scaleDown?: {
+          stabilizationWindowSeconds?: number;
+          selectPolicy?: '' | 'Max' | 'Min' | 'Disabled';
+          policies?: {
+            type: 'Pods' | 'Percent';
+            value: number;
+            periodSeconds: number;
+          }[];
+          tolerance?: number | string;
+        };
+      };
+    };
     containerConcurrency?: number;
     timeout?: number;
     canaryTrafficPercent?: number;

@@ -6,6 +6,7 @@
 import type { InferenceServiceData, ServingRuntimeData } from './inferenceservice.ts';
 import type {
   EndpointSlice,
+  HorizontalPodAutoscaler,
   KubeObject,
   Observed,
   Pod,
@@ -22,6 +23,7 @@ export interface Kinds {
   ServingRuntime: ServingRuntimeData;
   ClusterServingRuntime: ServingRuntimeData;
   Deployment: Observed<ScaledDeployment>;
+  HorizontalPodAutoscaler: Observed<HorizontalPodAutoscaler>;
   Service: Observed<Service>;
   EndpointSlice: Observed<EndpointSlice>;
   PodDisruptionBudget: Observed<PodDisruptionBudget>;
@@ -55,6 +57,11 @@ interface KindRow extends Resource {
   readonly watch: string;
   /** Way in which a plan writes the kind; undefined for a kind that no InferenceService owns. */
   readonly child?: ChildWrite;
+  /**
+   * True for a child that sets the scale of a Deployment. One that is no longer planned goes before anything is
+   * written: two would fight for the same pods, and one would start again what is scaled down.
+   */
+  readonly isScaler?: boolean;
   /** True when a cluster may lack the kind: the operator then works without it. */
   readonly optional?: boolean;
 }
@@ -90,6 +97,14 @@ export const KINDS: Readonly<Record<Kind, KindRow>> = {
     namespaced: true,
     watch: OWNED,
     child: 'create',
+  },
+  HorizontalPodAutoscaler: {
+    apiVersion: 'autoscaling/v2',
+    plural: 'horizontalpodautoscalers',
+    namespaced: true,
+    watch: OWNED,
+    child: 'apply',
+    isScaler: true,
   },
   Service: { apiVersion: 'v1', plural: 'services', namespaced: true, watch: OWNED, child: 'apply' },
   EndpointSlice: {

@@ -7,6 +7,8 @@ import type { IPodStatus } from 'kubernetes-models/v1/PodStatus';
 
 /** Deployment of apps/v1, whole, as a plan makes one; the caches keep a `ScaledDeployment` of it. */
 export type { IDeployment as Deployment } from 'kubernetes-models/apps/v1/Deployment';
+/** HorizontalPodAutoscaler of autoscaling/v2: Kubernetes' own scaler of a Deployment. */
+export type { IHorizontalPodAutoscaler as HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
 /** EndpointSlice of discovery.k8s.io/v1: the addresses and ports behind a Service. */
 export type { IEndpointSlice as EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice';
 /** PodDisruptionBudget of policy/v1: how many pods may go at once while nodes are drained. */

@@ -37,7 +37,7 @@ export const LABELS = {
 
 /** Keys of the annotations that the operator writes or reads. */
 export const ANNOTATIONS = {
-  /** Autoscaler of an InferenceService; `none` and `external` turn Wherry's off. */
+  /** Autoscaler of an InferenceService; every value turns Wherry's own off. */
   autoscalerClass: `${GROUP}/autoscalerClass`,
   /** Annotation of an InferenceService; `true` lets it have no pods until it is taken away again. */
   stop: `${GROUP}/stop`,

@@ -34,8 +34,8 @@ export interface Applied {
 }
 
 /**
- * Carries out `plan`: it first makes, changes and grows children, then writes the status, then shrinks and deletes
- * children, and last writes the events. Every child is tried and the status is written, whatever becomes of others.
+ * Carries out `plan`: it first deletes scalers that are no longer planned, makes, changes and grows children, then
+ * writes the status, then shrinks and deletes children, and last writes the events. Every child is tried and the status is written, whatever becomes of others.
  * @throws AggregateError of the children's failures that are no refusals, after all the rest is done
  * @throws Error at once when the status or an event cannot be written
  */
@@ -43,11 +43,12 @@ export async function applyPlan(options: ApplyOptions): Promise<Applied> {
   const { plan, input, writer, news, log } = options;
   const { parent } = input;
   const children = new Children(input, writer, log);
+  await children.prune(plan.children, isScaler);
   for (const child of plan.children) await children.write(child);
   const told = withRefusals(plan, input, children.refusals);
   const statusChanged = await applyStatus(told, parent, { writer, news });
   for (const child of plan.children) await children.shrink(child);
-  await children.prune(plan.children);
+  await children.prune(plan.children, (kind) => !isScaler(kind));
   for (const event of told.events) await writer.event(parent, event);
   const { refusals, isStale, failures } = children;
   if (failures.length > 0) {
@@ -92,9 +93,9 @@ class Children {
     await this.#attempt(child, () => this.#scale(current, child));
   }
 
-  /** Deletes the children that the InferenceService owns and the plan does not name. */
-  async prune(planned: readonly KubeObject[]): Promise<void> {
-    for (const object of this.#input.children) {
+  /** Deletes the children of some kinds that the InferenceService owns and the plan does not name. */
+  async prune(planned: readonly KubeObject[], isOf: (kind: Kind) => boolean): Promise<void> {
+    for (const object of this.#input.children.filter(({ kind }) => isOf(kind as Kind))) {
       const isPlanned = planned.some((child) => isSame(child, object));
       const isGoing = object.metadata.deletionTimestamp !== undefined;
       const isKept = KINDS[object.kind as Kind].child === 'keep';
@@ -175,6 +176,10 @@ class Children {
   #done(what: string, { kind, metadata }: KubeObject): void {
     this.#log.info(what, { kind, name: metadata.name });
   }
+}
+
+function isScaler(kind: Kind): boolean {
+  return KINDS[kind].isScaler === true;
 }
 
 function isSame(a: KubeObject, b: KubeObject): boolean {

@@ -1,4 +1,4 @@
-/** The plan of one component: its revisions, their shares of the traffic, their Deployments and scales. */
+/** The plan of one component: its revisions, their shares of the traffic, their Deployments, scales and scalers. */
 import { condition } from '../api/conditions.ts';
 import type { ComponentStatus } from '../api/inferenceservice.ts';
 import type { Deployment, KubeObject, Observed } from '../api/kube.ts';
@@ -19,6 +19,7 @@ import {
   replicasOf,
   revisionBounds,
 } from './scale.ts';
+import { scalers } from './scaler.ts';
 import { type Traffic, traffic } from './traffic.ts';
 
 /** Plan of one component, of which the plan of the InferenceService is made. */
@@ -35,6 +36,8 @@ export interface ComponentPlan {
   readonly held: readonly string[];
   /** Deployments of all revisions that are kept, with the replicas that each is to have. */
   readonly deployments: readonly KubeObject[];
+  /** Scalers of the cluster for those revisions that are to have pods. */
+  readonly scalers: readonly KubeObject[];
   /** Reason why the spec cannot be carried out; undefined when it can. */
   readonly problem?: SpecProblem;
 }
@@ -68,32 +71,27 @@ export function planComponent(component: Component, input: PlanInput): Component
   const active = activeRevisions(existing, target, shares, routing);
   // Nothing is ended for a revision that cannot be made.
   const isAlone = component.isRecreated && revision !== undefined;
-  const mayRun = (r: Revision) => {
-    if (!isAlone) return active.has(r.name);
-    return r.name === target && (!mustWait || r.replicas > 0);
-  };
+  const mayRun = (r: Revision) => (isAlone ? mayRunAlone(r, target, mustWait) : active.has(r.name));
   const expired = expiredRevisions(existing, active, shares.previous, config.revisionHistoryLimit);
   const desired = new Map(input.desired.map((d) => [formatRevision(d.ref), d.replicas]));
   const isGivenUp = (r: Revision) => created.ok && isAbandoned(r, target, before);
   const scaleOf = (r: Revision) => {
     const isActive = mayRun(r) && !component.isStopped;
     const own = boundsOf(r.name);
-    const isNewHere = isRollingOut({ ...rollout, revision: r.name }) && own.min > 0;
-    const wanted = replicasOf({
-      ...{ revision: r, isActive, bounds: own, component },
-      isStarting: wasStopped || isNewHere,
-      desired: desired.get(formatRevision(r.ref)),
-    });
-    const mayHaveNone = component.bounds.min === 0;
-    return heldScale({
-      ...{ revision: r, isActive, wanted, mayHaveNone },
-      ...{ traffic: shares, routing, before },
-    });
+    const isStarting =
+      wasStopped || (isRollingOut({ ...rollout, revision: r.name }) && own.min > 0);
+    const asked = { revision: r, isActive, bounds: own, component, isStarting };
+    const wanted = replicasOf({ ...asked, desired: desired.get(formatRevision(r.ref)) });
+    return heldScale({ ...asked, wanted, traffic: shares, routing, before });
   };
   const kept = existing
     .filter((r) => !expired.has(r.name) && !isGivenUp(r))
     .map((r) => ({ revision: r, ...scaleOf(r) }));
-  const scaled = kept.map((r) => scaledDeployment(parent, r.revision, r.replicas));
+  const deployments = kept.map((r) => scaledDeployment(parent, r.revision, r.replicas));
+
+  // 4. The scalers of the cluster, where the class asks for some.
+  const running = kept.flatMap(({ revision: r }) => (mayRun(r) ? r.name : []));
+  const made = created.ok && atFirst > 0 ? created.value.map(nameOf) : [];
   return {
     component,
     target,
@@ -101,7 +99,8 @@ export function planComponent(component: Component, input: PlanInput): Component
     traffic: shares,
     bounds,
     held: kept.filter(({ isHeld }) => isHeld).map(({ revision: { name } }) => name),
-    deployments: created.ok ? [...scaled, ...created.value] : scaled,
+    deployments: created.ok ? [...deployments, ...created.value] : deployments,
+    scalers: clusterScalers(component, [...running, ...made], boundsOf),
     ...(created.ok ? {} : { problem: created.problem }),
   };
 }
@@ -127,6 +126,25 @@ function rolloutOf({ component, target, existing, before }: RolloutInput) {
     before,
   });
   return { component, traffic: shares, target, neededForAll: needed };
+}
+
+/** Returns the scalers of the cluster for those revisions that run; a service that is stopped has none. */
+function clusterScalers(
+  component: Component,
+  running: readonly string[],
+  boundsOf: (name: string) => ReplicaBounds,
+): KubeObject[] {
+  if (component.isStopped) return [];
+  return running.flatMap((name) => scalers({ component, revision: name, bounds: boundsOf(name) }));
+}
+
+function nameOf({ metadata }: KubeObject): string {
+  return metadata.name;
+}
+
+/** Says whether a revision may run where only the target may: once no other has pods, or when it runs already. */
+function mayRunAlone({ name, replicas }: Revision, target: string, mustWait: boolean): boolean {
+  return name === target && (!mustWait || replicas > 0);
 }
 
 /** Says whether a revision other than the target has pods, be it ones that are ending, or is about to have some. */

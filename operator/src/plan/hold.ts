@@ -9,6 +9,7 @@
  */
 import type { ComponentStatus } from '../api/inferenceservice.ts';
 import { revisionName } from '../api/revision.ts';
+import type { Component } from './component.ts';
 import type { RoutingState } from './input.ts';
 import type { Revision } from './revision.ts';
 import type { Traffic } from './traffic.ts';
@@ -20,8 +21,8 @@ export interface HoldInput {
   readonly wanted: number;
   /** True when the revision may run. */
   readonly isActive: boolean;
-  /** True when Wherry may let it have no pod. */
-  readonly mayHaveNone: boolean;
+  /** The component, whose bounds say whether it may have no pod. */
+  readonly component: Pick<Component, 'bounds'>;
   readonly traffic: Traffic;
   readonly routing: RoutingState;
   /** The component's status as written last. */
@@ -36,8 +37,9 @@ export interface HeldScale {
 
 /** Returns the replicas of a revision with whether its requests are to be held: the last pod waits for the routers. */
 export function heldScale(input: HoldInput): HeldScale {
-  const { revision, wanted, isActive, mayHaveNone } = input;
+  const { revision, wanted, isActive, component } = input;
   if (!isActive || !hasTraffic(input)) return { replicas: wanted, isHeld: false };
+  const mayHaveNone = component.bounds.min === 0;
   const wasHeld = input.before?.heldRevisions?.includes(revision.name) ?? false;
   const isHeld =
     (mayHaveNone && (wanted === 0 || revision.replicas === 0)) || (wasHeld && revision.ready === 0);

@@ -19,6 +19,7 @@ export function plan(input: PlanInput): Plan {
   return {
     children: [
       ...plans.flatMap(({ deployments }) => deployments),
+      ...plans.flatMap((each) => each.scalers),
       ...plans.flatMap(({ component }) => disruptionBudgets(component)),
       ...services({ isvc: parent, routerAddresses: related.routerAddresses, config }),
     ],

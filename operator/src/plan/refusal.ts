@@ -1,7 +1,7 @@
 /** Refusals of the cluster, told in the status: none is known to a log alone. */
 import { allOf, type ConditionState, condition, conditions } from '../api/conditions.ts';
 import type { InferenceServiceStatus } from '../api/inferenceservice.ts';
-import type { Kind } from '../api/kinds.ts';
+import { KINDS, type Kind } from '../api/kinds.ts';
 import type { KubeObject } from '../api/kube.ts';
 import { readyEvents } from './events.ts';
 import type { Plan, PlanInput } from './input.ts';
@@ -38,13 +38,14 @@ export function withRefusals(
   const isNew = ({ name }: ChildRefusal) =>
     !input.children.some(({ metadata }) => metadata.name === name);
   const ofDeployment = refusals.find(({ kind }) => kind === 'Deployment');
-  const ofOther = refusals.find(({ kind }) => kind !== 'Deployment');
+  const ofPredictor = ofDeployment ?? refusals.find(({ kind }) => KINDS[kind].isScaler);
+  const ofOther = refusals.find(({ kind }) => kind !== 'Deployment' && !KINDS[kind].isScaler);
   const base =
     ofDeployment !== undefined && isNew(ofDeployment)
       ? invalidStatus(input, { reason: 'InvalidPredictorSpec', message: ofDeployment.message })
       : plan.status;
   const status = withStates(input, base, {
-    PredictorReady: ofDeployment && told(ofDeployment),
+    PredictorReady: ofPredictor && told(ofPredictor),
     IngressReady: ofOther && told(ofOther),
   });
   return { ...plan, status, events: readyEvents(input.parent.status, status) };

@@ -108,6 +108,9 @@ export function replicasOf(options: ReplicasOptions): number {
   switch (component.autoscaling.class) {
     case 'external':
       return isStarting ? Math.max(replicas, min) : replicas;
+    case 'hpa':
+      // A HorizontalPodAutoscaler leaves a Deployment alone that has no pods.
+      return Math.max(replicas, min);
     case 'none':
       return min;
     case 'wherry':

@@ -76,8 +76,9 @@ function collection({ apiVersion, kind, metadata }: KubeObject): string {
         });
         expect(await answer({})).to.equal('accepted');
         expect(await answer(scaled('window', '60s'))).to.equal('accepted');
-        expect(await answer(scaled('min-scale', '2'))).to.include('min-scale has no effect');
-        expect(await answer({}, scaled('max-scale', '2'))).to.include('max-scale has no effect');
+        expect(await answer(scaled('min-scale', '2'))).to.equal('accepted');
+        expect(await answer({}, scaled('max-scale', '2'))).to.equal('accepted');
+        expect(await answer(scaled('max-scale', '-1'))).to.include('max-scale is [-1]');
         expect(await answer(scaled('metric', 'cpu'))).to.include('[cpu] is not a supported metric');
         expect(await answer({}, { scaleMetricType: 'Utilization' })).to.include('[Utilization]');
         const hidden = { labels: { 'networking.knative.dev/visibility': 'cluster-local' } };
@@ -92,6 +93,24 @@ function collection({ apiVersion, kind, metadata }: KubeObject): string {
         expect(await answer(kserves('stop', 'yes'))).to.include('set it to true or false');
         expect(await answer(kserves('storage-initializer-uid', '0'))).to.include('other than root');
         expect(await answer({}, kserves('stop', 'true'))).to.include('set it in metadata.annotat');
+        const ofHpa = kserves('autoscalerClass', 'hpa');
+        const metric = (target: object) => ({
+          autoScaling: { metrics: [{ type: 'Resource', resource: { name: 'memory', target } }] },
+        });
+        const average = metric({ type: 'AverageValue', averageValue: '2Gi' });
+        expect(await answer(ofHpa)).to.equal('accepted');
+        expect(await answer(ofHpa, average)).to.equal('accepted');
+        expect(await answer({}, average)).to.include('autoScaling has no effect with Wherry');
+        expect(await answer(ofHpa, metric({ type: 'Utilization' }))).to.include('averageUtil');
+        const inBytes = metric({ type: 'AverageValue', averageValue: '2GB' });
+        expect(await answer(ofHpa, inBytes)).to.include('averageValue in body should match');
+        expect(await answer(ofHpa, { scaleMetric: 'rps' })).to.include('[rps] is not a supported');
+        expect(await answer(ofHpa, { scaleTarget: 101 })).to.include('scaleTarget is [101]');
+        expect(
+          await answer({
+            annotations: { ...ofHpa.annotations, ...scaled('window', '60s').annotations },
+          }),
+        ).to.include('window has no effect with the autoscaler class hpa');
         const env = (value: string) => ({ env: [{ name: 'PROTOCOL', value }] });
         const own = (value: string) => ({
           model: undefined,

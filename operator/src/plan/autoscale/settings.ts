@@ -4,8 +4,14 @@ import type { ObjectMeta } from '../../api/kube.ts';
 import { ANNOTATIONS, AUTOSCALING_PREFIX } from '../../api/names.ts';
 import type { AutoscalerSettings } from './decision.ts';
 
-/** The class says who sets the scale: Wherry, nobody, or something of the user's own. */
-export type AutoscalerClass = 'wherry' | 'none' | 'external';
+/** Values of KServe's annotation autoscalerClass that hand the scale to somebody else. */
+const HANDED_OVER = ['hpa', 'none', 'external'] as const;
+
+/**
+ * The class says who sets the scale: Wherry, a HorizontalPodAutoscaler that Wherry makes, nobody, or something of
+ * the user's own.
+ */
+export type AutoscalerClass = 'wherry' | (typeof HANDED_OVER)[number];
 
 /** Mode in which Wherry decides: as Knative's KPA, or by demand. Knative's annotation for a class chooses it. */
 export type AutoscalerMode = 'kpa' | 'demand';
@@ -59,7 +65,7 @@ export function componentAutoscaling(
   const autoscaler = annotations[ANNOTATIONS.autoscalerClass];
   const { minScale, maxScale } = scaleLimits(number);
   return {
-    class: autoscaler === 'none' || autoscaler === 'external' ? autoscaler : 'wherry',
+    class: HANDED_OVER.find((name) => name === autoscaler) ?? 'wherry',
     mode: MODES[annotation('class') ?? ''] ?? DEFAULT_MODE,
     ...(minScale === undefined ? {} : { minScale }),
     ...(maxScale === undefined ? {} : { maxScale }),
