@@ -58,14 +58,19 @@ function readSpline(value: unknown, outer: Fitted): Spline {
 /** The rule for values beyond the knots of a spline. */
 type Extrapolation = 'error' | 'constant' | 'linear' | 'continue' | 'periodic';
 
-/** Returns the first and the last knot within which a spline was fitted. */
-function rangeOf({ knots, degree }: Spline): [number, number] {
-  return [knots[degree] as number, knots[knots.length - degree - 1] as number];
+/** A spline's column, and the rule for values beyond its ends. */
+interface SplineColumn {
+  readonly spline: Spline;
+  readonly beyond: Extrapolation;
+  readonly least: number;
+  readonly most: number;
 }
 
 /** Returns the columns that a spline makes of a value; undefined where it may not be beyond the knots. */
-function splineRow(spline: Spline, value: number, beyond: Extrapolation): Float64Array | undefined {
-  const [least, most] = rangeOf(spline);
+function splineRow(
+  { spline, beyond, least, most }: SplineColumn,
+  value: number,
+): Float64Array | undefined {
   if (value >= least && value <= most) {
     // The end of a period is the beginning of the next one.
     return basisOf(spline, beyond === 'periodic' && value === most ? least : value);
@@ -77,11 +82,34 @@ function splineRow(spline: Spline, value: number, beyond: Extrapolation): Float6
     const rest = (value - least) % period;
     return basisOf(spline, least + (rest < 0 ? rest + period : rest));
   }
-  const end = value < least ? least : most;
-  const row = basisOf(spline, end);
-  if (beyond === 'constant') return onlyAtEnd(row, spline.degree, value < least);
-  const slopes = slopesOf(spline, end);
-  return row.map((one, i) => one + (value - end) * (slopes[i] as number));
+  if (beyond === 'linear') return lines({ spline, beyond, least, most }, value);
+  const isFirst = value < least;
+  return onlyAtEnd(basisOf(spline, isFirst ? least : most), spline.degree, isFirst);
+}
+
+/** Returns the lines on which the splines that reach an end go on. Of few knots, a value may be beyond both ends. */
+function lines({ spline, least, most }: SplineColumn, value: number): Float64Array {
+  const line = (end: number) => {
+    const slopes = slopesOf(spline, end);
+    return basisOf(spline, end).map((one, i) => one + (value - end) * (slopes[i] as number));
+  };
+  const [low, high] = [line(least), line(most)];
+  const row = new Float64Array(spline.width);
+  for (let i = 0; i < Math.max(spline.degree, 2); i++) {
+    const last = row.length - 1 - i;
+    if (value < least) row[i] = low[i] as number;
+    if (value > most) row[last] = high[last] as number;
+  }
+  return row;
+}
+
+/**
+ * Returns the numbers between which a column's spline holds. For lines beyond the ends of splines of degree 0 and 1,
+ * scikit-learn raises the degree for each column but the first, and so begins the lines of these further inside.
+ */
+function endsOf({ knots, degree }: Spline, beyond: Extrapolation, column: number) {
+  const raised = beyond === 'linear' && degree <= 1 ? Math.min(degree + column, 2) : degree;
+  return { least: knots[raised] as number, most: knots[knots.length - raised - 1] as number };
 }
 
 /** Keeps the values of the splines that reach an end, which are as many as the degree. */
@@ -90,12 +118,15 @@ function onlyAtEnd(row: Float64Array, degree: number, isFirst: boolean): Float64
 }
 
 const splines: EstimatorReader = (fitted) => {
-  const all = fitted.list('bsplines_').map((spline) => readSpline(spline, fitted));
   const known = ['error', 'constant', 'linear', 'continue', 'periodic'] as const;
   const beyond = fitted.oneOf('extrapolation', known, 'constant');
+  const all = fitted.list('bsplines_').map((value, column): SplineColumn => {
+    const spline = readSpline(value, fitted);
+    return { spline, beyond, ...endsOf(spline, beyond, column) };
+  });
   const takesNan = fitted.get('handle_missing') === 'zeros';
   const hasBias = fitted.flag('include_bias', true);
-  const widths = all.map((spline) => spline.width - (hasBias ? 0 : 1));
+  const widths = all.map(({ spline }) => spline.width - (hasBias ? 0 : 1));
   const total = widths.reduce((sum, width) => sum + width, 0);
   return {
     accepts: takesNan ? NAN : undefined,
@@ -104,12 +135,12 @@ const splines: EstimatorReader = (fitted) => {
       const result = new Float64Array(rows * total);
       let at = 0;
       data.forEach((value, i) => {
-        const spline = all[i % width] as Spline;
+        const column = all[i % width] as SplineColumn;
         const own = widths[i % width] as number;
         if (!Number.isNaN(value)) {
-          const row = splineRow(spline, value, beyond);
+          const row = splineRow(column, value);
           if (row === undefined) {
-            const [least, most] = rangeOf(spline);
+            const { least, most } = column;
             const problem = `SplineTransformer with extrapolation='error' takes numbers from ${least} to ${most}, got ${value}`;
             throw cellError(table, i, problem);
           }
