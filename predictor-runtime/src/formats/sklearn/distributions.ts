@@ -68,14 +68,18 @@ const power: EstimatorReader = (fitted) => {
     const lambda = lambdas[column] as number;
     return Number.isNaN(lambda) ? value : apply(value, lambda);
   };
-  const change = eachValue((value, column) => {
-    return (through(forward, value, column) - (mean[column] as number)) / (scale[column] as number);
+  const powered = eachValue((value, column) => through(forward, value, column));
+  const standardized = eachValue((value, column) => {
+    return (value - (mean[column] as number)) / (scale[column] as number);
   });
+  const isStandard = fitted.flag('standardize', true);
   return {
     accepts: NAN,
     transform: (table) => {
       if (isBoxCox) checkPositive(table);
-      return change(table);
+      const changed = powered(table);
+      if (isStandard) checkPowers(table, changed);
+      return standardized(changed);
     },
     inverseTransform: eachValue((value, column) => {
       return through(
@@ -93,6 +97,14 @@ function checkPositive(table: Table): void {
   const at = data.findIndex((value) => value <= 0);
   if (at < 0) return;
   const problem = `PowerTransformer with method='box-cox' takes numbers above zero, got ${data[at]}`;
+  throw cellError(table, at, problem);
+}
+
+/** Checks that no power is infinite, which standardizing refuses. @throws RowError for the first number with one that is. */
+function checkPowers(table: Table, changed: Table): void {
+  const at = numbersOf(changed).data.findIndex((value) => Math.abs(value) === Infinity);
+  if (at < 0) return;
+  const problem = `PowerTransformer takes no number whose power is infinite, got ${table.data[at]}`;
   throw cellError(table, at, problem);
 }
 
