@@ -2,8 +2,8 @@
 import type { NdArray } from '../files/numpy.ts';
 import { beside, numbersOf, type Table } from '../table.ts';
 import { sharedInput } from './composition.ts';
-import { ANYTHING, type Estimator, type EstimatorReader, type Values } from './estimator.ts';
-import { columnsBeside, needed, predictedNumbers } from './responses.ts';
+import { ANYTHING, type Estimator, type EstimatorReader } from './estimator.ts';
+import { column, columnsBeside, needed, predictedNumbers, type Response } from './responses.ts';
 
 const multiRegressor: EstimatorReader = (fitted, read) => {
   const members = fitted.list('estimators_').map(read);
@@ -31,25 +31,37 @@ const multiClassifier: EstimatorReader = (fitted, read) => {
 };
 
 /** Reads a chain, each member of which is given what those before it predict. */
-const chain: EstimatorReader = (fitted, read) => {
-  fitted.oneOf('chain_method', ['predict'], 'predict');
-  const members: Estimator[] = fitted.list('estimators_').map(read);
-  const responses = members.map(predictedNumbers);
-  const order = fitted.list('order_').map(Number);
-  return {
-    targets: members.length,
-    predict: (table) => {
+function readChain(members: readonly Estimator[], order: readonly number[]) {
+  const feeds = members.map(predictedNumbers);
+  return (responses: readonly Response[]): Response =>
+    (table) => {
       const { rows } = table;
       let given: Table = numbersOf(table);
       const columns: Float64Array[] = [];
       responses.forEach((response, i) => {
-        const { data } = response(given);
-        columns[order[i] as number] = data;
-        given = beside(rows, [given, { rows, width: 1, data }]);
+        columns[order[i] as number] = response(given).data;
+        const feed = { rows, width: 1, data: (feeds[i] as Response)(given).data };
+        given = beside(rows, [given, feed]);
       });
-      const values: Values = columnsBeside(columns);
-      return { ...values, isList: true };
-    },
+      return { ...columnsBeside(columns), isList: true };
+    };
+}
+
+const chain: EstimatorReader = (fitted, read) => {
+  fitted.oneOf('chain_method', ['predict'], 'predict');
+  const members = fitted.list('estimators_').map(read);
+  const along = readChain(members, fitted.list('order_').map(Number));
+  const every = (compute: (member: Estimator) => Response | undefined) => {
+    const responses = members.map(compute);
+    return responses.every((response) => response !== undefined) ? along(responses) : undefined;
+  };
+  return {
+    targets: members.length,
+    predict: along(members.map(predictedNumbers)),
+    predictProba: every(({ predictProba }) => {
+      return predictProba && ((table) => ({ width: 1, data: column(predictProba(table), 1) }));
+    }),
+    decisionFunction: every(({ decisionFunction }) => decisionFunction),
   };
 };
 
