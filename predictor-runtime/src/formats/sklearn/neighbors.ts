@@ -1,76 +1,60 @@
-/** Reads k nearest neighbours, which are found by looking at all samples (sklearn.neighbors). */
-import { type Matrix, numbersOf, type Table } from '../table.ts';
+/** Reads estimators that answer with what their samples nearest to a row have (sklearn.neighbors). */
+import { RowError } from '../../protocol/errors.ts';
+import { PickleObject } from '../files/pickle.ts';
+import { cellError, type Matrix, numbersOf, type Table } from '../table.ts';
 import { argmaxRows, type EstimatorReader, type Values } from './estimator.ts';
-import type { Fitted } from './fitted.ts';
+import { type Fitted, isNumbers } from './fitted.ts';
+import { bruteSearch, METRICS, type Samples, type SampleTree, treeSearch } from './nearest.ts';
 
-/** Samples that are nearest to a row, the nearest first, and their weights. */
+/** Samples that are nearest to a row, and their weights. */
 interface Neighbors {
   readonly indices: readonly number[];
   readonly weights: readonly number[];
 }
 
-/** Returns the distance between a row of `a` and one of `b`, which begin at those indices. */
-type Distance = (a: Float64Array, aStart: number, b: Float64Array, bStart: number) => number;
-
-function readDistance(fitted: Fitted, width: number): Distance {
-  const metric = fitted.oneOf('effective_metric_', ['euclidean', 'manhattan', 'chebyshev']);
-  const [start, add, end] = METRICS[metric];
-  return (a, aStart, b, bStart) => {
-    let sum = start;
-    for (let i = 0; i < width; i++) {
-      sum = add(sum, Math.abs((a[aStart + i] as number) - (b[bStart + i] as number)));
-    }
-    return end(sum);
-  };
+/** Reads the tree that fitting has made. */
+function readTree(fitted: Fitted, samples: Samples, kind: SampleTree['kind']): SampleTree {
+  const value = fitted.get('_tree');
+  const state = value instanceof PickleObject && Array.isArray(value.state) ? value.state : [];
+  const [, order, , bounds, , , nodes] = state;
+  if (!isNumbers(order) || !isNumbers(bounds)) fitted.refuse(`such a ${kind}`);
+  return { ...samples, kind, order: order.data, bounds: bounds.data, nodes: Number(nodes) };
 }
-
-/** A distance: what a sum begins with, how a column's difference is added, and what becomes of the sum. */
-type Metric = readonly [
-  start: number,
-  add: (sum: number, difference: number) => number,
-  end: (sum: number) => number,
-];
-
-const METRICS: Readonly<Record<'euclidean' | 'manhattan' | 'chebyshev', Metric>> = {
-  euclidean: [0, (sum, difference) => sum + difference * difference, Math.sqrt],
-  manhattan: [0, (sum, difference) => sum + difference, (sum) => sum],
-  chebyshev: [0, Math.max, (sum) => sum],
-};
 
 function readNeighbors(fitted: Fitted): (matrix: Matrix, row: number) => Neighbors {
-  const [count = 0, width = 0] = fitted.array('_fit_X').shape;
-  const samples = fitted.numbers('_fit_X');
+  const [, width = 0] = fitted.array('_fit_X').shape;
+  const samples = { data: fitted.numbers('_fit_X'), width };
   const k = fitted.number('n_neighbors');
   const byDistance = fitted.oneOf('weights', ['uniform', 'distance']) === 'distance';
-  const distance = readDistance(fitted, width);
-  const distances = new Float64Array(count);
-  return ({ data }, row) => {
-    for (let i = 0; i < count; i++) distances[i] = distance(data, row * width, samples, i * width);
-    const indices = nearest(distances, k);
-    const own = indices.map((i) => distances[i] as number);
-    return { indices, weights: byDistance ? inverseWeights(own) : own.map(() => 1) };
+  const known = ['euclidean', 'manhattan', 'chebyshev'] as const;
+  const metric = METRICS[fitted.oneOf('effective_metric_', known)];
+  const method = fitted.oneOf('_fit_method', ['brute', 'kd_tree', 'ball_tree']);
+  const search =
+    method === 'brute'
+      ? bruteSearch(samples, { k, metric, isDecided: fitted.isSince(1, 1) })
+      : treeSearch(readTree(fitted, samples, method), { k, metric });
+  return (matrix, row) => {
+    const { data } = matrix;
+    const found = search(data.subarray(row * width, (row + 1) * width));
+    if (found === undefined) throw tieError(matrix, row, fitted.name);
+    const { indices, distances } = found;
+    return { indices, weights: byDistance ? inverseWeights(distances) : indices.map(() => 1) };
   };
 }
 
-/** Returns the indices of the k smallest distances, the smallest first; of equal ones, the earlier first. */
-function nearest(distances: Float64Array, k: number): number[] {
-  const best: number[] = [];
-  for (let i = 0; i < distances.length; i++) {
-    const distance = distances[i] as number;
-    if (best.length === k && !(distance < (distances[best[k - 1] as number] as number))) continue;
-    let at = best.length;
-    while (at > 0 && distance < (distances[best[at - 1] as number] as number)) at--;
-    best.splice(at, 0, i);
-    if (best.length > k) best.pop();
-  }
-  return best;
+/** Makes the error of a row for which it is open which samples are the nearest. */
+function tieError({ labels }: Matrix, row: number, name: string): RowError {
+  const where = labels?.[0] ?? 'column 0 of what the estimator is given';
+  const problem = `${name} of scikit-learn before 1.1 leaves it open which of several samples as near counts: train it anew with a later one`;
+  return new RowError(row, `${where} and the others: ${problem}`);
 }
 
-/** Returns the inverse of distances as weights. Where one is zero, only samples at distance zero count. */
+/** Returns the inverse of distances as weights. Where one is infinite, only samples as near count. */
 function inverseWeights(distances: readonly number[]): number[] {
-  return distances.includes(0)
-    ? distances.map((distance) => (distance === 0 ? 1 : 0))
-    : distances.map((distance) => 1 / distance);
+  const weights = distances.map((distance) => 1 / distance);
+  return weights.includes(Infinity)
+    ? weights.map((weight) => Number(weight === Infinity))
+    : weights;
 }
 
 const classifier: EstimatorReader = (fitted) => {
@@ -78,12 +62,15 @@ const classifier: EstimatorReader = (fitted) => {
   const width = classes.shape[0] as number;
   const neighbors = readNeighbors(fitted);
   const labels = fitted.numbers('_y');
+  const refusesFar = fitted.isSince(1, 3);
   const predictProba = (table: Table): Values => {
     const matrix = numbersOf(table);
     const data = new Float64Array(matrix.rows * width);
     for (let row = 0; row < matrix.rows; row++) {
       const { indices, weights } = neighbors(matrix, row);
-      const total = weights.reduce((sum, weight) => sum + weight, 0);
+      const sum = weights.reduce((all, weight) => all + weight, 0);
+      if (sum === 0 && refusesFar) throw farError(matrix, row);
+      const total = sum || 1;
       indices.forEach((index, i) => {
         const at = row * width + (labels[index] as number);
         data[at] = (data[at] as number) + (weights[i] as number);
@@ -95,6 +82,16 @@ const classifier: EstimatorReader = (fitted) => {
   };
   return { classes, predictProba, predict: (table) => argmaxRows(predictProba(table)) };
 };
+
+/** Makes the error of a row that is so far from all samples that none of them counts. */
+function farError(matrix: Matrix, row: number): RowError {
+  const { width, data } = matrix;
+  const own = data.subarray(row * width, (row + 1) * width);
+  const largest = own.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const at = own.findIndex((value) => Math.abs(value) === largest);
+  const problem = `KNeighborsClassifier weighs by distance, and all samples are too far from ${own[at]}`;
+  return cellError(matrix, row * width + at, problem);
+}
 
 const regressor: EstimatorReader = (fitted) => {
   const neighbors = readNeighbors(fitted);
