@@ -10,6 +10,7 @@ import {
   type EstimatorReader,
   type Values,
 } from './estimator.ts';
+import { bruteSearch, METRICS } from './nearest.ts';
 import { binaryScore, column, columnsBeside, needed } from './responses.ts';
 
 /** Labels of a column that says whether a row has a label. */
@@ -165,24 +166,18 @@ export function pairScores(
 const outputCode: EstimatorReader = (fitted, read) => {
   const members = fitted.list('estimators_').map(read);
   const scores = members.map(binaryScore);
-  const codes = fitted.numbers('code_book_');
-  const width = members.length;
-  const count = codes.length / width;
+  const codes = { data: fitted.numbers('code_book_'), width: members.length };
+  const nearest = bruteSearch(codes, { k: 1, metric: METRICS.euclidean, isDecided: true });
   return {
+    accepts: ANYTHING,
+    ...sharedInput(members),
     classes: fitted.array('classes_'),
     predict: (table) => {
-      const { data } = columnsBeside(scores.map(({ score }) => score(table)));
-      const near = Float64Array.from({ length: table.rows * count }, (_, i) => {
-        const [row, code] = [Math.floor(i / count), i % count];
-        let sum = 0;
-        for (let bit = 0; bit < width; bit++) {
-          const difference =
-            (data[row * width + bit] as number) - (codes[code * width + bit] as number);
-          sum += difference * difference;
-        }
-        return -sum;
+      const { data, width } = columnsBeside(scores.map(({ score }) => score(table)));
+      const found = Float64Array.from({ length: table.rows }, (_, row) => {
+        return nearest(data.subarray(row * width, (row + 1) * width))?.indices[0] as number;
       });
-      return argmaxRows({ width: count, data: near });
+      return { width: 1, data: found };
     },
   };
 };
