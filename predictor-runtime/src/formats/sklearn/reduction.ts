@@ -25,18 +25,40 @@ function readDistances(fitted: Fitted): (table: Table) => Values {
   };
 }
 
+/**
+ * Reads the centres of clusters, as a function that finds the nearest one to each row by scikit-learn's formula: the
+ * squared distance without the row's own square, beside which that of a large number would hide the rest.
+ */
+function readNearest(fitted: Fitted): (table: Table) => Values {
+  const [width = 0, features = 0] = fitted.array('cluster_centers_').shape;
+  const centers = fitted.numbers('cluster_centers_');
+  return (table) => {
+    const { rows, data } = numbersOf(table);
+    const nearest = new Float64Array(rows);
+    for (let row = 0; row < rows; row++) {
+      let least = Number.NaN;
+      for (let i = 0; i < width; i++) {
+        let [square, product] = [0, 0];
+        for (let feature = 0; feature < features; feature++) {
+          const center = centers[i * features + feature] as number;
+          square += center * center;
+          product += (data[row * features + feature] as number) * center;
+        }
+        const score = square - 2 * product;
+        if (i > 0 && !(score < least)) continue;
+        least = score;
+        nearest[row] = i;
+      }
+    }
+    return { width: 1, data: nearest };
+  };
+}
+
 const kMeans: EstimatorReader = (fitted) => {
   const distances = readDistances(fitted);
   return {
     isClusterer: true,
-    predict: (table) => {
-      const { width, data } = distances(table);
-      const nearest = Float64Array.from({ length: table.rows }, (_, row) => {
-        const own = data.subarray(row * width, (row + 1) * width);
-        return own.indexOf(own.reduce((least, distance) => Math.min(least, distance)));
-      });
-      return { width: 1, data: nearest };
-    },
+    predict: readNearest(fitted),
     transform: (table) => tableOf(table, distances(table)),
   };
 };
