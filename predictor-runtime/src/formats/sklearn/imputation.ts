@@ -1,6 +1,15 @@
 /** Reads estimators that fill in missing values, or tell where they are (sklearn.impute); SimpleImputer is in encoding. */
+import type { RowError } from '../../protocol/errors.ts';
 import { PickleObject } from '../files/pickle.ts';
-import { beside, type Cell, type Matrix, numbersOf, pickColumns, type Table } from '../table.ts';
+import {
+  beside,
+  type Cell,
+  cellError,
+  type Matrix,
+  numbersOf,
+  pickColumns,
+  type Table,
+} from '../table.ts';
 import { type Accepted, type Estimator, type EstimatorReader, NAN } from './estimator.ts';
 import { elementsOf, type Fitted } from './fitted.ts';
 import { needed } from './responses.ts';
@@ -57,7 +66,11 @@ interface Donors {
   readonly missing: Float64Array;
 }
 
-/** Returns the distance of a row to a donor, by the columns that both have; NaN when there is none. */
+/**
+ * Returns the distance of a row to a donor, by the columns that both have; NaN when there is none. It is computed by
+ * scikit-learn's formula, which beside large numbers takes many distances for equal: the squares of all columns with 0
+ * for missing values, without those of the columns that only one of the two has.
+ */
 function distance(
   row: Float64Array,
   isMissing: MissingTest,
@@ -65,15 +78,21 @@ function distance(
   donor: number,
 ): number {
   const { width, data, missing } = donors;
-  let sum = 0;
+  let [rowSquare, donorSquare, product, rowAlone, donorAlone] = [0, 0, 0, 0, 0];
   let present = 0;
   for (let i = 0; i < width; i++) {
-    const value = row[i] as number;
-    if (missing[donor * width + i] || isMissing(value)) continue;
-    sum += (value - (data[donor * width + i] as number)) ** 2;
-    present++;
+    const [lacksOwn, lacksOther] = [isMissing(row[i] as number), missing[donor * width + i] === 1];
+    const own = lacksOwn ? 0 : (row[i] as number);
+    const other = lacksOther ? 0 : (data[donor * width + i] as number);
+    rowSquare += own * own;
+    donorSquare += other * other;
+    product += own * other;
+    rowAlone += own * own * Number(lacksOther);
+    donorAlone += other * other * Number(lacksOwn);
+    if (!lacksOwn && !lacksOther) present++;
   }
-  return present === 0 ? Number.NaN : Math.sqrt((sum * width) / present);
+  const square = Math.max(rowSquare - 2 * product + donorSquare, 0) - rowAlone - donorAlone;
+  return present === 0 ? Number.NaN : Math.sqrt((Math.max(square, 0) / present) * width);
 }
 
 /** Returns the weights of donors by their distances; of those without a distance, 0. */
@@ -104,57 +123,104 @@ const knnImputer: EstimatorReader = (fitted) => {
   const impute = (row: Float64Array) =>
     filledRow(row, { donors, isMissing, isValid, neighbors, byDistance });
   const transform = (table: Table): Table => {
-    const { data, ...rest } = numbersOf(table);
+    const matrix = numbersOf(table);
+    const { data, ...rest } = matrix;
     const filled = new Float64Array(data.length);
     for (let start = 0; start < data.length; start += width) {
-      filled.set(impute(data.subarray(start, start + width)), start);
+      const row = impute(data.subarray(start, start + width));
+      if (row === undefined) throw farError(matrix, start);
+      filled.set(row, start);
     }
     return pickColumns({ ...rest, data: filled }, columns);
   };
   return { accepts: acceptedByMarker(fitted), transform: withIndicator(fitted, transform) };
 };
 
-/** Fills in the missing values of a row with the mean of its nearest donors' values. */
-function filledRow(
-  row: Float64Array,
-  about: {
-    readonly donors: Donors;
-    readonly isMissing: MissingTest;
-    readonly isValid: Float64Array;
-    readonly neighbors: number;
-    readonly byDistance: boolean;
-  },
-): Float64Array {
-  const { donors, isMissing, isValid, neighbors, byDistance } = about;
-  const { width, data, missing } = donors;
+/** Makes the error of a row with a number beside which all samples are equally far. */
+function farError(matrix: Matrix, start: number): RowError {
+  const row = matrix.data.subarray(start, start + matrix.width);
+  const largest = row.reduce((most, value) => Math.max(most, Math.abs(value) || 0), 0);
+  const at = row.findIndex((value) => Math.abs(value) === largest);
+  const problem = `KNNImputer cannot tell which samples are nearest beside ${row[at]}: send a smaller number`;
+  return cellError(matrix, start + at, problem);
+}
+
+/** What fills in rows. */
+interface Filling {
+  readonly donors: Donors;
+  readonly isMissing: MissingTest;
+  readonly isValid: Float64Array;
+  readonly neighbors: number;
+  readonly byDistance: boolean;
+}
+
+/** Fills in the missing values of a row with the mean of its nearest donors' values; undefined where these are open. */
+function filledRow(row: Float64Array, about: Filling): Float64Array | undefined {
+  const { donors, isMissing, isValid, byDistance } = about;
+  const { width, data } = donors;
   const filled = row.map((value, column) => (isValid[column] ? value : 0));
   if (!row.some((value, column) => isValid[column] && isMissing(value))) return filled;
   const distances = Float64Array.from({ length: donors.rows }, (_, donor) => {
     return distance(row, isMissing, donors, donor);
   });
-  row.forEach((value, column) => {
-    if (!isValid[column] || !isMissing(value)) return;
-    const having = [...distances.keys()].filter((donor) => !missing[donor * width + column]);
-    const own = (donor: number) => data[donor * width + column] as number;
-    const far = (donor: number) => {
-      const length = distances[donor] as number;
-      return Number.isNaN(length) ? Number.POSITIVE_INFINITY : length;
-    };
-    const isLost = having.every((donor) => Number.isNaN(distances[donor]));
-    const nearest = isLost
-      ? having
-      : [...having].sort((a, b) => far(a) - far(b) || a - b).slice(0, neighbors);
-    const weights = isLost
-      ? nearest.map(() => 1)
-      : donorWeights(
-          nearest.map((donor) => distances[donor] as number),
-          byDistance,
-        );
+  for (const [column, value] of row.entries()) {
+    if (!isValid[column] || !isMissing(value)) continue;
+    const nearest = nearestDonors(row, column, { distances, ...about });
+    if (nearest === undefined) return undefined;
+    const own = nearest.map((donor) => distances[donor] as number);
+    const weights = own.every(Number.isNaN) ? own.map(() => 1) : donorWeights(own, byDistance);
     const total = weights.reduce((sum, weight) => sum + weight, 0);
-    filled[column] =
-      nearest.reduce((sum, donor, i) => sum + own(donor) * (weights[i] as number), 0) / total;
-  });
+    const sum = nearest.reduce((all, donor, i) => {
+      return all + (data[donor * width + column] as number) * (weights[i] as number);
+    }, 0);
+    filled[column] = sum / total;
+  }
   return filled;
+}
+
+/**
+ * Returns the donors that are nearest of those that have a column; all of them, where none has a distance. It is
+ * undefined where only rounding makes one that is left out as near as the last: NumPy's choice hangs on its release
+ * and the processor. Of donors that are as near indeed, the first count.
+ */
+function nearestDonors(
+  row: Float64Array,
+  column: number,
+  { distances, donors, neighbors }: Filling & { readonly distances: Float64Array },
+): number[] | undefined {
+  const { data, missing, width } = donors;
+  const having = [...distances.keys()].filter((donor) => !missing[donor * width + column]);
+  if (having.every((donor) => Number.isNaN(distances[donor]))) return having;
+  const far = (donor: number) => {
+    const length = distances[donor] as number;
+    return Number.isNaN(length) ? Number.POSITIVE_INFINITY : length;
+  };
+  having.sort((a, b) => far(a) - far(b) || a - b);
+  const last = having[neighbors - 1];
+  if (last === undefined || Number.isNaN(distances[last])) return having.slice(0, neighbors);
+  const isOpen = having.some((donor, i) => {
+    if (far(donor) !== far(last)) return false;
+    const isSame = data[donor * width + column] === data[last * width + column];
+    return !isSame && i !== neighbors - 1 && isFarther(row, donors, [donor, last]);
+  });
+  const isCut = far(having[neighbors] ?? -1) === far(last);
+  return isOpen && isCut ? undefined : having.slice(0, neighbors);
+}
+
+/** Tells whether two donors that have the same columns differ in their distance to a row, however little beside it. */
+function isFarther(
+  row: Float64Array,
+  { data, missing, width }: Donors,
+  [one, other]: readonly [number, number],
+): boolean {
+  let difference = 0;
+  row.forEach((value, i) => {
+    const [a, b] = [one * width + i, other * width + i];
+    if (Number.isNaN(value) || missing[a] || missing[b]) return;
+    const [first, second] = [data[a] as number, data[b] as number];
+    difference += (first - second) * (first + second - 2 * value);
+  });
+  return difference !== 0;
 }
 
 /** A step of an IterativeImputer: the column that an estimator fills in, and those that it looks at. */
