@@ -36,7 +36,7 @@ import sklearn.pipeline as pi
 import sklearn.preprocessing as pp
 import sklearn.svm as svm
 import sklearn.tree as tr
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer  # noqa: F401
 import sklearn.impute as im
 
 warnings.filterwarnings("ignore")
@@ -259,6 +259,32 @@ for covariance in ("full", "tied", "diag", "spherical"):
 # Labels beyond 2^53.
 add(tree, X, np.array([2**53 + 1, 2**60 + 7, -(2**62) - 1])[THREE], forms=("predict_proba",))
 cases[-1]["labels"] = [str(label) for label in cases and tree.predict(X[:10] * 1.01)]
+
+# Chains of classifiers, searches by halves, and what is frozen.
+for model in (tree, logistic, nb.GaussianNB()):
+    add(mo.ClassifierChain(model, order=[2, 0, 1]), X, np.column_stack([TWO, THREE > 0, THREE > 1]).astype(int))
+for model in (ms.HalvingGridSearchCV(logistic, {"C": [0.1, 1, 10]}, cv=2, random_state=0), ms.HalvingRandomSearchCV(tree, {"max_depth": [1, 2, 3]}, cv=2, random_state=0)):
+    add(model, X, TEXTS)
+add(ms.HalvingGridSearchCV(pi.make_pipeline(pp.StandardScaler(), ridge), {"ridge__alpha": [0.1, 1, 10]}, cv=2, random_state=0), X, VALUE)
+if RELEASE >= (1, 6):
+    from sklearn.frozen import FrozenEstimator
+    add(FrozenEstimator(pi.make_pipeline(pp.StandardScaler(), logistic).fit(X, TEXTS)), X, TEXTS)
+    add(FrozenEstimator(pp.StandardScaler().fit(X)), X, TWO)
+    add(ca.CalibratedClassifierCV(FrozenEstimator(tree.fit(X, THREE))), X, THREE)
+
+# Samples that are equally far, and numbers beside which all are.
+GRID = np.round(X / [1, 3, 0.5, 10])
+FAR = np.vstack([GRID[:12], GRID[:4] + 0.5, GRID[:2] * 1e20, GRID[:2] * 1e38, GRID[:2] * 1e300, [[5e-324, 0, 0, 0]]])
+for metric in ("euclidean", "manhattan", "chebyshev"):
+    for algorithm in ("kd_tree", "ball_tree") + (("brute",) if RELEASE >= (1, 1) else ()):
+        add(ne.KNeighborsRegressor(4, metric=metric, algorithm=algorithm, leaf_size=7), GRID, VALUE, rows=FAR)
+    add(ne.KNeighborsClassifier(3, metric=metric, weights="distance", leaf_size=7), GRID, TEXTS, rows=FAR[:16])
+add(cl.KMeans(3, n_init=1, random_state=0), X, rows=FAR)
+add(im.KNNImputer(n_neighbors=3), HOLES, rows=np.vstack([HOLES[:8], HOLES[:8] * [1, 1, 1e300, 1]]))
+
+# Lines beyond the ends of splines that have none of their own.
+for degree in (0, 1):
+    add(pp.SplineTransformer(4, degree=degree, extrapolation="linear"), X, rows=np.vstack([X[:12], X[:3] * 4]))
 
 # Every compression of joblib.
 for compress in (0, ("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)):
