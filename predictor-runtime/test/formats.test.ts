@@ -146,7 +146,7 @@ for (const variable of ['WHERRY_FRAMEWORKS', 'WHERRY_MIDDLE_FRAMEWORKS', 'WHERRY
     for (const [format, least] of [
       ['xgboost', 90],
       ['lightgbm', 90],
-      ['sklearn', 240],
+      ['sklearn', 350],
     ] as const) {
       it(`${format} answers as it does here`, async () => {
         const own = cases.filter(({ file }) => file.startsWith(format));
