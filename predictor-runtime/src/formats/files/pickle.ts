@@ -155,9 +155,12 @@ class Machine {
       throw new Error(`it calls what is no class, at ${this.#stream.at}`);
     }
     // copyreg makes an object without its constructor: the class is the first argument.
-    const [first] = args as PickleValue[];
+    // What it holds as a tuple, such as a named one, is what later protocols give it as arguments.
+    const [first, base, content] = args as PickleValue[];
     const isRaw = type.name.endsWith('._reconstructor') && first instanceof PickleGlobal;
-    const object = isRaw ? new PickleObject(first.name, []) : new PickleObject(type.name, args);
+    const isTuple = base instanceof PickleGlobal && base.name.endsWith('.tuple');
+    const own = isTuple && Array.isArray(content) ? content : [];
+    const object = isRaw ? new PickleObject(first.name, own) : new PickleObject(type.name, args);
     this.#stack.push(this.#reader.build(object, this.#stream));
   }
 

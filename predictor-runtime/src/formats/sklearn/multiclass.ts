@@ -53,7 +53,11 @@ const oneVsRest: EstimatorReader = (fitted, read) => {
       decisionFunction: all,
     }),
   };
-  const shares = (table: Table) => oneVsRestShares(table, members, isLabels);
+  const shares = (table: Table) => {
+    const values = oneVsRestShares(table, members);
+    return isLabels || members.length === 1 ? values : normalized(values, fitted.isSince(1, 7));
+  };
+  const largest = fitted.isSince(1, 8) ? argmaxRows : lastLargest;
   const hasShares = members.every(({ predictProba }) => predictProba !== undefined);
   if (isLabels) {
     const labels = members.map(() => FLAGS);
@@ -62,29 +66,36 @@ const oneVsRest: EstimatorReader = (fitted, read) => {
   return {
     ...shared,
     classes,
-    predict: (table) => (kind === 'binary' ? has(table) : lastLargest(all(table))),
+    predict: (table) => (kind === 'binary' ? has(table) : largest(all(table))),
     ...(hasShares && { predictProba: shares }),
   };
 };
 
-/** Returns the probabilities of all classes; those of a row have the sum 1, unless each is a label by itself. */
-function oneVsRestShares(table: Table, members: readonly Estimator[], isLabels: boolean): Values {
+/** Returns the probability of each class against all others; those of both classes, where there are two. */
+function oneVsRestShares(table: Table, members: readonly Estimator[]): Values {
   const columns = members.map(({ predictProba }) => {
     return column(needed(predictProba, 'predict_proba')(table), 1);
   });
   const [first] = columns as [Float64Array];
-  if (columns.length === 1) return bothOf(first);
-  const { width, data } = columnsBeside(columns);
-  if (isLabels) return { width, data };
+  return columns.length === 1 ? bothOf(first) : columnsBeside(columns);
+}
+
+/** Gives the probabilities of each row the sum 1. Of a row without any, they stay 0 where `keepsNone` says so. */
+function normalized({ width, data }: Values, keepsNone: boolean): Values {
+  const shares = new Float64Array(data.length);
   for (let start = 0; start < data.length; start += width) {
     const row = data.subarray(start, start + width);
     const sum = row.reduce((total, share) => total + share, 0);
-    for (let i = 0; i < width; i++) row[i] = (row[i] as number) / sum;
+    const divisor = sum === 0 && keepsNone ? 1 : sum;
+    shares.set(
+      row.map((share) => share / divisor),
+      start,
+    );
   }
-  return { width, data };
+  return { width, data: shares };
 }
 
-/** Returns the index of the largest value of each row, the last one of equals. */
+/** Returns the index of the largest value of each row, the last one of equals: scikit-learn's rule until 1.8. */
 function lastLargest({ width, data }: Values): Values {
   const best = Float64Array.from({ length: data.length / width }, (_, row) => {
     let at = 0;
