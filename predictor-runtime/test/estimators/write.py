@@ -2,7 +2,8 @@
 
     write.py FILE
 
-Run it with each release that is to be held: its cases go to FILE, one JSON object a line: {about, name, file (base64), rows, outputs}.
+Run it with each release that is to be held: its cases go to FILE, one JSON object a line: {about, name, file (base64), rows, outputs},
+or {about, name, file, refused} of those that are refused here.
 """
 import base64
 import io
@@ -20,11 +21,16 @@ import sklearn.compose as co
 import sklearn.covariance as cv
 import sklearn.decomposition as de
 import sklearn.discriminant_analysis as da
+import sklearn.dummy as du
 import sklearn.ensemble as en
+import sklearn.feature_extraction as fe
 import sklearn.feature_extraction.text as tx
 import sklearn.feature_selection as fs
+import sklearn.gaussian_process as gp
 import sklearn.isotonic as iso
+import sklearn.kernel_approximation as ka
 import sklearn.linear_model as lm
+import sklearn.manifold as mf
 import sklearn.mixture as mx
 import sklearn.model_selection as ms
 import sklearn.multiclass as mc
@@ -34,6 +40,7 @@ import sklearn.neighbors as ne
 import sklearn.neural_network as nn
 import sklearn.pipeline as pi
 import sklearn.preprocessing as pp
+import sklearn.semi_supervised as se
 import sklearn.svm as svm
 import sklearn.tree as tr
 from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer  # noqa: F401
@@ -73,6 +80,13 @@ def plain(value):
 def dense(value):
     value = value.toarray() if hasattr(value, "toarray") else np.asarray(value)
     return {"shape": list(value.shape), "data": [plain(one) for one in value.ravel().tolist()]}
+
+
+def refuse(model, X, y, message):
+    """Fits a model, and keeps the message by which it is refused here when it is loaded."""
+    file = io.BytesIO()
+    joblib.dump(model.fit(X, y), file, compress=3)
+    cases.append({"name": type(model).__name__, "about": str(model), "file": base64.b64encode(file.getvalue()).decode(), "refused": message})
 
 
 def add(model, X, y=None, rows=None, forms=FORMS, compress=3):
@@ -271,6 +285,31 @@ if RELEASE >= (1, 6):
     add(FrozenEstimator(pi.make_pipeline(pp.StandardScaler(), logistic).fit(X, TEXTS)), X, TEXTS)
     add(FrozenEstimator(pp.StandardScaler().fit(X)), X, TWO)
     add(ca.CalibratedClassifierCV(FrozenEstimator(tree.fit(X, THREE))), X, THREE)
+
+# What most documents import, and is not above by itself.
+sparse = np.where(np.arange(80) % 3 == 0, THREE, -1)
+for kernel in ("rbf", "poly", "sigmoid", "linear"):
+    add(ka.Nystroem(kernel, n_components=6, random_state=0, gamma=None if kernel == "rbf" else 0.1), X, TWO, rows=np.vstack([X[:8] * 1.01, X[:2] * 1e30]))
+add(pi.make_pipeline(pp.StandardScaler(), ka.Nystroem(n_components=9, gamma=0.2, random_state=0), logistic), X, TEXTS)
+add(ne.NeighborhoodComponentsAnalysis(n_components=2, random_state=0, max_iter=20), X, THREE)
+add(se.LabelSpreading(gamma=0.5), X, sparse)
+add(se.LabelPropagation(gamma=0.5, max_iter=50), X, sparse)
+add(du.DummyClassifier(strategy="prior"), X, TEXTS)
+add(lm.RidgeCV(), X, VALUE)
+add(cl.MiniBatchKMeans(3, n_init=1, random_state=0), X)
+add(tx.CountVectorizer(), DOCS, forms=("transform",))
+add(tx.TfidfVectorizer(ngram_range=(1, 2)), DOCS, forms=("transform",))
+if RELEASE >= (1, 5):
+    for model in (logistic, tree, svm.LinearSVC()):
+        for threshold, label in (("auto", None), (0.3, "ja"), (0.3, "nein")):
+            add(ms.FixedThresholdClassifier(model, threshold=threshold, pos_label=label), X, np.array(["ja", "nein"])[TWO])
+if RELEASE >= (1, 9):
+    UNREAD = "it holds a sklearn.{}, which is not evaluated here; export the model to ONNX, or serve it with the runtime kserve-sklearnserver, which runs the file, if you trust it"
+    refuse(mf.Isomap(n_components=2), X, None, UNREAD.format("manifold._isomap.Isomap"))
+    refuse(gp.GaussianProcessClassifier(), X, TWO, UNREAD.format("gaussian_process._gpc.GaussianProcessClassifier"))
+    refuse(gp.GaussianProcessRegressor(), X, VALUE, UNREAD.format("gaussian_process._gpr.GaussianProcessRegressor"))
+    refuse(fe.DictVectorizer(), [{"city": "Oslo", "age": 3}, {"city": "Rome"}], None, UNREAD.format("feature_extraction._dict_vectorizer.DictVectorizer"))
+    refuse(de.NMF(2, random_state=0), np.abs(X), None, UNREAD.format("decomposition._nmf.NMF"))
 
 # Samples that are equally far, and numbers beside which all are.
 GRID = np.round(X / [1, 3, 0.5, 10])

@@ -22,8 +22,10 @@ import sklearn.tree as tr
 from sklearn.cluster import KMeans
 from sklearn.covariance import EllipticEnvelope
 from sklearn.experimental import enable_halving_search_cv, enable_iterative_imputer
+from sklearn.kernel_approximation import Nystroem
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.semi_supervised import LabelSpreading
 
 RELEASE = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 BASE = "estimator" if RELEASE >= (1, 2) else "base_estimator"
@@ -68,7 +70,10 @@ def around(r):
     forest = en.RandomForestClassifier(3)
     frozen = [(importlib.import_module("sklearn.frozen").FrozenEstimator(tr.DecisionTreeClassifier(max_depth=3)), "frozen")] if RELEASE >= (1, 6) else []
     encoding = [(pp.TargetEncoder(), "binary"), (make_pipeline(pp.TargetEncoder(), lm.Ridge()), "value")] if RELEASE >= (1, 3) else []
-    return frozen + encoding + [
+    threshold = [(ms.FixedThresholdClassifier(sure(), threshold=0.3), "binary")] if RELEASE >= (1, 5) else []
+    return frozen + encoding + threshold + [
+        (LabelSpreading(gamma=0.5), "class"), (ne.NeighborhoodComponentsAnalysis(n_components=2, max_iter=10), "class"),
+        (Nystroem(n_components=9), "class"), (Nystroem("poly", n_components=9, degree=2), "class"),
         (co.TransformedTargetRegressor(value(), transformer=pp.StandardScaler()), "value"),
         (co.TransformedTargetRegressor(value(), func=np.log1p, inverse_func=np.expm1), "positive"),
         (ms.GridSearchCV(some(), {}, cv=2), "class"), (ms.GridSearchCV(make_pipeline(pp.StandardScaler(), lm.Ridge()), {"ridge__alpha": [1, 2]}, cv=2), "value"),

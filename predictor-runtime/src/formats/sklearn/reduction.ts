@@ -97,6 +97,7 @@ export const REDUCTION: Readonly<Record<string, EstimatorReader>> = {
   IncrementalPCA: projection,
   KMeans: kMeans,
   MiniBatchKMeans: kMeans,
+  NeighborhoodComponentsAnalysis: projection,
   PCA: projection,
   TruncatedSVD: projection,
 };

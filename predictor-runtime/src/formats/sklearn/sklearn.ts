@@ -36,10 +36,12 @@ import { RESAMPLING } from './resampling.ts';
 import { SCALING } from './scaling.ts';
 import { SEARCH } from './search.ts';
 import { SELECTION } from './selection.ts';
+import { SIMILARITY } from './similarity.ts';
 import { SVM } from './svm.ts';
 import { TARGET_ENCODING } from './target-encoding.ts';
 import { TARGETS } from './targets.ts';
 import { TEXT } from './text.ts';
+import { THRESHOLDS } from './thresholds.ts';
 import { TREES } from './trees.ts';
 import { VOTING } from './voting.ts';
 
@@ -69,10 +71,12 @@ const ESTIMATORS: ReadonlyMap<string, EstimatorReader> = new Map(
     SCALING,
     SEARCH,
     SELECTION,
+    SIMILARITY,
     SVM,
     TARGET_ENCODING,
     TARGETS,
     TEXT,
+    THRESHOLDS,
     TREES,
     VOTING,
   ].flatMap((readers) => Object.entries(readers)),

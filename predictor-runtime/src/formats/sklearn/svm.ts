@@ -3,40 +3,10 @@ import { type Matrix, numbersOf, type Table } from '../table.ts';
 import { coupledShares } from './coupling.ts';
 import type { EstimatorReader, Values } from './estimator.ts';
 import type { Fitted } from './fitted.ts';
+import { dot, readKernel, rowsOf } from './kernels.ts';
 import { pairScores } from './multiclass.ts';
 import { detector } from './outliers.ts';
 import { needed } from './responses.ts';
-
-/** Returns how similar two rows are. */
-type Kernel = (a: Float64Array, b: Float64Array) => number;
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
-  return sum;
-}
-
-function squaredDistance(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) {
-    const difference = (a[i] as number) - (b[i] as number);
-    sum += difference * difference;
-  }
-  return sum;
-}
-
-function readKernel(fitted: Fitted): Kernel {
-  const kernel = fitted.oneOf('kernel', ['linear', 'rbf', 'poly', 'sigmoid']);
-  const gamma = fitted.number('_gamma');
-  const coef0 = fitted.number('coef0');
-  const degree = fitted.number('degree');
-  return {
-    linear: dot,
-    rbf: (a: Float64Array, b: Float64Array) => Math.exp(-gamma * squaredDistance(a, b)),
-    poly: (a: Float64Array, b: Float64Array) => (gamma * dot(a, b) + coef0) ** degree,
-    sigmoid: (a: Float64Array, b: Float64Array) => Math.tanh(gamma * dot(a, b) + coef0),
-  }[kernel];
-}
 
 /** A fitted support vector machine. */
 interface Machine {
@@ -55,10 +25,12 @@ function readMachine(fitted: Fitted): Machine {
   const { shape } = fitted.array('support_vectors_');
   const [vectors = 0, features = 0] = shape;
   const data = fitted.numbers('support_vectors_');
-  const kernel = readKernel(fitted);
-  const rows = Array.from({ length: vectors }, (_, i) =>
-    data.subarray(i * features, (i + 1) * features),
-  );
+  const kernel = readKernel(fitted, {
+    gamma: fitted.number('_gamma'),
+    coef0: fitted.number('coef0'),
+    degree: fitted.number('degree'),
+  });
+  const rows = rowsOf(data, features);
   return {
     vectors,
     coefficients: fitted.numbers('_dual_coef_'),
