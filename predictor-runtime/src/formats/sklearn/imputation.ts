@@ -145,7 +145,7 @@ function farError(matrix: Matrix, start: number): RowError {
   return cellError(matrix, start + at, problem);
 }
 
-/** What fills in rows. */
+/** The samples and parameters by which rows are filled in. */
 interface Filling {
   readonly donors: Donors;
   readonly isMissing: MissingTest;

@@ -38,7 +38,7 @@ export interface Nearest {
 /** Finds the samples that are nearest to a row; undefined where it is open which they are. */
 export type Search = (row: Float64Array) => Nearest | undefined;
 
-/** What is looked for. */
+/** The number and the metric of the samples that a search looks for. */
 interface Sought {
   /** Number of samples. */
   readonly k: number;
