@@ -43,10 +43,9 @@ function readNeighbors(fitted: Fitted): (matrix: Matrix, row: number) => Neighbo
 }
 
 /** Makes the error of a row for which it is open which samples are the nearest. */
-function tieError({ labels }: Matrix, row: number, name: string): RowError {
-  const where = labels?.[0] ?? 'column 0 of what the estimator is given';
-  const problem = `${name} of scikit-learn before 1.1 leaves it open which of several samples as near counts: train it anew with a later one`;
-  return new RowError(row, `${where} and the others: ${problem}`);
+function tieError(matrix: Matrix, row: number, name: string): RowError {
+  const problem = `with the others: ${name} of scikit-learn before 1.1 leaves it open which of several samples as near counts: train it anew with a later one`;
+  return cellError(matrix, row * matrix.width, problem);
 }
 
 /** Returns the inverse of distances as weights. Where one is infinite, only samples as near count. */
