@@ -1,5 +1,5 @@
 /** Reads estimators that answer with what their samples nearest to a row have (sklearn.neighbors). */
-import { RowError } from '../../protocol/errors.ts';
+import type { RowError } from '../../protocol/errors.ts';
 import { PickleObject } from '../files/pickle.ts';
 import { cellError, type Matrix, numbersOf, type Table } from '../table.ts';
 import { argmaxRows, type EstimatorReader, type Values } from './estimator.ts';
