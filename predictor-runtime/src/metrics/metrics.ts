@@ -106,19 +106,13 @@ const MODEL_METRICS: readonly ModelMetric[] = [
 ];
 
 interface Bound {
-  readonly requests: Counter.Internal;
+  requests: number;
   readonly seconds: HistogramSeries;
 }
 
 /** Counts inferences, and shows the state of the models. */
 export class Metrics {
   readonly registry = new Registry();
-  readonly #requests = new Counter({
-    name: 'wherry_inference_requests_total',
-    help: 'Inference requests by model and HTTP status code',
-    labelNames: ['model', 'code'],
-    registers: [this.registry],
-  });
   // This histogram has KServe's name, so that its dashboards work.
   readonly #predictSeconds = this.#histogram(
     'request_predict_seconds',
@@ -149,6 +143,7 @@ export class Metrics {
     // The default metrics have the event loop's delay (nodejs_eventloop_lag_*).
     collectDefaultMetrics({ register: this.registry });
     addMachineMetrics(this.registry);
+    this.#readRequests();
     for (const metric of MODEL_METRICS) this.#readFrom(manager, metric);
     this.#readFailures(manager);
   }
@@ -157,14 +152,11 @@ export class Metrics {
     const codes = this.#bound.get(model) ?? new Map<number, Bound>();
     let bound = codes.get(code);
     if (bound === undefined) {
-      bound = {
-        requests: this.#requests.labels({ model, code }),
-        seconds: this.#predictSeriesOf(model),
-      };
+      bound = { requests: 0, seconds: this.#predictSeriesOf(model) };
       codes.set(code, bound);
       this.#bound.set(model, codes);
     }
-    bound.requests.inc();
+    bound.requests++;
     bound.seconds.observe(seconds);
   }
 
@@ -199,6 +191,22 @@ export class Metrics {
     model.statistics.addListener({
       duration: (stage, ms) => stages.get(stage)?.observe(ms / MS_PER_S),
       batch: (count) => rows.observe(count),
+    });
+  }
+
+  #readRequests(): void {
+    const bound = this.#bound;
+    new Counter({
+      name: 'wherry_inference_requests_total',
+      help: 'Inference requests by model and HTTP status code',
+      labelNames: ['model', 'code'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [model, codes] of bound) {
+          for (const [code, { requests }] of codes) this.inc({ model, code }, requests);
+        }
+      },
     });
   }
 

@@ -3,3 +3,8 @@
  * queue that `await` would take at every layer: a layer that gets the value itself hands the value on.
  */
 export type Immediate<T> = T | Promise<T>;
+
+/** Applies a function to a value as soon as it is there, and that is at once for one that is no promise. */
+export function after<T, R>(value: Immediate<T>, use: (value: T) => R): Immediate<R> {
+  return value instanceof Promise ? value.then(use) : use(value);
+}

@@ -71,9 +71,13 @@ const CLOSE = 0x5d;
  */
 const MAX_TEXT = 24;
 
+/** Memory for short texts, which are copied from it. */
+const SCRATCH = Buffer.allocUnsafeSlow(4096);
+
 /** Writes floats as a JSON array: `[1,2.5,…]`. Undefined when one is not finite. */
 export function float32sText(data: Float32Array): string | undefined {
-  const bytes = Buffer.allocUnsafe(data.length * MAX_TEXT + 2);
+  const size = data.length * MAX_TEXT + 2;
+  const bytes = size <= SCRATCH.length ? SCRATCH : Buffer.allocUnsafe(size);
   let at = 0;
   bytes[at++] = OPEN;
   for (let i = 0; i < data.length; i++) {

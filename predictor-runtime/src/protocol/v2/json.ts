@@ -67,21 +67,26 @@ export function encodeInferResponse(
   { outputs: asked, binaryOutputs }: Pick<InferRequest, 'outputs' | 'binaryOutputs'>,
 ): EncodedResponse {
   const { modelName, modelVersion, id, parameters } = response;
-  const head = [
-    id === undefined ? '{' : `{"id":${JSON.stringify(id)},`,
-    `"model_name":${quoted(modelName)}`,
-    modelVersion === undefined ? '' : `,"model_version":"${modelVersion}"`,
-    parameters === undefined ? '' : `,"parameters":${JSON.stringify(parameters)}`,
-  ].join('');
+  let json = id === undefined ? '{' : `{"id":${JSON.stringify(id)},`;
+  json += `"model_name":${quoted(modelName)}`;
+  if (modelVersion !== undefined) json += `,"model_version":"${modelVersion}"`;
+  if (parameters !== undefined) json += `,"parameters":${JSON.stringify(parameters)}`;
   const binary: Buffer[] = [];
-  const outputs = response.outputs.map((tensor) => {
+  let separator = ',"outputs":[';
+  for (const tensor of response.outputs) {
+    json += separator;
+    separator = ',';
     const wish = asked.find(({ name }) => name === tensor.name);
-    if (!(wish?.binary ?? binaryOutputs)) return encodeTensor(tensor, wish?.contentType);
+    if (!(wish?.binary ?? binaryOutputs)) {
+      json += encodeTensor(tensor, wish?.contentType);
+      continue;
+    }
     const bytes = encodeElements(tensor);
     binary.push(bytes);
-    return `${encodeHead(tensor)},"parameters":{"binary_data_size":${bytes.length}}}`;
-  });
-  return { json: `${head},"outputs":[${outputs.join(',')}]}`, binary };
+    json += `${encodeHead(tensor)},"parameters":{"binary_data_size":${bytes.length}}}`;
+  }
+  if (response.outputs.length === 0) json += separator;
+  return { json: `${json}]}`, binary };
 }
 
 function decodeOutput(value: unknown, path: string): RequestedOutput {

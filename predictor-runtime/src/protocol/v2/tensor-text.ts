@@ -55,8 +55,14 @@ function encodeNumbers(tensor: Tensor): string {
   }
 }
 
+/** Number of integers up to which they are few: a view of a small array has V8 move it out of its heap first. */
+const FEW = 8;
+
 /** Returns 64-bit integers, as numbers where they fit 32 bits: their text takes a tenth of the time. */
-function wideIntegers(data: BigInt64Array | BigUint64Array): (number | bigint)[] {
+function wideIntegers(
+  data: BigInt64Array | BigUint64Array,
+): ArrayLike<number | bigint> & { join(separator: string): string } {
+  if (data.length <= FEW) return data;
   const words = new Int32Array(data.buffer, data.byteOffset, data.length * 2);
   const isSigned = data instanceof BigInt64Array;
   const values = new Array<number | bigint>(data.length);

@@ -69,9 +69,7 @@ export class Statistics {
   }
 
   add(name: DurationName, ms: number): void {
-    const duration = this.durations[name];
-    duration.count++;
-    duration.ns += Math.round(ms * NS_PER_MS);
+    extend(this.durations[name], ms);
     for (const listener of this.#listeners) listener.duration(name, ms);
   }
 
@@ -100,10 +98,13 @@ export class Statistics {
       };
       this.batches.set(rows, batch);
     }
-    for (const stage of ['input', 'infer', 'output'] as const) {
-      const duration = batch[`compute_${stage}`];
-      duration.count++;
-      duration.ns += Math.round(times[stage] * NS_PER_MS);
-    }
+    extend(batch.compute_input, times.input);
+    extend(batch.compute_infer, times.infer);
+    extend(batch.compute_output, times.output);
   }
+}
+
+function extend(duration: Duration, ms: number): void {
+  duration.count++;
+  duration.ns += Math.round(ms * NS_PER_MS);
 }

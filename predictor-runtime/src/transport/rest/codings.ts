@@ -25,6 +25,7 @@ const MAX_CODINGS = 4;
  * @throws InferenceError UNSUPPORTED_MEDIA_TYPE.
  */
 export function codingsOf(header = ''): Encoding[] {
+  if (header === '') return [];
   const names = namesIn(header).filter((name) => name !== '' && name !== 'identity');
   if (names.length > MAX_CODINGS) {
     throw new InferenceError(

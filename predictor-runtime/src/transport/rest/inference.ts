@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { InferOptions, Target } from '../../dataplane.ts';
 import { InferenceError } from '../../protocol/errors.ts';
+import { after, type Immediate } from '../../serving/immediate.ts';
 import type { InferenceCall } from '../call.ts';
 import { readBody } from './body.ts';
 import type { Exchange, Reply, RestContext } from './reply.ts';
@@ -13,7 +14,7 @@ export const JSON_LENGTH = 'inference-header-content-length';
 export interface RestInference extends Target {
   readonly verb: InferenceCall['verb'];
   /** Decodes the body, has the data plane answer it, and encodes the answer. @throws InferenceError. */
-  answer(body: Buffer, options: InferOptions): Promise<Reply>;
+  answer(body: Buffer, options: InferOptions): Immediate<Reply>;
 }
 
 /** Answers an inference inside the envelope. @throws InferenceError. */
@@ -29,21 +30,24 @@ export function inference(
       const take = (length: number) => bodies.take(length, head >= 0 && head <= length ? head : 0);
       return readBody(req, { limit: maxBodyBytes, take });
     },
-    answer: async (body, options) => {
-      const reply = await answer(body, options);
+    answer: (body, options) =>
       // After an error a run that was given up may still read the body.
-      bodies.giveBack(body);
-      return reply;
-    },
+      after(answer(body, options), (reply) => {
+        bodies.giveBack(body);
+        return reply;
+      }),
   });
 }
 
-/** Makes an HTTP request the call of an inference. */
+/**
+ * Makes an HTTP request the call of an inference. Every property is named: V8 adds those that follow a spread one by
+ * one, by a call of its runtime each.
+ */
 export function callOf(
   { req, caller }: Exchange,
-  target: Pick<InferenceCall, 'verb' | 'model' | 'choice'>,
+  { verb, model, choice }: Pick<InferenceCall, 'verb' | 'model' | 'choice'>,
 ): InferenceCall {
-  return { ...target, caller, header: (name) => req.headers[name] as string | undefined };
+  return { verb, model, choice, caller, header: (name) => req.headers[name] as string | undefined };
 }
 
 /** Returns the length of the JSON at the start of a body, in bytes; without the header all of it is JSON. */

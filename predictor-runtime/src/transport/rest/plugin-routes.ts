@@ -26,7 +26,7 @@ export function pluginRoutes(plugins: readonly ServerPlugin[]): Routes {
         const { req, params, query } = exchange;
         const request: PluginRequest = {
           method: req.method ?? 'GET',
-          params,
+          params: { ...params },
           query: new URLSearchParams(query),
           headers: req.headers as PluginRequest['headers'],
           body: await readBody(req, { limit: context.maxBodyBytes }),

@@ -10,6 +10,10 @@ export interface Match {
   readonly params: Readonly<Record<string, string>>;
 }
 
+/** Most paths whose matches are kept: clients ask for the same few. */
+const MAX_KEPT = 1000;
+/** Longest path whose match is kept, so that few take little memory. */
+const MAX_KEPT_LENGTH = 256;
 /** Longest parameter of a path: names of models are bounded by the request's head, which Node bounds. */
 const MAX_PARAM_LENGTH = Number.MAX_SAFE_INTEGER;
 
@@ -17,6 +21,8 @@ const MAX_PARAM_LENGTH = Number.MAX_SAFE_INTEGER;
 export class Router {
   readonly #paths = findMyWay({ maxParamLength: MAX_PARAM_LENGTH });
   readonly #methods = new Set<string>();
+  /** Matches of paths that were asked for, by method. */
+  readonly #kept = new Map<string, Map<string, Match>>();
 
   /**
    * Makes a router of tables; where two have the same route, the earlier table's counts.
@@ -39,6 +45,23 @@ export class Router {
 
   /** Finds the handler of a path. @throws InferenceError NOT_FOUND, METHOD_NOT_ALLOWED, INVALID_ARGUMENT. */
   find(method: string, path: string): Match {
+    const kept = this.#keptOf(method);
+    const known = kept.get(path);
+    if (known !== undefined) return known;
+    const match = this.#search(method, path);
+    if (path.length > MAX_KEPT_LENGTH) return match;
+    if (kept.size === MAX_KEPT) kept.clear();
+    kept.set(path, match);
+    return match;
+  }
+
+  #keptOf(method: string): Map<string, Match> {
+    const kept = this.#kept.get(method) ?? new Map<string, Match>();
+    this.#kept.set(method, kept);
+    return kept;
+  }
+
+  #search(method: string, path: string): Match {
     const wanted = method === 'HEAD' ? 'GET' : (method as HTTPMethod);
     const target = canonical(path);
     let found = this.#paths.find(wanted, target);

@@ -6,7 +6,9 @@ import type { Immediate } from '../../serving/immediate.ts';
 import type { Caller } from '../../serving/scheduling/job.ts';
 import { BodyPool } from '../body-pool.ts';
 import { answerEncoding } from './body.ts';
-import { compress } from './codings.ts';
+
+import { compress, type Encoding } from './codings.ts';
+
 import { allowOrigin } from './cors.ts';
 import { JSON_LENGTH } from './inference.ts';
 import { OPENAPI_ROUTES } from './openapi.ts';
@@ -71,7 +73,14 @@ async function answer(req: IncomingMessage, res: ServerResponse, context: Server
   } catch (error) {
     reply = errorReply(error, context);
   }
-  await write(req, res, reply, context);
+  const size = Buffer.byteLength(reply.body);
+  const encoding = answerEncoding(req, size);
+  if (encoding === undefined) {
+    write(req, res, { reply, size, body: reply.body }, context);
+    return;
+  }
+  const body = await compress(Buffer.from(reply.body), encoding);
+  write(req, res, { reply, size, body, encoding }, context);
 }
 
 class RestCaller implements Caller {
@@ -116,31 +125,35 @@ async function admitted(
   return handler(exchange, context);
 }
 
-async function write(
+/** A reply as it goes out. */
+interface Message {
+  readonly reply: Reply;
+  /** Size of the reply's own body, in bytes. */
+  readonly size: number;
+  readonly body: string | Buffer;
+  /** Coding of `body`; undefined where it is the reply's own. */
+  readonly encoding?: Encoding;
+}
+
+function write(
   req: IncomingMessage,
   res: ServerResponse,
-  reply: Reply,
+  { reply, size, body, encoding }: Message,
   { dataPlane }: RestOptions,
 ) {
+  if (res.destroyed) return;
   const { status } = reply;
-  const size = Buffer.byteLength(reply.body);
-  const encoding = answerEncoding(req, size);
-  let { body } = reply;
   const headers: OutgoingHttpHeaders = {
     'Content-Type': reply.type ?? 'application/json',
-    'Content-Length': size,
+    'Content-Length': encoding === undefined ? size : body.length,
   };
-  if (encoding !== undefined) {
-    body = await compress(Buffer.from(body), encoding);
-    headers['Content-Encoding'] = encoding;
-    headers['Content-Length'] = body.length;
-  }
-  if (res.destroyed) return;
+  if (encoding !== undefined) headers['Content-Encoding'] = encoding;
   // The length counts the bytes before compression, as it does in requests.
   if (reply.jsonLength !== undefined) headers[JSON_LENGTH] = reply.jsonLength;
   if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
   if (status === 503 || status === 429) headers['Retry-After'] = '1';
   if (dataPlane.draining || !req.complete) headers.Connection = 'close';
   res.writeHead(status, headers);
-  res.end(body);
+  // Text that is as long in UTF-8 is ASCII, which is copied and not encoded.
+  res.end(body, size === body.length ? 'latin1' : 'utf8');
 }

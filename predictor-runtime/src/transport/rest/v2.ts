@@ -3,6 +3,7 @@
  * Source: Open Inference Protocol V2, "HTTP/REST"; `/v2/models` is KServe's addition.
  */
 
+import type { IncomingMessage } from 'node:http';
 import { invalid } from '../../protocol/errors.ts';
 import { decodeElements } from '../../protocol/v2/binary.ts';
 import { datatype } from '../../protocol/v2/datatypes.ts';
@@ -13,6 +14,7 @@ import {
 } from '../../protocol/v2/json.ts';
 import type { InferRequest, ModelMetadata, TensorMetadata } from '../../protocol/v2/types.ts';
 import { parseVersionChoice, type VersionChoice } from '../../protocol/versions.ts';
+import { after } from '../../serving/immediate.ts';
 import { statisticsOf } from '../statistics.ts';
 import { inference, JSON_LENGTH, jsonLength } from './inference.ts';
 import { type Exchange, type Handler, json, type Reply, type Routes, readiness } from './reply.ts';
@@ -54,19 +56,32 @@ const infer: Handler = (exchange, context) => {
   const { req } = exchange;
   const { dataPlane } = context;
   return inference(exchange, context, {
-    ...target,
+    name: target.name,
+    choice: target.choice,
     verb: 'infer',
-    answer: async (body, options) => {
-      const length = jsonLength(req, body);
-      const isRaw = length === 0 && req.headers[JSON_LENGTH] !== undefined;
-      const request = isRaw
-        ? rawRequest(body, dataPlane.metadata(target.name, target.choice))
-        : decodeInferRequest(inUtf8(req, body.subarray(0, length)), body.subarray(length));
-      const response = await dataPlane.infer(target, request, options);
-      return inferReply(encodeInferResponse(response, request));
+    answer: (body, options) => {
+      const request = requestOf(req, body, () => dataPlane.metadata(target.name, target.choice));
+      return after(dataPlane.infer(target, request, options), (response) =>
+        inferReply(encodeInferResponse(response, request)),
+      );
     },
   });
 };
+
+/** Reads a request: JSON that tensors may follow as bytes, or the bytes of one tensor. @throws InferenceError. */
+function requestOf(
+  req: IncomingMessage,
+  body: Buffer,
+  metadata: () => ModelMetadata,
+): InferRequest {
+  const length = jsonLength(req, body);
+  // A view of the body takes as long as reading a small one.
+  if (length > 0 && length === body.length) return decodeInferRequest(inUtf8(req, body));
+  const isRaw = length === 0 && req.headers[JSON_LENGTH] !== undefined;
+  return isRaw
+    ? rawRequest(body, metadata())
+    : decodeInferRequest(inUtf8(req, body.subarray(0, length)), body.subarray(length));
+}
 
 export const V2_ROUTES: Routes = {
   'GET /v2/models': (_, { dataPlane }) => json({ models: dataPlane.modelNames() }),
