@@ -42,13 +42,13 @@ async function xgboostRound(seconds: string): Promise<Figures> {
     const args = [script, 'predict', model, String(rows), String(threads), seconds];
     return JSON.parse(await run(python, args)).us;
   };
-  const trees = async (rows: number): Promise<number> =>
-    (await bare('predict', model, String(rows), '30', seconds)).us;
+  const trees = async (rows: number, threads: number): Promise<number> =>
+    (await bare('predict', model, String(rows), '30', seconds, String(threads))).us;
   return {
     'xgboost 1': await xgboost(1, 1),
-    'trees 1': await trees(1),
+    'trees 1': await trees(1, 1),
     'xgboost 1000': await xgboost(1000, 1),
-    'trees 1000': await trees(1000),
+    'trees 1000, all cores': await trees(1000, CPUS),
     'xgboost 1000, all cores': await xgboost(1000, CPUS),
   };
 }

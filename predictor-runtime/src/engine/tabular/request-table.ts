@@ -61,5 +61,6 @@ export function tableOf(inputs: readonly Tensor[], signature: TabularSignature):
 
 function cellsOf(tensor: Tensor): Float64Array | readonly Cell[] {
   if (Array.isArray(tensor.data)) return tensor.data.map(textOf);
-  return Float64Array.from(numbers(tensor));
+  // Float64Array.from would take the elements one by one.
+  return new Float64Array(numbers(tensor));
 }
