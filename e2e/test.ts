@@ -207,6 +207,7 @@ const unitTests = withUnit
       'operator/test/*.test.ts',
       'e2e/checks/*.test.ts',
       'e2e/peers/*.test.ts',
+      'e2e/simulator/*.test.ts',
       ...(await apiServerTests()),
     ]
   : [];

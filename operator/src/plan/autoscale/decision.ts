@@ -47,8 +47,8 @@ export interface Flow {
   readonly underWay: number;
   /** Number of requests that have come since the revision is watched. */
   readonly arrived: number;
-  /** Requests a second that came, on average in the two windows. */
-  readonly arrivals: WindowedLoad;
+  /** Requests a second that came, on average in the two windows and in the last two seconds. */
+  readonly arrivals: WindowedLoad & { readonly latest: number };
   /** Times in milliseconds at which the pods were made that are not ready yet. */
   readonly starting: readonly number[];
   /** Number of those pods that no node has room for. */

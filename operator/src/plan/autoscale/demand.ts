@@ -34,12 +34,22 @@ export interface DemandState {
 const HOLD_SECONDS = 10;
 /** Seconds between two steps down, each of which at most halves the pods. */
 const STEP_SECONDS = 10;
-/** Seconds in which a backlog is to be gone once pods for it are ready, and share of their start-up time. */
-const DRAIN_SECONDS = 4;
-const DRAIN_SHARE = 0.25;
+/**
+ * Seconds in which a backlog is to be gone once pods for it are ready, share of their start-up time that these are at
+ * least, and most that a backlog may ask for, as a multiple of the demand.
+ */
+const DRAIN_SECONDS = 1;
+const DRAIN_SHARE = 0.05;
+const MOST_DRAIN = 8;
+/** Standard deviations of chance that a load is taken to vary by, and seconds from which a start is slow. */
+const USUAL_DEVIATIONS = 2;
+const SLOW_START_SECONDS = 5;
 /** The longer window is this many start-up times, between these seconds and the stable window. */
 const WINDOW_STARTS = 3;
-const WINDOW_SECONDS = 15;
+const WINDOW_SECONDS = 30;
+
+/** Seconds in which the onset of a burst is seen. */
+export const LATEST_SECONDS = 2;
 
 /** Returns the state to begin with: what is there is held for a while, as the load that made it is not known. */
 export function initialDemandState(readyPods: number | undefined, now: number): DemandState {
@@ -86,9 +96,11 @@ export function decideByDemand(
   );
   const past = [
     ...state.needed.filter(({ at }) => at <= now && now - at < holdSeconds * 1000),
-    { at: now, pods: need.pods },
+    { at: now, pods: need.rule === 'load' && settings.scaleDownDelaySeconds === 0 ? 0 : need.pods },
   ];
-  const wanted = sample.reachable ? descended({ state, settings, need, past, now }) : need;
+  const wanted = sample.reachable
+    ? descended({ state, settings, need, past, now, flow, slots })
+    : need;
   const { pods, rule } = bounded(wanted, readyPods, flow);
   const isLower = pods < state.desired;
   return {
@@ -122,21 +134,22 @@ interface NeedOptions {
 /** The largest of what the lasting load, a burst above what pods can bear, and a backlog need. */
 function needed(options: NeedOptions): Need {
   const { load, flow, slots, settings, service } = options;
-  const { target, capacity } = settings;
+  const { capacity } = settings;
   const seconds = serviceSeconds(service);
   const isRate = settings.metric === 'rps';
   const busy = isRate ? 0 : Math.min(load.panic, slots);
   // As long as nothing was served, all that is under way is demand.
   const demandOf = (perSecond: number, average: number) =>
     isRate || seconds === undefined ? average : Math.max(busy, perSecond * seconds);
-  const short = demandOf(flow.arrivals.panic, load.panic);
+  const lately = latelyArriving(flow, settings);
+  const short = demandOf(lately, Math.max(load.panic, isRate ? lately : 0));
   const lasting = Math.min(load.stable, demandOf(flow.arrivals.stable, load.stable));
   const drain = isRate || seconds === undefined ? 0 : drainSlots(options, seconds);
   const needs: Need[] = [
-    { pods: Math.ceil(lasting / target), rule: 'load', load: lasting },
+    { pods: lastingPods(lasting, flow, settings), rule: 'load', load: lasting },
     { pods: Math.ceil(short / capacity), rule: 'burst', load: short },
     {
-      pods: Math.ceil((short + Math.min(drain, short)) / capacity),
+      pods: Math.ceil((short + Math.min(drain, MOST_DRAIN * short)) / capacity),
       rule: 'backlog',
       load: short + drain,
     },
@@ -148,20 +161,49 @@ function needed(options: NeedOptions): Need {
 }
 
 /**
+ * Returns the pods for a lasting load. A lone pod has no other's room for the moments at which more than usual come,
+ * which nothing can be started for where pods start slowly: it gets a second one beside it.
+ */
+function lastingPods(
+  lasting: number,
+  { startSeconds = 0 }: Flow,
+  { metric, target, capacity }: AutoscalerSettings,
+): number {
+  const pods = Math.ceil(lasting / target);
+  if (metric === 'rps') return pods;
+  const usualMost = lasting + USUAL_DEVIATIONS * Math.sqrt(lasting);
+  return pods === 1 && startSeconds >= SLOW_START_SECONDS && usualMost > capacity ? 2 : pods;
+}
+
+/**
+ * Returns the requests a second that come now, as far as chance does not explain them: a few that happen to come
+ * together are no burst.
+ */
+function latelyArriving({ arrivals }: Flow, { panicWindowSeconds }: AutoscalerSettings): number {
+  const surely = (rate: number, seconds: number) =>
+    rate - USUAL_DEVIATIONS * Math.sqrt(rate / seconds);
+  return Math.max(
+    0,
+    surely(arrivals.panic, panicWindowSeconds),
+    surely(arrivals.latest, LATEST_SECONDS),
+  );
+}
+
+/**
  * Returns the slots that would clear in time what will wait when a pod that is asked for now is ready: the pods
  * that start already have done their part by then.
  */
 function drainSlots({ flow, slots, settings, now }: NeedOptions, seconds: number): number {
   const { capacity } = settings;
   const start = flow.startSeconds ?? 0;
-  const grown = (flow.arrivals.panic - slots / seconds) * start;
+  const grown = (latelyArriving(flow, settings) - slots / seconds) * start;
   const cleared = flow.starting.reduce((sum, madeAt) => {
     const left = Math.max(0, start - (now - madeAt) / 1000);
     return sum + ((start - left) * capacity) / seconds;
   }, 0);
   const waiting = Math.max(0, flow.underWay - slots + grown - cleared);
   const drainSeconds = Math.max(DRAIN_SECONDS, start * DRAIN_SHARE);
-  return (Math.max(0, waiting) * seconds) / drainSeconds;
+  return (waiting * seconds) / drainSeconds;
 }
 
 /** Comes down from what was needed lately, at most by half in a step. */
@@ -171,7 +213,11 @@ function descended({
   past,
   settings,
   now,
+  flow,
+  slots,
 }: {
+  readonly flow: Flow;
+  readonly slots: number;
   readonly state: DemandState;
   readonly settings: AutoscalerSettings;
   readonly need: Need;
@@ -179,9 +225,11 @@ function descended({
   readonly now: number;
 }): Need {
   const peak = Math.max(...past.map(({ pods }) => pods));
-  const isStep = now < state.loweredAt || now - state.loweredAt >= STEP_SECONDS * 1000;
+  const isWaited = settings.metric === 'concurrency' && flow.underWay > slots;
+  const isStep =
+    !isWaited && (now < state.loweredAt || now - state.loweredAt >= STEP_SECONDS * 1000);
   const least = isStep ? Math.floor(state.desired / 2) : state.desired;
-  const pods = Math.max(peak, least);
+  const pods = Math.max(peak, least, need.pods);
   if (pods === need.pods) return need;
   const isDelayed = settings.scaleDownDelaySeconds > 0 && peak > least;
   return { ...need, pods, rule: isDelayed ? 'delay' : 'afterBurst' };

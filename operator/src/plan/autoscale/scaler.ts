@@ -1,7 +1,13 @@
 /** Measures and decides for one revision: windows of its load, and the memory of the mode that decides. */
 import type { ClusterLoad } from '../../api/route-table.ts';
 import type { AutoscalerSample, Decision, ScaleReason } from './decision.ts';
-import { type DemandState, decideByDemand, initialDemandState, lastingSeconds } from './demand.ts';
+import {
+  type DemandState,
+  decideByDemand,
+  initialDemandState,
+  LATEST_SECONDS,
+  lastingSeconds,
+} from './demand.ts';
 import { decideAsKpa, initialKpaState, type KpaState } from './kpa.ts';
 import type { ComponentAutoscaling } from './settings.ts';
 import { warmSeconds, withPause } from './warmth.ts';
@@ -173,7 +179,7 @@ export class RevisionScaler {
         ...starting,
         underWay: this.#underWay.average(now, 1),
         arrived: this.#arrived,
-        arrivals,
+        arrivals: { ...arrivals, latest: this.#arrivals.average(now, LATEST_SECONDS) },
         quietSeconds,
         warmSeconds: this.#warmSeconds(),
       },

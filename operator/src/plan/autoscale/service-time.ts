@@ -37,6 +37,9 @@ export const NO_SERVICE_TIME: ServiceTime = {
 const MEMORY_SECONDS = 60;
 const MEMORY_TIMES = 20;
 
+/** Nothing is concluded from two observations that are further apart than these seconds. */
+const MOST_SECONDS = 10;
+
 /** Returns the estimate after one more observation. @param now milliseconds */
 export function observeService(
   before: ServiceTime,
@@ -47,6 +50,7 @@ export function observeService(
   const seen = { at: now, arrived, underWay, busy };
   if (before.at === undefined || now <= before.at) return { ...before, ...seen };
   const seconds = (now - before.at) / 1000;
+  if (seconds > MOST_SECONDS) return { ...before, ...seen };
   const memory = Math.max(MEMORY_SECONDS, MEMORY_TIMES * (serviceSeconds(before) ?? 0));
   const kept = Math.exp(-seconds / memory);
   const ended = Math.max(0, arrived - before.arrived - (underWay - before.underWay));
