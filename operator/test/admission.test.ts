@@ -71,10 +71,18 @@ describe('admission of autoscaler classes', () => {
     resource: { name, target },
   });
   const HALF = resource('cpu', { type: 'Utilization', averageUtilization: 50 });
+  const query = (metric: object = {}, target: object = { type: 'Value', value: '100' }) => ({
+    type: 'External',
+    external: {
+      metric: { backend: 'prometheus', serverAddress: 'http://p:9090', query: 'sum(x)', ...metric },
+      target,
+    },
+  });
+  const QUERY = query();
   const autoScaling = (...metrics: object[]) => ({ autoScaling: { metrics } });
   const knative = { annotations: { 'autoscaling.knative.dev/window': '60s' } };
   for (const [autoscaler, predictor, verdict] of [
-    ['kpa', {}, /\[kpa\] is not a supported autoscaler class type: .* hpa, .*none or external/],
+    ['kpa', {}, /\[kpa\] is not a supported autoscaler class type: .* hpa, keda, none or external/],
     ['', { scaleMetric: 'cpu' }, /\[cpu\] is not a supported metric of Wherry's own .* to hpa/],
     ['', autoScaling(HALF), /autoScaling has no effect with Wherry's own autoscaler/],
     ['', { autoScaling: {} }, 'accepted'],
@@ -138,6 +146,33 @@ describe('admission of autoscaler classes', () => {
     ['hpa', autoScaling({ type: 'Resource' }), /type Resource needs the field resource/],
     ['hpa', autoScaling({ ...HALF, podmetric: {} }), /the field of its type alone/],
     ['hpa', autoScaling({ type: 'PodMetric', podmetric: {} }), /an OpenTelemetry collector/],
+    ['keda', autoScaling(HALF), 'accepted'],
+    ['keda', { ...autoScaling(HALF), minReplicas: 0 }, /minReplicas 0 has no effect with metrics/],
+    ['keda', { ...autoScaling(HALF, QUERY), minReplicas: 0 }, 'accepted'],
+    ['keda', {}, /class keda needs at least one metric/],
+    ['keda', { autoScaling: { behavior: { scaleUp: {} } } }, /keda needs at least one metric/],
+    ['keda', { scaleMetric: 'cpu' }, /scaleMetric, .* not supported for the autoscaler class keda/],
+    ['keda', { scaleTarget: 5, ...autoScaling(HALF) }, /not supported for the .* class keda/],
+    ['keda', { ...autoScaling(HALF), scaleMetricType: 'Value' }, /not supported for the .* keda/],
+    [
+      'keda',
+      autoScaling(resource('memory', { type: 'Utilization', averageUtilization: 101 })),
+      /averageUtilization is a percentage/,
+    ],
+    ['keda', { ...knative, ...autoScaling(HALF) }, /window has no effect with the .* class keda/],
+    [
+      'keda',
+      autoScaling(query({ backend: 'graphite' })),
+      /no query of Graphite without a queryTime/,
+    ],
+    ['keda', autoScaling(query({ query: '' })), /query: must NOT have fewer than 1/],
+    [
+      'keda',
+      autoScaling(query({}, { type: 'AverageValue', averageValue: '1' })),
+      /type Value and a/,
+    ],
+    ['keda', autoScaling(query({}, { type: 'Value' })), /has the type Value and a value/],
+    ['hpa', autoScaling(QUERY), /type that the autoscaler class hpa does not know/],
     ['hpa', { autoScaling: { behavior: { scaleUp: { tolerance: '0.1' } } } }, /tolerance is not/],
     ['hpa', { autoScaling: { behavior: { scaleDown: { selectPolicy: 'Disabled' } } } }, 'accepted'],
   ] as [string, object, Verdict][]) {

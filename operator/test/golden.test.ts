@@ -3,6 +3,7 @@
  * `npm run golden` rewrites every output; the review is in the diff.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject';
 import { expect } from 'chai';
 import { dump, load } from 'js-yaml';
 import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
@@ -73,6 +74,7 @@ function planInput(input: Input): PlanInput {
     related: {
       runtimes: [],
       clusterRuntimes: [runtime as never],
+      absentKinds: [],
       routerAddresses: ['10.0.0.2', '10.0.0.1'],
       ...input.related,
     },
@@ -115,7 +117,7 @@ function inputs(folder: URL): string[] {
   return names.map((name) => name.replace('.in.yaml', '')).sort();
 }
 
-/** Kubernetes' own schema for each kind that a plan may hold; of a revision that exists it holds the scale. */
+/** Kubernetes' and KEDA's own schemas for each kind that a plan may hold; of a revision that exists it holds the scale. */
 function validate(object: KubeObject): void {
   if (isKind('Deployment', object) && !('template' in (object.spec ?? {}))) {
     expect(object.spec).to.have.all.keys('replicas');
@@ -126,6 +128,7 @@ function validate(object: KubeObject): void {
     EndpointSlice,
     HorizontalPodAutoscaler,
     PodDisruptionBudget,
+    ScaledObject,
     Service,
   };
   new models[object.kind as keyof typeof models](object as never).validate();

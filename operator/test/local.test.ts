@@ -330,8 +330,8 @@ describe('admission on the laptop', () => {
     ],
     [
       'an autoscaler that there is not',
-      annotated({ 'serving.kserve.io/autoscalerClass': 'keda' }),
-      /\[keda\] is not a supported autoscaler class/,
+      annotated({ 'serving.kserve.io/autoscalerClass': 'kpa' }),
+      /\[kpa\] is not a supported autoscaler class/,
     ],
     [
       'a metric that there is not',

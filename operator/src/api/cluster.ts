@@ -10,6 +10,8 @@ import type { KubeObject, OwnerReference } from './kube.ts';
  * behind.
  */
 export interface Lister {
+  /** Says whether the cluster knows a kind: one that is optional may not be installed. */
+  serves(kind: Kind): boolean;
   /** Returns an object by its key, `namespace/name` or `name`; undefined when none is known. */
   get<K extends Kind>(kind: K, key: string): Kinds[K] | undefined;
   /** Lists all objects of a kind, or those of one namespace. */

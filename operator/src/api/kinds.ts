@@ -12,6 +12,7 @@ import type {
   Pod,
   PodDisruptionBudget,
   ScaledDeployment,
+  ScaledObject,
   Service,
   ServiceAccount,
 } from './kube.ts';
@@ -24,6 +25,7 @@ export interface Kinds {
   ClusterServingRuntime: ServingRuntimeData;
   Deployment: Observed<ScaledDeployment>;
   HorizontalPodAutoscaler: Observed<HorizontalPodAutoscaler>;
+  ScaledObject: Observed<ScaledObject>;
   Service: Observed<Service>;
   EndpointSlice: Observed<EndpointSlice>;
   PodDisruptionBudget: Observed<PodDisruptionBudget>;
@@ -105,6 +107,15 @@ export const KINDS: Readonly<Record<Kind, KindRow>> = {
     watch: OWNED,
     child: 'apply',
     isScaler: true,
+  },
+  ScaledObject: {
+    apiVersion: 'keda.sh/v1alpha1',
+    plural: 'scaledobjects',
+    namespaced: true,
+    watch: OWNED,
+    child: 'apply',
+    isScaler: true,
+    optional: true,
   },
   Service: { apiVersion: 'v1', plural: 'services', namespaced: true, watch: OWNED, child: 'apply' },
   EndpointSlice: {

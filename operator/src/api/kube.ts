@@ -66,6 +66,11 @@ export interface ScaledDeployment {
   status?: Pick<IDeploymentStatus, 'conditions'>;
 }
 
+/** ScaledObject of keda.sh/v1alpha1: KEDA's scaler of a Deployment. The caches keep its metadata and its spec alone. */
+export interface ScaledObject {
+  spec?: object;
+}
+
 /** Metadata of an object, as the API server returns them; times are in ISO 8601. */
 export interface ObjectMeta {
   name: string;

@@ -106,15 +106,19 @@ export function predictorName(isvc: string): string {
   return `${isvc}-predictor`;
 }
 
-/**
- * Returns the label `app` of a revision's pods, KServe's `isvc.<name>`. It is shortened, with a digest of the
- * whole, where it would be longer than the 63 characters that a label's value may have.
- */
+/** Returns the label `app` of a revision's pods, KServe's `isvc.<name>`, shortened where it would be too long. */
 export function appLabel(revision: string): string {
-  const label = `isvc.${revision}`;
-  if (label.length <= MAX_LABEL) return label;
-  const digest = createHash('sha256').update(label).digest('hex').slice(0, 8);
-  return `${label.slice(0, MAX_LABEL - digest.length - 1)}-${digest}`;
+  return withinLabel(`isvc.${revision}`);
+}
+
+/**
+ * Returns a text as the value of a label: shortened, with a digest of the whole, where it is longer than the 63
+ * characters that such a value may have.
+ */
+export function withinLabel(text: string): string {
+  if (text.length <= MAX_LABEL) return text;
+  const digest = createHash('sha256').update(text).digest('hex').slice(0, 8);
+  return `${text.slice(0, MAX_LABEL - digest.length - 1)}-${digest}`;
 }
 
 /** Returns the labels by which the objects of one component of an InferenceService are found. */

@@ -49,6 +49,7 @@ export function observe(
       runtimes: lister.list('ServingRuntime', namespace),
       clusterRuntimes: lister.list('ClusterServingRuntime'),
       serviceAccount: lister.get('ServiceAccount', `${namespace}/${account}`),
+      absentKinds: CHILD_KINDS.filter((kind) => !lister.serves(kind)),
       routerAddresses: surroundings.routerAddresses(),
       hostOwner: surroundings.hostOwner(key),
     },

@@ -77,7 +77,11 @@ export class Operator {
     const client = new KubeClient(kubeConfig, {
       observe: (verb, kind, code) => metrics.request(verb, kind, code),
     });
-    this.#cluster = new KubeCluster({ client, log, onChange: (change) => this.#changed(change) });
+    this.#cluster = new KubeCluster({
+      ...{ client, log },
+      onChange: (change) => this.#changed(change),
+      onServed: (kind) => this.#reconciliation?.onServed(kind),
+    });
     this.#waker = new Waker({ lister: this.#cluster, writer: this.#cluster, log });
     const endpoints = { client, namespace, log };
     this.#routers = new ServiceEndpoints({

@@ -3,7 +3,7 @@
  * it, too.
  */
 import type { Lister, Writer } from '../api/cluster.ts';
-import type { Kind } from '../api/kinds.ts';
+import { CHILD_KINDS, type Kind } from '../api/kinds.ts';
 import type { LoadReport } from '../api/route-table.ts';
 import type { WaitingCount } from '../api/router-fact.ts';
 import type { Logger } from '../log.ts';
@@ -64,6 +64,11 @@ export class Reconciliation {
     for (const run of this.#runtimes) run.onChange(change);
     const keys = this.#services.onChange(change);
     if (SCALED.has(change.kind)) for (const key of keys) this.#autoscaler.look(key, Date.now());
+  }
+
+  /** Reconciles every service when a kind of children has come to the cluster, or is gone from it. */
+  onServed(kind: Kind): void {
+    if (CHILD_KINDS.includes(kind)) this.enqueueAll();
   }
 
   /** Gives a router's load report to the autoscaler. */

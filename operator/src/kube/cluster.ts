@@ -22,6 +22,10 @@ export interface KubeClusterOptions {
   readonly log: Logger;
   /** Called after every change of a watched object, those found by the first list included. */
   readonly onChange: (change: Change) => void;
+  /** Called when an optional kind is found, or is gone. */
+  readonly onServed?: (kind: Kind) => void;
+  /** Milliseconds between two looks for an absent optional kind; the informer's own by default. */
+  readonly absentPollMs?: number;
 }
 
 /** Gives controllers a real cluster, with caches of all watched kinds. */
@@ -30,7 +34,7 @@ export class KubeCluster implements Lister, Writer {
   readonly #informers: ReadonlyMap<Kind, Informer>;
   #events = 0;
 
-  constructor({ client, log, onChange }: KubeClusterOptions) {
+  constructor({ client, log, onChange, onServed, absentPollMs }: KubeClusterOptions) {
     this.#client = client;
     this.#informers = new Map(
       (Object.keys(KINDS) as Kind[]).map((kind) => [
@@ -41,6 +45,8 @@ export class KubeCluster implements Lister, Writer {
           labelSelector: KINDS[kind].watch || undefined,
           optional: KINDS[kind].optional,
           trim: TRIM[kind],
+          onServed: () => onServed?.(kind),
+          absentPollMs,
           log,
           onChange: (object, deleted) => onChange({ kind, object, deleted } as Change),
         }),
@@ -52,6 +58,10 @@ export class KubeCluster implements Lister, Writer {
   async start(signal: AbortSignal): Promise<void> {
     for (const informer of this.#informers.values()) void informer.run(signal);
     await Promise.all([...this.#informers.values()].map(({ synced }) => synced));
+  }
+
+  serves(kind: Kind): boolean {
+    return this.#informers.get(kind)?.served ?? false;
   }
 
   get<K extends Kind>(kind: K, key: string): Kinds[K] | undefined {

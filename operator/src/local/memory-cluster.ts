@@ -1,6 +1,6 @@
 /** Keeps a cluster in memory: to the controllers it is the API server and its garbage collector. */
 import type { Lister, ObjectEvent, Writer } from '../api/cluster.ts';
-import type { Kind, Kinds } from '../api/kinds.ts';
+import { KINDS, type Kind, type Kinds } from '../api/kinds.ts';
 import { type KubeObject, keyOf, type OwnerReference } from '../api/kube.ts';
 import { LABELS } from '../api/names.ts';
 import type { Change } from '../controller/controller.ts';
@@ -32,6 +32,11 @@ export class MemoryCluster implements Lister, Writer {
   /** Calls `listener` after every change, with the object as it is or last was. */
   watch(listener: Listener): void {
     this.#listeners.push(listener);
+  }
+
+  /** Says that no kind of scaler is there: nothing scales on a laptop but Wherry itself. */
+  serves(kind: Kind): boolean {
+    return KINDS[kind].isScaler !== true;
   }
 
   get<K extends Kind>(kind: K, key: string): Kinds[K] | undefined {

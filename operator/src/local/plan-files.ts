@@ -39,7 +39,10 @@ export function planFiles(files: readonly string[], now: string): string {
       parent: { ...parent, metadata },
       children: [],
       pods: [],
-      related: { runtimes, clusterRuntimes, routerAddresses: [], serviceAccount: ANY_ACCOUNT },
+      related: {
+        ...{ runtimes, clusterRuntimes, routerAddresses: [], absentKinds: [] },
+        serviceAccount: ANY_ACCOUNT,
+      },
       routing: {},
       desired: [],
       config: DEFAULT_CONFIG,

@@ -14,6 +14,7 @@ import { type Revision, revisions } from './revision.ts';
 import { selectRuntime } from './runtime.ts';
 import {
   activeRevisions,
+  type BoundsOptions,
   isRollingOut,
   neededForAll,
   replicasOf,
@@ -100,7 +101,7 @@ export function planComponent(component: Component, input: PlanInput): Component
     bounds,
     held: kept.filter(({ isHeld }) => isHeld).map(({ revision: { name } }) => name),
     deployments: created.ok ? [...deployments, ...created.value] : deployments,
-    scalers: clusterScalers(component, [...running, ...made], boundsOf),
+    scalers: scalersOf(component.isStopped ? [] : [...running, ...made], rollout, input),
     ...(created.ok ? {} : { problem: created.problem }),
   };
 }
@@ -128,14 +129,17 @@ function rolloutOf({ component, target, existing, before }: RolloutInput) {
   return { component, traffic: shares, target, neededForAll: needed };
 }
 
-/** Returns the scalers of the cluster for those revisions that run; a service that is stopped has none. */
-function clusterScalers(
-  component: Component,
-  running: readonly string[],
-  boundsOf: (name: string) => ReplicaBounds,
+function scalersOf(
+  names: readonly string[],
+  rollout: Omit<BoundsOptions, 'revision'>,
+  input: PlanInput,
 ): KubeObject[] {
-  if (component.isStopped) return [];
-  return running.flatMap((name) => scalers({ component, revision: name, bounds: boundsOf(name) }));
+  return names.flatMap((revision) => {
+    const options = { ...rollout, revision };
+    const bounds = revisionBounds(options);
+    const scaled = { component: rollout.component, revision, bounds };
+    return scalers({ ...scaled, isRollingOut: isRollingOut(options) }, input);
+  });
 }
 
 function nameOf({ metadata }: KubeObject): string {

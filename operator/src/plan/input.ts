@@ -6,6 +6,7 @@ import type {
   InferenceServiceStatus,
   ServingRuntimeData,
 } from '../api/inferenceservice.ts';
+import type { Kind } from '../api/kinds.ts';
 import type { KubeObject, Observed, Pod, ServiceAccount } from '../api/kube.ts';
 import type { RevisionRef } from '../api/revision.ts';
 import type { Share } from '../api/route-table.ts';
@@ -24,6 +25,8 @@ export interface PlanInput {
     readonly clusterRuntimes: readonly ServingRuntimeData[];
     /** The account that the predictor's pods run as; absent when the namespace has none of that name. */
     readonly serviceAccount?: Observed<ServiceAccount>;
+    /** Kinds of children that the cluster does not know, because nobody has installed them. */
+    readonly absentKinds: readonly Kind[];
     /** IP addresses of the routers that take traffic, of both families. */
     readonly routerAddresses: readonly string[];
     /** Key of an older service that claims the same external host. */

@@ -88,8 +88,8 @@ export interface ReplicasOptions {
   readonly bounds: ReplicaBounds;
   readonly component: Component;
   /**
-   * True when the revision begins to serve: it rolls out, or the service was stopped. A scaler of the user's own
-   * cannot know it yet.
+   * True when the revision begins to serve: it rolls out, or the service was stopped. A scaler that may leave it
+   * without pods cannot know it yet.
    */
   readonly isStarting: boolean;
   /** Replicas that the autoscaler desires; undefined while it has no opinion. */
@@ -107,6 +107,7 @@ export function replicasOf(options: ReplicasOptions): number {
   if (!isActive) return 0;
   switch (component.autoscaling.class) {
     case 'external':
+    case 'keda':
       return isStarting ? Math.max(replicas, min) : replicas;
     case 'hpa':
       // A HorizontalPodAutoscaler leaves a Deployment alone that has no pods.

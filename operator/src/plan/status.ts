@@ -5,12 +5,14 @@ import type { KubeObject } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
 import { revisionName } from '../api/revision.ts';
 import type { Share } from '../api/route-table.ts';
+import type { AutoscalerClass } from './autoscale/settings.ts';
 import type { ComponentPlan } from './component-plan.ts';
 import { failureOf, failures, type PodFailure } from './failure.ts';
 import { externalUrl, type Hosts, hosts, internalUrl } from './hosts.ts';
 import type { PlanInput, SpecProblem } from './input.ts';
 import type { Revision } from './revision.ts';
 import { isPinOfOlder, runtimePin } from './runtime-pin.ts';
+import { missingScaler } from './scaler.ts';
 import type { Traffic } from './traffic.ts';
 
 /** Returns the status of an InferenceService with these plans of its components. */
@@ -37,7 +39,8 @@ function plannedStatus(input: PlanInput, predictor: ComponentPlan): InferenceSer
   const { parent, config, now } = input;
   const failure = revision === undefined ? undefined : failureOf(revision);
   const { isStopped } = predictor.component;
-  const predictorReady = isStopped ? STOPPED : predictorState(predictor, failure);
+  const withoutScaler = missingScaler(predictor.component, input);
+  const predictorReady = isStopped ? STOPPED : predictorState(predictor, failure, withoutScaler);
   const names = hosts(parent, config);
   const ingressReady = isStopped
     ? STOPPED
@@ -132,7 +135,17 @@ function isIdle({ target, revision, held }: ComponentPlan): boolean {
   return revision?.replicas === 0 && held.includes(target);
 }
 
-function predictorState(plan: ComponentPlan, failure: PodFailure | undefined): ConditionState {
+/** Names of the scalers, by autoscaler class, that may leave a revision that serves without pods. */
+const MAY_SCALE_TO_ZERO: Readonly<Partial<Record<AutoscalerClass, string>>> = {
+  external: 'the scaler of your own',
+  keda: 'KEDA',
+};
+
+function predictorState(
+  plan: ComponentPlan,
+  failure: PodFailure | undefined,
+  withoutScaler: ConditionState | undefined,
+): ConditionState {
   const { component, target, revision, traffic, bounds } = plan;
   const ready = revision?.ready ?? 0;
   // As a Deployment's Available condition with maxUnavailable 25 %.
@@ -141,7 +154,9 @@ function predictorState(plan: ComponentPlan, failure: PodFailure | undefined): C
   const neededReady = failure === undefined ? needed : Math.max(1, needed);
   const percent = traffic.targets.find((share) => share.revisionName === target)?.percent;
   if (isIdle(plan) && percent === traffic.goalPercent) return IDLE;
-  if (ready >= neededReady && percent === traffic.goalPercent) return { status: 'True' };
+  if (ready >= neededReady && percent === traffic.goalPercent) {
+    return withoutScaler ?? { status: 'True' };
+  }
   if (failure !== undefined) {
     const kind = failure.reason === 'PodsRefused' ? 'Deployment' : 'pod';
     return {
@@ -150,9 +165,9 @@ function predictorState(plan: ComponentPlan, failure: PodFailure | undefined): C
       message: `${kind} ${failure.location}: ${failure.message}`,
     };
   }
-  const isScaledByUser = component.autoscaling.class === 'external' && traffic.stable === target;
-  if (isScaledByUser && revision?.replicas === 0) {
-    const message = `the scaler of your own has set ${target} to 0 pods`;
+  const scaler = MAY_SCALE_TO_ZERO[component.autoscaling.class];
+  if (scaler !== undefined && traffic.stable === target && revision?.replicas === 0) {
+    const message = `${scaler} has set ${target} to 0 pods`;
     return { status: 'False', reason: 'ScaledToZero', message };
   }
   return ready >= neededReady

@@ -8,13 +8,14 @@ import type { ApiServer } from '../../../e2e/harness/api-server.ts';
 import type { FaultProxy } from '../../../e2e/harness/fault-proxy.ts';
 import { eventually } from '../../../e2e/harness/load.ts';
 import type { InferenceServiceData } from '../../src/api/inferenceservice.ts';
-import type { KubeObject, Observed, PodTemplateSpec, Service } from '../../src/api/kube.ts';
+import type { KubeObject, Observed, Service } from '../../src/api/kube.ts';
 import { KubeClient } from '../../src/kube/client.ts';
 import { isNotFound } from '../../src/kube/errors.ts';
 import {
   proxyOf,
   QUIET_MS,
   type RunningOperator,
+  runPod,
   settled,
   startOperator as startOperatorBehind,
 } from './running-operator.ts';
@@ -107,18 +108,6 @@ describeWithApiServer('reconciler', function () {
       },
       10,
     );
-  }
-
-  /** Makes a ready pod of a revision, as its Deployment's controllers and a kubelet would. */
-  async function runPod(revision: string): Promise<void> {
-    const { spec } = await read<{ spec: { template: PodTemplateSpec } }>('Deployment', revision);
-    const pods = `/api/v1/namespaces/${namespace}/pods`;
-    const { metadata, spec: pod } = spec.template;
-    const name = `${revision}-x`;
-    await server.request('POST', pods, { metadata: { ...metadata, name }, spec: pod });
-    const conditions = [{ type: 'Ready', status: 'True' }];
-    const status = { phase: 'Running', podIP: '10.9.9.9', conditions };
-    await server.request('PATCH', `${pods}/${name}/status`, { status });
   }
 
   interface Told {
@@ -425,7 +414,7 @@ describeWithApiServer('reconciler', function () {
       const running = await startOperator();
       await client.create(isvc({}, { runtime: name }));
       await eventually('the revision is there', () => exists('Deployment', REVISION));
-      await runPod(REVISION);
+      await runPod(server, { namespace, name: REVISION });
       await eventually('the revision has served', async () => {
         const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
         return status?.components?.predictor?.latestReadyRevision === REVISION;

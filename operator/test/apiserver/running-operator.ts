@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiServer } from '../../../e2e/harness/api-server.ts';
 import { type FaultProxy, startFaultProxy } from '../../../e2e/harness/fault-proxy.ts';
 import { DEFAULT_CONFIG } from '../../src/api/config.ts';
+import type { PodTemplateSpec } from '../../src/api/kube.ts';
 import { inferenceServiceController } from '../../src/controller/inferenceservice.ts';
 import { Reconciliation } from '../../src/controller/reconciliation.ts';
 import { KubeClient } from '../../src/kube/client.ts';
@@ -37,6 +38,8 @@ export async function startOperator(
     }),
     log,
     onChange: (change) => reconciliation?.onChange(change),
+    onServed: (kind) => reconciliation?.onServed(kind),
+    absentPollMs: QUIET_MS,
   });
   await cluster.start(stopped.signal);
   reconciliation = new Reconciliation({
@@ -68,6 +71,23 @@ export async function startOperator(
       stopped.abort();
     },
   };
+}
+
+/** Makes a ready pod of a revision, `REVISION-x`, as its Deployment's controllers and a kubelet would. */
+export async function runPod(
+  server: ApiServer,
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+): Promise<void> {
+  const client = new KubeClient(server.kubeConfig());
+  const { spec } = await client.get<{ spec: { template: PodTemplateSpec } }>({
+    ...{ kind: 'Deployment', namespace, name },
+  });
+  const pods = `/api/v1/namespaces/${namespace}/pods`;
+  const { metadata, spec: pod } = spec.template;
+  await server.request('POST', pods, { metadata: { ...metadata, name: `${name}-x` }, spec: pod });
+  const conditions = [{ type: 'Ready', status: 'True' }];
+  const status = { phase: 'Running', podIP: '10.9.9.9', conditions };
+  await server.request('PATCH', `${pods}/${name}-x/status`, { status });
 }
 
 /** Starts a proxy in front of a server, to start an operator behind. */

@@ -16,6 +16,7 @@ import {
   proxyOf,
   QUIET_MS,
   type RunningOperator,
+  runPod,
   settled,
   startOperator,
 } from './running-operator.ts';
@@ -163,6 +164,99 @@ describeWithApiServer('scalers', function () {
     await setClass('none');
     const is = await exists('HorizontalPodAutoscaler', REVISION);
     expect([is, await replicas()]).to.deep.equal([false, 2]);
+  });
+
+  describe('of KEDA', () => {
+    const CRDS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+    const CRD = `${CRDS}/scaledobjects.keda.sh`;
+    const target = { type: 'Utilization', averageUtilization: 60 };
+    const KEDA = {
+      maxReplicas: 6,
+      autoScaling: { metrics: [{ type: 'Resource', resource: { name: 'cpu', target } }] },
+    };
+
+    /** Makes the kind as a cluster with KEDA has it, without its schema. */
+    async function installKeda(): Promise<void> {
+      const schema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+      await server.request('POST', CRDS, {
+        apiVersion: 'apiextensions.k8s.io/v1',
+        kind: 'CustomResourceDefinition',
+        metadata: { name: 'scaledobjects.keda.sh' },
+        spec: {
+          group: 'keda.sh',
+          scope: 'Namespaced',
+          names: { kind: 'ScaledObject', plural: 'scaledobjects' },
+          versions: [
+            {
+              ...{ name: 'v1alpha1', served: true, storage: true },
+              ...{ schema: { openAPIV3Schema: schema }, subresources: { status: {} } },
+            },
+          ],
+        },
+      });
+    }
+
+    afterEach(() => server.request('DELETE', CRD).catch(() => undefined));
+
+    const predictorReady = async () => {
+      const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
+      return status?.conditions?.find(({ type }) => type === 'PredictorReady');
+    };
+
+    it('tells that the kind is missing, serves, and makes the ScaledObject when KEDA is installed', async () => {
+      await createService('keda', KEDA);
+      await runPod(server, { namespace, name: REVISION });
+      await eventually('it is told', async () => {
+        return (await predictorReady())?.reason === 'AutoscalerMissing';
+      });
+      expect((await predictorReady())?.message).to.match(/class keda needs the kind ScaledObject/);
+      expect(operator.requests.filter((request) => /ScaledObject/.test(request))).to.deep.equal([]);
+
+      await installKeda();
+      await eventually('the ScaledObject is there', () => exists('ScaledObject', REVISION));
+      await eventually('all is well', async () => (await predictorReady())?.status === 'True');
+      await settled(operator);
+      operator.requests.length = 0;
+      operator.reconciliation.enqueueAll();
+      await sleep(QUIET_MS);
+      expect(operator.requests).to.deep.equal([]);
+    });
+
+    it('keeps the pods when the class changes between keda and hpa, and never has both scalers', async () => {
+      await installKeda();
+      await createService('keda', KEDA);
+      await eventually('the ScaledObject is there', () => exists('ScaledObject', REVISION));
+      await client.scale({ kind: 'Deployment', namespace, name: REVISION }, 4);
+      await settled(operator);
+      for (const [autoscaler, before, after] of [
+        ['hpa', 'ScaledObject', 'HorizontalPodAutoscaler'],
+        ['keda', 'HorizontalPodAutoscaler', 'ScaledObject'],
+      ] as const) {
+        operator.requests.length = 0;
+        await setClass(autoscaler);
+        const writes = operator.requests.filter((request) => /Scale/i.test(request));
+        expect(writes).to.deep.equal([`delete ${before} 200`, `apply ${after} 201`]);
+        expect(await replicas(), autoscaler).to.equal(4);
+      }
+      await setClass('', { autoScaling: null });
+      expect(await exists('ScaledObject', REVISION)).to.equal(false);
+      expect(await replicas()).to.equal(4);
+    });
+
+    it('leaves what KEDA has scaled to zero at zero', async () => {
+      await installKeda();
+      await createService('keda', KEDA);
+      await runPod(server, { namespace, name: REVISION });
+      await eventually('all is well', async () => (await predictorReady())?.status === 'True');
+      await client.scale({ kind: 'Deployment', namespace, name: REVISION }, 0);
+      await server.request('DELETE', `/api/v1/namespaces/${namespace}/pods/${REVISION}-x`);
+      await eventually('it is told', async () => {
+        return (await predictorReady())?.reason === 'ScaledToZero';
+      });
+      await settled(operator);
+      expect(await replicas()).to.equal(0);
+      expect(await exists('ScaledObject', REVISION)).to.equal(true);
+    });
   });
 
   it('takes the scaler away before it stops the pods', async () => {

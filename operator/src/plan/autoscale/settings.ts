@@ -5,11 +5,11 @@ import { ANNOTATIONS, AUTOSCALING_PREFIX } from '../../api/names.ts';
 import type { AutoscalerSettings } from './decision.ts';
 
 /** Values of KServe's annotation autoscalerClass that hand the scale to somebody else. */
-const HANDED_OVER = ['hpa', 'none', 'external'] as const;
+const HANDED_OVER = ['hpa', 'keda', 'none', 'external'] as const;
 
 /**
- * The class says who sets the scale: Wherry, a HorizontalPodAutoscaler that Wherry makes, nobody, or something of
- * the user's own.
+ * The class says who sets the scale: Wherry, a HorizontalPodAutoscaler or a ScaledObject that Wherry makes, nobody, or
+ * something of the user's own.
  */
 export type AutoscalerClass = 'wherry' | (typeof HANDED_OVER)[number];
 
