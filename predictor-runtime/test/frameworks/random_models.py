@@ -319,8 +319,8 @@ ODD_NUMBERS = [np.nan, np.inf, -np.inf, 1e300, -1e300, 3.4028235677973366e38, 3.
 def odd_tries(r, model, rows):
     """Requests with a number that an estimator may refuse, in the last of their rows."""
     tries = []
-    # Beside a very large number all distances and likelihoods are alike, and rounding decides.
-    least = 7 if any(name in str(model) for name in ("Neighbors", "KMeans", "GaussianNB")) else 2
+    # Beside a very large number all likelihoods are alike, and rounding decides.
+    least = 7 if "GaussianNB" in str(model) else 2
     for value in ODD_NUMBERS[:2] + [ODD_NUMBERS[r.randint(least, len(ODD_NUMBERS))] for _ in range(2)]:
         data = rows[:2].copy()
         data[1, r.randint(data.shape[1])] = value
@@ -343,8 +343,6 @@ def tabular_sklearn(count):
         tolerant = type(estimator).__name__.startswith("Hist") or "Forest" in type(estimator).__name__
         X = features(r, 200, r.randint(4, 9), 0.15 if tolerant and r.rand() < 0.6 else 0)
         spread = np.nanstd(X, axis=0)
-        if "Neighbors" in type(estimator).__name__:
-            X = X + r.randn(*X.shape) * 1e-3  # scikit-learn does not say which of two neighbours as near it takes
         X = X / np.where(spread > 1e-9, spread, 1) if r.rand() < 0.8 else X
         name = type(estimator).__name__
         y = target(r, X, "class" if kind in ("class", "binary") else "positive" if kind == "positive" else "value",
