@@ -53,6 +53,9 @@ function parts(data: Float64Array, count: number): Float64Array[] {
   return Array.from({ length: count }, (_, i) => data.subarray(i * size, (i + 1) * size));
 }
 
+/** Share of the largest variance below which a variance is nothing but rounding. */
+const NO_SPREAD = 1e-20;
+
 const discriminant: EstimatorReader = (fitted) => {
   const classes = fitted.array('classes_');
   const count = classes.shape[0] as number;
@@ -61,6 +64,10 @@ const discriminant: EstimatorReader = (fitted) => {
   const scalings = readArrays(fitted, 'scalings_');
   const gaussians = readArrays(fitted, 'rotations_').map((rotation, i): Gaussian => {
     const scaling = scalings[i] as Float64Array;
+    // In a direction without a spread, scikit-learn's answers are rounding, too; since 1.8 it does not fit such data.
+    const least = scaling.reduce((all, value) => Math.min(all, value));
+    if (least < NO_SPREAD * scaling.reduce((all, value) => Math.max(all, value)))
+      fitted.refuse('columns that are collinear within a class (set reg_param)');
     const width = scaling.length;
     return {
       mean: means[i] as Float64Array,
