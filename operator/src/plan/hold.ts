@@ -47,6 +47,19 @@ export function heldScale(input: HoldInput): HeldScale {
   return { replicas: mustStay ? 1 : wanted, isHeld };
 }
 
+/** The revision that a component's spec asks for, and the revisions whose requests are held. */
+export interface HeldTarget {
+  readonly target: string;
+  /** The target as observed; undefined before its Deployment exists. */
+  readonly revision?: Revision;
+  readonly held: readonly string[];
+}
+
+/** Says whether the revision that is asked for has no pod because nobody asks it anything. */
+export function isIdle({ target, revision, held }: HeldTarget): boolean {
+  return revision?.replicas === 0 && held.includes(target);
+}
+
 /** Says whether requests go to a revision that has served: one that has never been loaded is waited for in no router. */
 function hasTraffic({ revision: { name }, traffic }: HoldInput): boolean {
   const hasServed = name === traffic.latestReady || name === traffic.stable;

@@ -1,16 +1,17 @@
 /** The status of an InferenceService, in KServe's fields: an output of the plan, never its memory elsewhere. */
 import { allOf, type ConditionState, condition, conditions } from '../api/conditions.ts';
-import type { InferenceServiceStatus, ModelStatus } from '../api/inferenceservice.ts';
+import type { InferenceServiceStatus } from '../api/inferenceservice.ts';
 import type { KubeObject } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
 import { revisionName } from '../api/revision.ts';
 import type { Share } from '../api/route-table.ts';
 import type { AutoscalerClass } from './autoscale/settings.ts';
 import type { ComponentPlan } from './component-plan.ts';
-import { failureOf, failures, type PodFailure } from './failure.ts';
+import { failureOf, type PodFailure } from './failure.ts';
+import { isIdle } from './hold.ts';
 import { externalUrl, type Hosts, hosts, internalUrl } from './hosts.ts';
 import type { PlanInput, SpecProblem } from './input.ts';
-import type { Revision } from './revision.ts';
+import { modelStatus } from './model-status.ts';
 import { isPinOfOlder, runtimePin } from './runtime-pin.ts';
 import { missingScaler } from './scaler.ts';
 import type { Traffic } from './traffic.ts';
@@ -130,11 +131,6 @@ const IDLE: ConditionState = {
   message: 'there are no pods while there are no requests: the next one starts a pod',
 };
 
-/** Says whether the revision that is asked for has no pod because nobody asks it anything. */
-function isIdle({ target, revision, held }: ComponentPlan): boolean {
-  return revision?.replicas === 0 && held.includes(target);
-}
-
 /** Names of the scalers, by autoscaler class, that may leave a revision that serves without pods. */
 const MAY_SCALE_TO_ZERO: Readonly<Partial<Record<AutoscalerClass, string>>> = {
   external: 'the scaler of your own',
@@ -228,48 +224,6 @@ function sameShares({ targets }: Traffic, before: InferenceServiceStatus | undef
   const shares = (list: Traffic['targets']) =>
     list.map(({ revisionName, percent }) => `${revisionName}=${percent}`).join();
   return shares(targets) === shares(before?.components?.predictor?.traffic ?? []);
-}
-
-function modelStatus(
-  { parent }: PlanInput,
-  plan: ComponentPlan,
-  failure: PodFailure | undefined,
-): ModelStatus {
-  const { component, revision, traffic } = plan;
-  const loaded = (revision?.ready ?? 0) > 0;
-  const standsBy = isIdle(plan);
-  const failed = failure?.reason === 'ModelLoadFailed' && !loaded;
-  const unloaded = standsBy ? 'Standby' : failed ? 'FailedToLoad' : undefined;
-  const previous = parent.status?.modelStatus?.states?.activeModelState;
-  const isRolledOut = traffic.stable !== undefined || traffic.latestReady !== undefined;
-  const serves = isRolledOut && !component.isStopped;
-  return {
-    transitionStatus:
-      loaded || standsBy ? 'UpToDate' : failed ? 'BlockedByFailedLoad' : 'InProgress',
-    states: {
-      activeModelState: serves && !standsBy ? 'Loaded' : (unloaded ?? (previous && 'Pending')),
-      targetModelState: loaded ? 'Loaded' : (unloaded ?? 'Pending'),
-    },
-    copies: {
-      totalCopies: revision?.ready ?? 0,
-      failedCopies: failures(revision?.pods ?? []).length,
-    },
-    ...(failure === undefined || loaded ? {} : { lastFailureInfo: failureInfo(failure, revision) }),
-  };
-}
-
-function failureInfo(
-  failure: PodFailure,
-  revision: Revision | undefined,
-): ModelStatus['lastFailureInfo'] {
-  return {
-    location: failure.location,
-    reason: failure.reason === 'ModelLoadFailed' ? 'ModelLoadFailed' : 'RuntimeUnhealthy',
-    message: failure.message,
-    modelRevisionName: revision?.name,
-    exitCode: failure.exitCode,
-    time: failure.time,
-  };
 }
 
 /** Returns the name of the runtime that the revision pinned. */
