@@ -37,14 +37,15 @@ export function product(
 ): Values {
   const { weights, intercepts, width } = layer;
   const scores = new Float64Array(rows * width);
-  for (let row = 0; row < rows; row++) {
+  let at = 0;
+  for (let row = 0; row < rows * features; row += features) {
+    let weight = 0;
     for (let i = 0; i < width; i++) {
       let sum = 0;
-      for (let feature = 0; feature < features; feature++) {
-        sum +=
-          (data[row * features + feature] as number) * (weights[i * features + feature] as number);
+      for (let cell = row; cell < row + features; cell++) {
+        sum += (data[cell] as number) * (weights[weight++] as number);
       }
-      scores[row * width + i] = sum + (intercepts[i] as number);
+      scores[at++] = sum + (intercepts[i] as number);
     }
   }
   return { width, data: scores };

@@ -180,23 +180,30 @@ function readWith(kernel: NumberKernel, bytes: Buffer, start: number): ReadArray
   }
 }
 
-/** A list that grows by doubling. */
+/** Number of numbers up to which the memory for them is kept for the next array: 8 MB. */
+const MAX_KEPT = 1 << 20;
+/** Memory for the numbers of the array that is being read; arrays are read one at a time. */
+let kept = new Float64Array(1024);
+
+/** A list that grows by doubling, in memory that is there from the list before. */
 class Numbers {
-  #data = new Float64Array(1024);
   #length = 0;
 
   append(numbers: Float64Array): void {
     const length = this.#length + numbers.length;
-    if (length > this.#data.length) {
-      const larger = new Float64Array(Math.max(length, 2 * this.#data.length));
-      larger.set(this.#data.subarray(0, this.#length));
-      this.#data = larger;
+    if (length > kept.length) {
+      const larger = new Float64Array(Math.max(length, 2 * kept.length));
+      larger.set(kept.subarray(0, this.#length));
+      kept = larger;
     }
-    this.#data.set(numbers, this.#length);
+    kept.set(numbers, this.#length);
     this.#length = length;
   }
 
+  /** Returns the numbers in memory of their own. */
   take(): Float64Array {
-    return this.#data.subarray(0, this.#length);
+    const own = kept.slice(0, this.#length);
+    if (kept.length > MAX_KEPT) kept = new Float64Array(1024);
+    return own;
   }
 }
