@@ -86,7 +86,7 @@ function collect({ value, shape, depth, path, into }: Nesting): void {
  */
 export function fill(type: Datatype, values: ArrayLike<unknown>, path: string): TensorData {
   const row = datatype(type);
-  // These are what the kernel for numbers has read, and nobody else's.
+  // The kernel for numbers has read them into memory that nobody else has.
   if (type === 'FP64' && values instanceof Float64Array) return values;
   const data = allocate(type, values.length) as (number | bigint | Buffer)[];
   if (values instanceof Float64Array && fillNumbers(row, data as number[], values)) {
