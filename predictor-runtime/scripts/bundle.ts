@@ -22,16 +22,36 @@ const PROGRAMS = {
 
 /**
  * Parts of packages that are never used here and take time at each start: prom-client's client of a push gateway, which
- * loads TLS, and the colours of winston's levels, as the log is JSON.
+ * loads TLS; the colours of winston's levels, as the log is JSON; its messages for those who work on winston; and the
+ * package in which Node's own streams are as they were, from which winston has its streams.
  */
 const UNUSED: readonly [file: RegExp, contents: string][] = [
   [/prom-client\/lib\/pushgateway\.js$/, ''],
   [/logform\/levels\.js$/, 'module.exports = (levels) => levels;'],
+  [/@dabh\/diagnostics\/node\/index\.js$/, 'module.exports = () => () => undefined;'],
+  [/readable-stream\/readable\.js$/, "module.exports = require('node:stream');"],
+  [
+    /readable-stream\/lib\/_stream_writable\.js$/,
+    "module.exports = require('node:stream').Writable;",
+  ],
 ];
 const withoutUnused: Plugin = {
   name: 'without-unused',
   setup({ onLoad }) {
     for (const [filter, contents] of UNUSED) onLoad({ filter }, () => ({ contents }));
+  },
+};
+
+/** Metrics of Node itself are collected from the first reader on (metrics.ts), and loaded then. */
+const lazyMetrics: Plugin = {
+  name: 'lazy-metrics',
+  setup({ onLoad }) {
+    onLoad({ filter: /prom-client\/index\.js$/ }, ({ path }) => {
+      const eager = "require('./lib/defaultMetrics')";
+      const [before, after] = readFileSync(path, 'utf8').split(eager);
+      if (after === undefined) throw new Error(`${path} has no ${eager} any more`);
+      return { contents: `${before}(...args) => ${eager}(...args)${after}` };
+    });
   },
 };
 
@@ -65,7 +85,7 @@ await build({
   external: Object.keys(dependencies).filter((name) => !BUNDLED.includes(name)),
   define: { 'import.meta.url': 'MODULE_URL' },
   banner: { js: "const MODULE_URL = require('node:url').pathToFileURL(__filename).href;" },
-  plugins: [withoutUnused, lazyCrypto],
+  plugins: [withoutUnused, lazyMetrics, lazyCrypto],
   // Half the bytes to read and to find in the compile cache. Names stay, for those who read a stack.
   minifyWhitespace: true,
   minifySyntax: true,

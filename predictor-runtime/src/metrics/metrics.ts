@@ -112,7 +112,8 @@ interface Bound {
 
 /** Counts inferences, and shows the state of the models. */
 export class Metrics {
-  readonly registry = new Registry();
+  readonly #registry = new Registry();
+  #hasDefaults = false;
   // This histogram has KServe's name, so that its dashboards work.
   readonly #predictSeconds = this.#histogram(
     'request_predict_seconds',
@@ -140,12 +141,25 @@ export class Metrics {
         this.#removals.delete(`${name}/${version}`);
       },
     });
-    // The default metrics have the event loop's delay (nodejs_eventloop_lag_*).
-    collectDefaultMetrics({ register: this.registry });
-    addMachineMetrics(this.registry);
+    addMachineMetrics(this.#registry);
     this.#readRequests();
     for (const metric of MODEL_METRICS) this.#readFrom(manager, metric);
     this.#readFailures(manager);
+  }
+
+  /** Media type of `text`. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Writes all metrics as Prometheus reads them. Those of Node itself begin with the first reader. */
+  text(): Promise<string> {
+    if (!this.#hasDefaults) {
+      this.#hasDefaults = true;
+      // They have the event loop's delay (nodejs_eventloop_lag_*), and take 7 ms of a start.
+      collectDefaultMetrics({ register: this.#registry });
+    }
+    return this.#registry.metrics();
   }
 
   inference(model: string, code: number, seconds: number): void {
@@ -168,7 +182,7 @@ export class Metrics {
   }
 
   #histogram(name: string, help: string, buckets: readonly number[]): Histogram {
-    return new Histogram({ name, help, buckets, registry: this.registry });
+    return new Histogram({ name, help, buckets, registry: this.#registry });
   }
 
   /** Adds a series of a version, which goes when the version is unloaded. */
@@ -200,7 +214,7 @@ export class Metrics {
       name: 'wherry_inference_requests_total',
       help: 'Inference requests by model and HTTP status code',
       labelNames: ['model', 'code'],
-      registers: [this.registry],
+      registers: [this.#registry],
       collect() {
         this.reset();
         for (const [model, codes] of bound) {
@@ -211,7 +225,7 @@ export class Metrics {
   }
 
   #readFrom(manager: ModelManager, { name, help, kind, value }: ModelMetric): void {
-    const about = { name, help, labelNames: ['model', 'version'], registers: [this.registry] };
+    const about = { name, help, labelNames: ['model', 'version'], registers: [this.#registry] };
     const values = () =>
       loaded(manager).map((servable) => {
         const { name: model, version } = servable;
@@ -242,7 +256,7 @@ export class Metrics {
       name: 'nv_inference_request_failure',
       help: 'Inference requests that failed, by reason',
       labelNames: ['model', 'version', 'reason'],
-      registers: [this.registry],
+      registers: [this.#registry],
       collect() {
         this.reset();
         for (const { name: model, version, model: served } of loaded(manager)) {

@@ -17,8 +17,7 @@ export const SERVER_ROUTES: Routes = {
   'GET /v2/health/ready': (_, { dataPlane }) =>
     readiness(dataPlane.notReadyReason(), { ready: true }),
   'GET /metrics': async (_, { metrics }) => {
-    const { registry } = metrics;
-    return { status: 200, body: await registry.metrics(), type: registry.contentType };
+    return { status: 200, body: await metrics.text(), type: metrics.contentType };
   },
   'GET /v2/logging': (_, { log }) => json(logSettings(log)),
   'POST /v2/logging': async ({ req }, { log, maxBodyBytes }) => {
