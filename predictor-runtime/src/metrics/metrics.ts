@@ -156,7 +156,7 @@ export class Metrics {
   text(): Promise<string> {
     if (!this.#hasDefaults) {
       this.#hasDefaults = true;
-      // They have the event loop's delay (nodejs_eventloop_lag_*), and take 7 ms of a start.
+      // The event loop's delay (nodejs_eventloop_lag_*) is among them; all together take 7 ms of a start.
       collectDefaultMetrics({ register: this.#registry });
     }
     return this.#registry.metrics();
