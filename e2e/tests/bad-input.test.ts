@@ -111,7 +111,7 @@ describe('the API server refuses', function () {
     [
       'a metric that Wherry does not scale by',
       annotated({}, { scaleMetric: 'cpu' }),
-      /\[cpu\] is not a supported metric: use concurrency or rps/,
+      /\[cpu\] is not a supported metric of Wherry's own autoscaler: use concurrency or rps/,
     ],
   ];
   for (const [name, object, message] of cases) {
