@@ -1,6 +1,7 @@
 /** Decides with how many pods a revision starts that has none, for the requests that wait for it. */
 import type { InferenceServiceData } from '../api/inferenceservice.ts';
 import { type RevisionRef, revisionName } from '../api/revision.ts';
+import { wakeScale } from './autoscale/zero.ts';
 import { components } from './component.ts';
 
 /**
@@ -16,7 +17,5 @@ export function wakeReplicas(
   const component = components(isvc).find(({ name }) => name === ref.component);
   const held = isvc.status?.components?.[ref.component]?.heldRevisions ?? [];
   if (component === undefined || component.isStopped || !held.includes(revisionName(ref))) return 0;
-  const { target, activationScale } = component.autoscaling.settings;
-  const wanted = Math.max(1, activationScale, Math.ceil(waiting / target));
-  return Math.min(component.bounds.max, wanted);
+  return wakeScale(component.autoscaling.settings, waiting, component.bounds.max);
 }
