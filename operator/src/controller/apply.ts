@@ -35,7 +35,8 @@ export interface Applied {
 
 /**
  * Carries out `plan`: it first deletes scalers that are no longer planned, makes, changes and grows children, then
- * writes the status, then shrinks and deletes children, and last writes the events. Every child is tried and the status is written, whatever becomes of others.
+ * writes the status, then shrinks and deletes children, and last writes the events. Every child is tried and the
+ * status is written, whatever becomes of others.
  * @throws AggregateError of the children's failures that are no refusals, after all the rest is done
  * @throws Error at once when the status or an event cannot be written
  */

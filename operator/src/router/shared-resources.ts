@@ -71,7 +71,8 @@ export function pathHost(pathPrefix: string): string {
 /**
  * Turns a request by path into one for the host that stands for the path; `clearRouteCache` then finds the
  * service's own virtual host, so that routes by path need no resource that services share. Its metadata say whether
- * the request may have to be held. The path has been normalised by then. What does not look like a service's path keeps its route, which answers 404.
+ * the request may have to be held. The path has been normalised by then. What does not look like a service's path
+ * keeps its route, which answers 404.
  */
 const PATH_SCRIPT = `
 function envoy_on_request(request)
