@@ -12,6 +12,8 @@ import type { KubeObject, Observed, Service } from '../../src/api/kube.ts';
 import { KubeClient } from '../../src/kube/client.ts';
 import { isNotFound } from '../../src/kube/errors.ts';
 import {
+  installRuntime,
+  namespaceWithAccount,
   proxyOf,
   QUIET_MS,
   type RunningOperator,
@@ -34,26 +36,12 @@ describeWithApiServer('reconciler', function () {
   before(async () => {
     server = await sharedApiServer();
     client = new KubeClient(server.kubeConfig());
-    await client.apply({
-      apiVersion: 'serving.kserve.io/v1alpha1',
-      kind: 'ClusterServingRuntime',
-      metadata: { name: 'onnx-server' },
-      spec: {
-        supportedModelFormats: [{ name: 'onnx', autoSelect: true }],
-        protocolVersions: ['v2'],
-        containers: [{ name: 'kserve-container', image: 'onnx-server:1' }],
-      },
-    } as KubeObject);
+    await installRuntime(client);
   });
 
   beforeEach(async () => {
     proxy = await proxyOf(server);
-    namespace = await server.namespace('reconciler');
-    await client.create({
-      apiVersion: 'v1',
-      kind: 'ServiceAccount',
-      metadata: { name: 'default', namespace },
-    });
+    namespace = await namespaceWithAccount(server, 'reconciler');
   });
 
   afterEach(async () => {

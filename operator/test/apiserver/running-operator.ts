@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiServer } from '../../../e2e/harness/api-server.ts';
 import { type FaultProxy, startFaultProxy } from '../../../e2e/harness/fault-proxy.ts';
 import { DEFAULT_CONFIG } from '../../src/api/config.ts';
-import type { PodTemplateSpec } from '../../src/api/kube.ts';
+import type { KubeObject, PodTemplateSpec } from '../../src/api/kube.ts';
 import { inferenceServiceController } from '../../src/controller/inferenceservice.ts';
 import { Reconciliation } from '../../src/controller/reconciliation.ts';
 import { KubeClient } from '../../src/kube/client.ts';
@@ -19,6 +19,29 @@ export interface RunningOperator {
   /** Every write and single read, as `verb kind code`. */
   readonly requests: string[];
   stop(): Promise<void>;
+}
+
+/** Installs the runtime that the services of these tests use. */
+export async function installRuntime(client: KubeClient): Promise<void> {
+  await client.apply({
+    apiVersion: 'serving.kserve.io/v1alpha1',
+    kind: 'ClusterServingRuntime',
+    metadata: { name: 'onnx-server' },
+    spec: {
+      supportedModelFormats: [{ name: 'onnx', autoSelect: true }],
+      protocolVersions: ['v2'],
+      containers: [{ name: 'kserve-container', image: 'onnx-server:1' }],
+    },
+  } as KubeObject);
+}
+
+/** Makes a namespace with the account that pods run as, and returns its name. */
+export async function namespaceWithAccount(server: ApiServer, prefix: string): Promise<string> {
+  const namespace = await server.namespace(prefix);
+  const metadata = { name: 'default', namespace };
+  const client = new KubeClient(server.kubeConfig());
+  await client.create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata });
+  return namespace;
 }
 
 /** Starts the reconcilers with their caches filled; the caller closes the proxy. */

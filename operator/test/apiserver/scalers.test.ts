@@ -13,6 +13,8 @@ import { KubeClient } from '../../src/kube/client.ts';
 import { isNotFound } from '../../src/kube/errors.ts';
 import { canonicalQuantity } from '../../src/plan/quantity.ts';
 import {
+  installRuntime,
+  namespaceWithAccount,
   proxyOf,
   QUIET_MS,
   type RunningOperator,
@@ -35,26 +37,12 @@ describeWithApiServer('scalers', function () {
   before(async () => {
     server = await sharedApiServer();
     client = new KubeClient(server.kubeConfig());
-    await client.apply({
-      apiVersion: 'serving.kserve.io/v1alpha1',
-      kind: 'ClusterServingRuntime',
-      metadata: { name: 'onnx-server' },
-      spec: {
-        supportedModelFormats: [{ name: 'onnx', autoSelect: true }],
-        protocolVersions: ['v2'],
-        containers: [{ name: 'kserve-container', image: 'onnx-server:1' }],
-      },
-    } as KubeObject);
+    await installRuntime(client);
   });
 
   beforeEach(async () => {
     proxy = await proxyOf(server);
-    namespace = await server.namespace('scalers');
-    await client.create({
-      apiVersion: 'v1',
-      kind: 'ServiceAccount',
-      metadata: { name: 'default', namespace },
-    });
+    namespace = await namespaceWithAccount(server, 'scalers');
     operator = await startOperator(server, proxy);
   });
 
