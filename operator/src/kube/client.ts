@@ -155,7 +155,7 @@ export class KubeClient {
       query: { ...query, watch: 'true', allowWatchBookmarks: 'true' },
       silenceMs: this.#options.watchSilenceMs,
     };
-    const { body } = await this.#send(call, signal);
+    const { body } = await this.#limited(signal, (limit) => this.#send(call, limit));
     body.setEncoding('utf8');
     let rest = '';
     for await (const chunk of body) {
@@ -268,19 +268,28 @@ export class KubeClient {
     });
   }
 
-  /**
-   * Sends a call and parses its answer. The time limit ends with the call, so that it cannot abort anything
-   * later.
-   */
-  async #json<T>(call: Call): Promise<T> {
-    const limit = new AbortController();
-    const timer = setTimeout(() => limit.abort(timeout()), this.#options.requestTimeoutMs);
-    const signal = call.signal ? AbortSignal.any([limit.signal, call.signal]) : limit.signal;
-    try {
-      const { body } = await this.#send(call, signal);
+  /** Sends a call and parses its answer. */
+  #json<T>(call: Call): Promise<T> {
+    return this.#limited(call.signal, async (limit) => {
+      const { body } = await this.#send(call, limit);
       return (await body.json().catch((error) => {
         throw failure(call, error);
       })) as T;
+    });
+  }
+
+  /**
+   * Runs a step of a call, which is aborted with the caller's signal or at the time limit. The limit ends with the
+   * step, so that it cannot abort what comes later.
+   */
+  async #limited<T>(
+    signal: AbortSignal | undefined,
+    step: (limit: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(timeout()), this.#options.requestTimeoutMs);
+    try {
+      return await step(signal ? AbortSignal.any([limit.signal, signal]) : limit.signal);
     } finally {
       clearTimeout(timer);
     }
@@ -324,7 +333,7 @@ export class KubeClient {
       },
       body: call.body === undefined ? null : JSON.stringify(call.body),
       signal,
-      headersTimeout: this.#options.requestTimeoutMs,
+      headersTimeout: 0,
       bodyTimeout: call.silenceMs ?? 0,
       dispatcher: this.#dispatcher(options),
     });

@@ -319,11 +319,12 @@ describeWithApiServer('informer', function () {
   });
 
   it('ends at once when it is told to, also while the API server hangs, and leaves no listener', async () => {
-    const followed = follow({}, { requestTimeoutMs: 300 });
+    const followed = follow({}, { requestTimeoutMs: 1000 });
     await followed.informer.synced;
+    await watching();
     server.freeze();
     proxy.cut();
-    await eventually('it has failed a few times', () => followed.entries.length > 2);
+    await eventually('it has failed a few times', () => followed.entries.length > 2, 15);
     expect(getEventListeners(stopped.signal, 'abort').length).to.be.at.most(1);
     const abortedAt = performance.now();
     stopped.abort();
