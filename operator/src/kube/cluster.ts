@@ -77,13 +77,13 @@ export class KubeCluster implements Lister, Writer {
   }
 
   create(object: KubeObject): Promise<boolean> {
-    return unlessConflict(this.#client.create(object));
+    return this.#learned(this.#client.create<KubeObject>(object));
   }
 
   apply(object: KubeObject): Promise<boolean> {
     const { metadata } = object;
     const guard = metadata.uid === undefined ? { resourceVersion: NO_OBJECT } : {};
-    return unlessConflict(this.#client.apply({ ...object, metadata: { ...metadata, ...guard } }));
+    return this.#learned(this.#client.apply({ ...object, metadata: { ...metadata, ...guard } }));
   }
 
   async read(kind: Kind, key: string): Promise<KubeObject | undefined> {
@@ -146,6 +146,13 @@ export class KubeCluster implements Lister, Writer {
       regarding: { apiVersion, kind, name, namespace, uid },
     };
     await this.#client.create(event);
+  }
+
+  /** Carries out a write as `unlessConflict` does, and lets the cache of the kind know what it has made. */
+  #learned(write: Promise<KubeObject>): Promise<boolean> {
+    return unlessConflict(
+      write.then((object) => this.#informers.get(object.kind as Kind)?.learn(object)),
+    );
   }
 }
 

@@ -100,6 +100,15 @@ export class Informer {
     return [...keys].flatMap((owned) => this.#objects.get(owned) ?? []);
   }
 
+  /**
+   * Takes in an object as the API server has answered a write of ours, before the watch tells of it: what is decided
+   * next sees it. An answer that the watch is past already is left out, because the object may be gone since.
+   */
+  learn(object: KubeObject): void {
+    const { resourceVersion } = object.metadata;
+    if (isNewer(resourceVersion, this.#resourceVersion)) this.#put(this.#trim(object));
+  }
+
   /** Follows the kind until `signal` aborts; it never throws. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -153,8 +162,12 @@ export class Informer {
       throw new KubeError(`watch ${this.#options.kind}`, object as FailureStatus);
     this.#failures = 0;
     this.#resourceVersion = object.metadata.resourceVersion;
+    if (type === 'BOOKMARK') return;
+    // An answer to a write of ours may have told of what came later.
+    const known = this.#objects.get(keyOf(object))?.metadata;
+    if (isNewer(known?.resourceVersion, object.metadata.resourceVersion)) return;
     if (type === 'DELETED') this.#remove(this.#trim(object));
-    else if (type !== 'BOOKMARK') this.#put(this.#trim(object));
+    else this.#put(this.#trim(object));
   }
 
   /**
@@ -254,4 +267,13 @@ export class Informer {
 export function ownerKey({ metadata }: KubeObject): string | undefined {
   const name = metadata.labels?.[LABELS.inferenceService];
   return name === undefined ? undefined : `${metadata.namespace}/${name}`;
+}
+
+/**
+ * Says whether a resource version is of a later write than another; false when one is not known. Versions are whole
+ * numbers without leading zeros (KEP-5504), which may be too large for a double.
+ */
+function isNewer(version: string | undefined, than: string | undefined): boolean {
+  if (version === undefined || than === undefined) return false;
+  return version.length === than.length ? version > than : version.length > than.length;
 }

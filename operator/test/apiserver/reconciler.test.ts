@@ -2,6 +2,7 @@
  * The controller of InferenceServices with its caches and workers on a real API server. No kubelet and no
  * controller of Kubernetes runs: what these would do, a test does itself.
  */
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ApiServer } from '../../../e2e/harness/api-server.ts';
@@ -299,18 +300,57 @@ describeWithApiServer('reconciler', function () {
     }
   });
 
-  describe('while the watch of Deployments is behind', () => {
-    let catchUp: () => void;
+  describe('while the watches of children are behind', () => {
+    const held = new Map<string, PromiseWithResolvers<undefined>>();
 
-    beforeEach(() => {
-      const { promise, resolve } = Promise.withResolvers<undefined>();
-      catchUp = () => resolve(undefined);
-      proxy.decide = ({ pathname, searchParams }) =>
-        pathname.endsWith('/deployments') && searchParams.has('watch') ? promise : undefined;
+    /** Holds the watches of these collections, and the list of services, until `catchUp`. */
+    function hold(...collections: string[]): void {
+      for (const collection of collections) held.set(collection, Promise.withResolvers());
+      proxy.decide = ({ pathname, searchParams }) => {
+        const collection = basename(pathname);
+        const isHeld = searchParams.has('watch') || collection === 'inferenceservices';
+        return isHeld ? held.get(collection)?.promise : undefined;
+      };
+    }
+
+    function catchUp(...collections: string[]): void {
+      for (const collection of collections) held.get(collection)?.resolve(undefined);
+    }
+
+    afterEach(() => {
+      catchUp(...held.keys());
+      held.clear();
     });
 
+    /**
+     * Starts an operator that knows of a service, but not of the Deployment, which another operator has made that led
+     * before. @param told false where that one ended before it wrote the status
+     */
+    async function startBehind({ told }: { readonly told: boolean }): Promise<RunningOperator> {
+      hold('deployments', 'inferenceservices');
+      const starting = startOperator();
+      await eventually('the Deployments were listed', () =>
+        proxy.requests.some(
+          ({ pathname, searchParams }) =>
+            basename(pathname) === 'deployments' && searchParams.has('watch'),
+        ),
+      );
+      const other = await proxyOf(server);
+      other.decide = ({ pathname }) =>
+        !told && basename(pathname) === 'status' ? { status: 504, body: 'no answer' } : undefined;
+      const before = await startOperatorBehind(server, other);
+      await client.create(isvc());
+      await eventually('it tried to write the status', () =>
+        before.requests.some((request) => request.startsWith('apply status')),
+      );
+      await before.stop();
+      other.close();
+      catchUp('inferenceservices');
+      return starting;
+    }
+
     async function hasOneRevisionAndRests(running: RunningOperator): Promise<void> {
-      catchUp();
+      catchUp(...held.keys());
       await settled(running);
       running.requests.length = 0;
       running.reconciliation.enqueueAll();
@@ -324,31 +364,34 @@ describeWithApiServer('reconciler', function () {
       expect(reasons).not.to.include('NameTaken');
     }
 
-    it('the revision that the status names is not made again under another number', async () => {
+    it('the operator knows what it has written itself, and writes it once', async () => {
+      hold('deployments', 'services', 'endpointslices');
       const running = await startOperator();
       await client.create(isvc());
-      await eventually('the status names it', async () => {
-        const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
-        return status?.components?.predictor?.latestCreatedRevision === REVISION;
-      });
+      await eventually('the revision is there', () => exists('Deployment', REVISION));
       await settled(running);
-      expect(running.requests.filter((request) => request.startsWith('create'))).to.deep.equal([
+      running.reconciliation.enqueueAll();
+      await settled(running);
+      expect(running.requests).to.deep.equal([
         'create Deployment 201',
+        'apply Service 201',
+        'apply Service 201',
+        'apply EndpointSlice 201',
+        'apply status InferenceService 200',
       ]);
       await hasOneRevisionAndRests(running);
     });
 
+    it('the revision that the status names is not made again under another number', async () => {
+      const running = await startBehind({ told: true });
+      await settled(running);
+      const deployments = running.requests.filter((request) => request.includes('Deployment'));
+      expect(new Set(deployments)).to.deep.equal(new Set(['get Deployment 200']));
+      await hasOneRevisionAndRests(running);
+    });
+
     it('one that no status names yet is found by its name, and is its own', async () => {
-      const hold = proxy.decide;
-      let isRefused = false;
-      proxy.decide = (url) => {
-        // As if the operator had ended between the Deployment and the status.
-        if (!url.pathname.endsWith('/status') || isRefused) return hold(url);
-        isRefused = true;
-        return { status: 504, body: 'no answer' };
-      };
-      const running = await startOperator();
-      await client.create(isvc());
+      const running = await startBehind({ told: false });
       await eventually('the name is found taken', () =>
         running.requests.includes('create Deployment 409'),
       );
