@@ -2,6 +2,7 @@
  * Finds the samples that are nearest to a row as scikit-learn does (sklearn.neighbors), by brute force or along its
  * trees, so that the choice between samples that are equally far is its choice, too.
  */
+import { dot, rowsOf } from './kernels.ts';
 
 /** A distance: how the difference of a column is added to a sum, and the distance of the sum and back. */
 interface Metric {
@@ -96,23 +97,16 @@ function sumOf(row: Float64Array, values: Float64Array, start: number, metric: M
   return sum;
 }
 
-/** Returns the product of a row and the values that begin at an index. */
-function dot(row: Float64Array, values: Float64Array, start: number): number {
-  let sum = 0;
-  for (let i = 0; i < row.length; i++) sum += (row[i] as number) * (values[start + i] as number);
-  return sum;
-}
-
 /** Makes a search that looks at all samples. */
 export function bruteSearch({ data, width }: Samples, { k, metric, isDecided }: Sought): Search {
-  const starts = Array.from({ length: data.length / width }, (_, i) => i * width);
-  const norms = starts.map((start) => dot(data.subarray(start, start + width), data, start));
+  const samples = rowsOf(data, width);
+  const norms = samples.map((sample) => dot(sample, sample));
   return (row) => {
-    const norm = dot(row, row, 0);
-    const sums = starts.map((start, i) => {
-      if (metric !== METRICS.euclidean) return sumOf(row, data, start, metric);
+    const norm = dot(row, row);
+    const sums = samples.map((sample, i) => {
+      if (metric !== METRICS.euclidean) return sumOf(row, data, i * width, metric);
       // scikit-learn's formula for squared distances, which beside large numbers takes many for equal.
-      const square = norm - 2 * dot(row, data, start) + (norms[i] as number);
+      const square = norm - 2 * dot(row, sample) + (norms[i] as number);
       return square > 0 ? square : 0;
     });
     const heap = new Heap(k, Number.MAX_VALUE);
