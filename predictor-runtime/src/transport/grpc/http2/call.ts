@@ -1,11 +1,6 @@
 /** One call of gRPC on a stream of HTTP/2: its messages in and out, its deadline, its end. */
 import { EventEmitter } from 'node:events';
-import {
-  constants,
-  type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
-  type ServerHttp2Stream,
-} from 'node:http2';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Metadata } from '@grpc/grpc-js';
 import { countReceived } from '../../../platform/young-collection.ts';
 import type { BodyPool } from '../../body-pool.ts';
@@ -105,12 +100,6 @@ export class Call extends EventEmitter<{ cancelled: [] }> {
     return this.#options.headers[':path'] ?? '';
   }
 
-  /** Returns the caller's address and port. */
-  getPeer(): string {
-    const { remoteAddress, remotePort } = this.#options.stream.session?.socket ?? {};
-    return remoteAddress === undefined ? 'unknown' : `${remoteAddress}:${remotePort}`;
-  }
-
   /** Returns the time up to which the caller waits, in ms since 1970; Infinity when it names none. */
   getDeadline(): number {
     return this.#deadline;
@@ -139,7 +128,7 @@ export class Call extends EventEmitter<{ cancelled: [] }> {
       done?.();
       return;
     }
-    this.#sendHeaders({});
+    this.#sendHeaders();
     const [first, second] = parts(message);
     if (second !== undefined) stream.write(first);
     stream.write(second ?? first, () => done?.());
@@ -156,7 +145,7 @@ export class Call extends EventEmitter<{ cancelled: [] }> {
     if (message === undefined && !stream.headersSent) {
       stream.respond({ ...ANSWER_HEADERS, ...trailers }, { endStream: true });
     } else {
-      this.#sendHeaders({});
+      this.#sendHeaders();
       stream.once('wantTrailers', () => stream.sendTrailers(trailers));
       const [first, second] = message === undefined ? [] : parts(message);
       if (second !== undefined) stream.write(first);
@@ -172,10 +161,9 @@ export class Call extends EventEmitter<{ cancelled: [] }> {
     stream.once('finish', () => setImmediate(() => stream.close(NGHTTP2_NO_ERROR)));
   }
 
-  #sendHeaders(more: OutgoingHttpHeaders): void {
+  #sendHeaders(): void {
     const { stream } = this.#options;
-    if (stream.headersSent) return;
-    stream.respond({ ...ANSWER_HEADERS, ...more }, { waitForTrailers: true });
+    if (!stream.headersSent) stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
   }
 
   #receive({ isCompressed, bytes }: Frame): void {

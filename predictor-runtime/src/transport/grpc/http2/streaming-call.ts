@@ -44,11 +44,6 @@ export class StreamingCall extends Duplex {
     return this.#call.getPath();
   }
 
-  /** Returns the caller's address and port. */
-  getPeer(): string {
-    return this.#call.getPeer();
-  }
-
   /** Returns the time up to which the caller waits, in ms since 1970. */
   getDeadline(): number {
     return this.#call.getDeadline();
