@@ -10,6 +10,7 @@ import { graceSeconds, PRE_STOP_SECONDS } from './grace.ts';
 import { ok, problem, type Result } from './input.ts';
 import { merge, mergeContainer } from './merge.ts';
 import { withMovedPorts } from './ports.ts';
+import { fetchesModel } from './runtime.ts';
 import { scrapingAnnotations } from './scraping.ts';
 import { serverLabels } from './server-labels.ts';
 import { sourceOfContainer, storageUri, withLocalUri, withStorage } from './storage.ts';
@@ -52,7 +53,7 @@ function podSpec(options: PodOptions): Result<PodSpec> {
   const { component, runtime } = options;
   const rendered = runtime === undefined ? ok(undefined) : renderedSpec(runtime, component);
   if (!rendered.ok) return rendered;
-  const pod = withModel(mergedSpec(component, rendered.value), options);
+  const pod = withModel(withLimit(mergedSpec(component, rendered.value), options), options);
   if (!pod.ok) return pod;
   const { annotations } = component;
   const imageIsUsers = component.model === undefined || component.model.image !== undefined;
@@ -102,6 +103,14 @@ function withModel(pod: PodSpec, options: PodOptions): Result<PodSpec> {
   const rest = { source, runtime, annotations, initializerImage, serviceAccount };
   const filled = withStorage(pod, uri.value, rest);
   return ok(component.model === undefined ? withLocalUri(filled) : filled);
+}
+
+/** Has Wherry's own server run no more requests at once than a pod may have. */
+function withLimit(pod: PodSpec, { component, runtime }: PodOptions): PodSpec {
+  const { containerConcurrency = 0 } = component.spec;
+  if (containerConcurrency === 0 || runtime === undefined || !fetchesModel(runtime)) return pod;
+  const args = [`--container_concurrency=${containerConcurrency}`];
+  return mergeContainer(pod, { name: KSERVE_CONTAINER, args });
 }
 
 function mergedSpec({ spec, model }: Component, runtime?: ServingRuntimeData['spec']): PodSpec {

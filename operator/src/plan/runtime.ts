@@ -109,7 +109,8 @@ function rejection(
   return undefined;
 }
 
-function fetchesModel({ metadata }: ServingRuntimeData): boolean {
+/** Says whether a runtime's server is Wherry's own, which takes its flags: that it fetches its model is one of them. */
+export function fetchesModel({ metadata }: ServingRuntimeData): boolean {
   return metadata.annotations?.[ANNOTATIONS.fetchesModel] === 'true';
 }
 

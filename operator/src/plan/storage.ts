@@ -12,6 +12,7 @@ import {
 import { credentials, type ModelSource } from './credentials.ts';
 import { ok, problem, type Result } from './input.ts';
 import { merge, mergeContainer } from './merge.ts';
+import { fetchesModel } from './runtime.ts';
 
 /** Schemes that Wherry's runtime and its storage-initializer fetch. */
 const FETCHED = ['builtin', 'file', 'http', 'https', 's3', 'gs', 'az', 'hf', 'oci'];
@@ -106,7 +107,7 @@ export function withStorage(pod: PodSpec, uri: string, options: StorageOptions):
   const volumes: Volume[] = isUsers
     ? [...secrets]
     : [{ name: MODEL_VOLUME, emptyDir: {} }, ...secrets];
-  if (options.runtime?.metadata.annotations?.[ANNOTATIONS.fetchesModel] === 'true') {
+  if (options.runtime !== undefined && fetchesModel(options.runtime)) {
     return mergeContainer(merge(pod, { volumes }), {
       name: KSERVE_CONTAINER,
       args: [`--storage_uri=${unexpanded(uri)}`],

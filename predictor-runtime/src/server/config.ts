@@ -14,6 +14,8 @@ import {
   count,
   count0,
   labels,
+  MAX_QUEUE,
+  MIN_QUEUE,
   overloadStatus,
   PROVIDER_NAMES,
   policy,
@@ -21,6 +23,7 @@ import {
   positive,
   positive0,
   providers,
+  queueSizeFor,
 } from './flag-values.ts';
 
 /** Values of the flags, by their names in camel case; those of access and of TLS are grouped. */
@@ -49,6 +52,8 @@ export interface Config {
   readonly workers: number;
   readonly threads: number;
   readonly concurrency: number;
+  /** Most requests of all models that run at once; 0 is no limit. */
+  readonly containerConcurrency: number;
   readonly executionProviders: readonly Provider[];
   readonly optimizedModelDir?: string;
   readonly maxBatchSize: number;
@@ -115,6 +120,7 @@ export function parseConfig(argv: readonly string[]): Config {
     issuer: flags.jwt_issuer,
     audience: flags.jwt_audience,
   };
+  flags.queue_size ??= queueSizeFor(flags.container_concurrency);
   const named = Object.entries(flags).map(([flag, value]) => [camelCase(flag), value]);
   return Object.freeze({ ...Object.fromEntries(named), access, tls: tlsFiles(flags) });
 }
@@ -255,8 +261,17 @@ function queueFlags(): Option[] {
     option('--max_batch_delay_ms <ms>', 'longest wait for company while all executors are busy')
       .default(0)
       .argParser(positive0),
+    option(
+      '--container_concurrency <count>',
+      'requests of all models that run at once, the others wait; 0 is no limit',
+    )
+      .default(0)
+      .argParser(count0),
     option('--queue_size <count>', 'requests of a model that may wait')
-      .default(1000)
+      .default(
+        undefined,
+        `${MAX_QUEUE}; with --container_concurrency 10 times that, ${MIN_QUEUE} to ${MAX_QUEUE}`,
+      )
       .argParser(count),
     option('--queue_bytes <bytes>', 'tensors of a model that may wait')
       .default(256 << 20)

@@ -92,3 +92,17 @@ export function providers(value: string): Provider[] {
     return known;
   });
 }
+
+/** Fewest requests of a model that may wait where no flag says how many. */
+export const MIN_QUEUE = 100;
+/** Most requests of a model that may wait where no flag says how many. */
+export const MAX_QUEUE = 1000;
+
+/**
+ * Returns how many requests of a model may wait where no flag says so. Source: Knative's queue-proxy has ten wait for each
+ * that may run. Before it, Knative's activator has room for thousands; here nothing is before it, hence the least.
+ */
+export function queueSizeFor(containerConcurrency: number): number {
+  if (containerConcurrency === 0) return MAX_QUEUE;
+  return Math.min(MAX_QUEUE, Math.max(MIN_QUEUE, 10 * containerConcurrency));
+}

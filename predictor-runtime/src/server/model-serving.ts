@@ -14,6 +14,7 @@ import {
   repositoryFolders,
 } from '../serving/repository/model-list.ts';
 import { ModelRepository } from '../serving/repository/repository.ts';
+import { ConcurrencyLimit } from '../serving/scheduling/concurrency-limit.ts';
 import { ResponseCache } from '../serving/scheduling/response-cache.ts';
 import { ModelSource } from '../storage/model-source.ts';
 import { fetchTemporaryModel } from '../storage/temporary-model.ts';
@@ -77,9 +78,11 @@ function modelList({ config, env, log }: ServerOptions): ModelList {
 }
 
 function executionSettings({ config, env, log }: ServerOptions): ExecutionSettings {
+  const { containerConcurrency } = config;
   return {
     threads: config.threads,
     concurrency: config.concurrency,
+    limit: containerConcurrency > 0 ? new ConcurrencyLimit(containerConcurrency) : undefined,
     arenaBytes: Math.floor(containerMemory() * ARENA_SHARE),
     executorMemoryBytes: config.memoryLimitBytes,
     executionProviders: config.executionProviders,

@@ -4,6 +4,7 @@ import type { ModelMetadata, Tensor } from '../protocol/v2/types.ts';
 import type { Immediate } from './immediate.ts';
 import type { Model } from './model.ts';
 import type { ModelConfig } from './repository/model-config.ts';
+import type { ConcurrencyLimit } from './scheduling/concurrency-limit.ts';
 import type { Job } from './scheduling/job.ts';
 import { Scheduler } from './scheduling/scheduler.ts';
 import { Statistics } from './scheduling/statistics.ts';
@@ -15,6 +16,8 @@ export interface LoadedParts {
   readonly pool: ExecutorPool;
   /** Names of the classes, by output. */
   readonly labels: ReadonlyMap<string, readonly string[]>;
+  /** Limit of the requests that run at once, which all models share; absent where there is none. */
+  readonly limit?: ConcurrencyLimit;
 }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -29,7 +32,7 @@ export class LoadedModel implements Model {
   readonly #labels: LoadedParts['labels'];
   readonly #outputNames: readonly string[];
 
-  constructor({ metadata, config, pool, labels }: LoadedParts) {
+  constructor({ metadata, config, pool, labels, limit }: LoadedParts) {
     this.metadata = metadata;
     this.config = config;
     this.#pool = pool;
@@ -39,7 +42,7 @@ export class LoadedModel implements Model {
       .map(({ name }) => name);
     const { queue, batch } = config;
     const { statistics } = this;
-    this.#scheduler = new Scheduler({ name: metadata.name, pool, queue, batch, statistics });
+    this.#scheduler = new Scheduler({ name: metadata.name, pool, queue, batch, limit, statistics });
   }
 
   get pending(): number {

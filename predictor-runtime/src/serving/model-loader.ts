@@ -22,6 +22,7 @@ import type { ModelMetadata, TensorMetadata } from '../protocol/v2/types.ts';
 import { LoadedModel } from './loaded-model.ts';
 import type { Loader, Model } from './model.ts';
 import type { DeclaredTensor, ModelConfig } from './repository/model-config.ts';
+import type { ConcurrencyLimit } from './scheduling/concurrency-limit.ts';
 import { type WarmupRequest, warmupRequests } from './warmup.ts';
 
 /** Settings of execution that every model of this server shares. */
@@ -30,6 +31,8 @@ export interface ExecutionSettings {
   readonly threads: number;
   /** Number of runs that one executor may have under way. */
   readonly concurrency: number;
+  /** Limit of the requests that all models run at once; absent where there is none. */
+  readonly limit?: ConcurrencyLimit;
   /** Ceiling of the memory that runs of one executor may take, in bytes; 0 is none. */
   readonly arenaBytes: number;
   /** Execution providers of ONNX models, first choice first. */
@@ -118,7 +121,8 @@ export class ModelLoader implements Loader {
         await warmUp(pool, request, metadata);
       }
       const labels = await readClassLabels(modelDir, config.outputs);
-      return new LoadedModel({ metadata, config: { ...config, device }, pool, labels });
+      const { limit } = execution;
+      return new LoadedModel({ metadata, config: { ...config, device }, pool, labels, limit });
     } catch (error) {
       await pool.close();
       throw error;

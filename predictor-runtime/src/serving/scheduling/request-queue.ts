@@ -1,4 +1,5 @@
 /** Requests that wait, in the order in which they are to run: by priority, then those in time, then by age. */
+import { invalid } from '../../protocol/errors.ts';
 
 /** Part of a request that its place in the queue depends on. */
 export interface Queued {
@@ -44,6 +45,22 @@ export function waitPolicyOf(policy: QueuePolicy, priorityLevel: number): WaitPo
   return policy.waitByPriority?.get(priorityLevel) ?? policy.wait;
 }
 
+/**
+ * Returns the priority of a request for a model. @param wanted urgency that the request names; 0 and undefined are none
+ * @throws InferenceError INVALID_ARGUMENT when there is no such priority.
+ */
+export function priorityLevelOf(
+  { priorityLevels, defaultPriority }: QueuePolicy,
+  wanted: number | undefined,
+  model: string,
+): number {
+  if (wanted === undefined || wanted === 0 || priorityLevels === 0) return defaultPriority;
+  if (wanted <= priorityLevels) return wanted;
+  throw invalid(
+    `parameters.priority: model '${model}' has ${priorityLevels} priority_levels, 1 being the most urgent; got ${wanted}`,
+  );
+}
+
 /** Keeps waiting requests in the order in which they are to run. */
 export class RequestQueue<T extends Queued> implements Iterable<T> {
   readonly #policy: QueuePolicy;
@@ -56,6 +73,11 @@ export class RequestQueue<T extends Queued> implements Iterable<T> {
 
   get length(): number {
     return this.#entries.length;
+  }
+
+  /** Request that is to run next; undefined when none waits. */
+  get first(): T | undefined {
+    return this.#entries[0];
   }
 
   /** True when the request may wait. It always is for an empty queue, so that one oversized request can still run. */

@@ -8,9 +8,16 @@ import type { Tensor } from '../../protocol/v2/types.ts';
 import type { Immediate } from '../immediate.ts';
 import { AnswerOrder } from './answer-order.ts';
 import { type BatchPolicy, concat, decide, split } from './batch.ts';
+import type { ConcurrencyLimit, LimitedLine } from './concurrency-limit.ts';
 import { Entry, reasonOf, type SharedRun } from './entry.ts';
 import type { Job } from './job.ts';
-import { type QueuePolicy, RequestQueue, type WaitPolicy, waitPolicyOf } from './request-queue.ts';
+import {
+  priorityLevelOf,
+  type QueuePolicy,
+  RequestQueue,
+  type WaitPolicy,
+  waitPolicyOf,
+} from './request-queue.ts';
 import { runFailure } from './run-failure.ts';
 import { runInParts } from './run-in-parts.ts';
 import type { RunTimes, Statistics } from './statistics.ts';
@@ -24,6 +31,8 @@ export interface SchedulerOptions {
   readonly queue: QueuePolicy;
   /** Sizes and delays of batches; absent when requests are not batched. */
   readonly batch?: BatchPolicy;
+  /** Limit of the requests that run at once, which all models share; absent where there is none. */
+  readonly limit?: ConcurrencyLimit;
   readonly statistics: Statistics;
 }
 
@@ -37,6 +46,10 @@ export class Scheduler {
   #isStartDue = false;
   /** Order of the answers; undefined where each is given as soon as it is there. */
   readonly #order: AnswerOrder | undefined;
+  readonly #line: LimitedLine = {
+    next: () => this.#queue.first?.enqueuedAt ?? Number.POSITIVE_INFINITY,
+    start: () => this.#startRuns(),
+  };
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -60,8 +73,8 @@ export class Scheduler {
 
   /** Runs a short request without a place in the queue, when nothing waits and an executor is idle; otherwise undefined. */
   #submitNow(job: Job): Tensor[] | undefined {
-    const { pool, batch, statistics } = this.#options;
-    const isAlone = this.#queue.length === 0 && this.#running < pool.capacity;
+    const { pool, batch, limit, statistics } = this.#options;
+    const isAlone = this.#queue.length === 0 && this.#running < pool.capacity && limit?.free !== 0;
     const isPlain = batch === undefined && job.method !== 'explain' && job.priority === undefined;
     if (!isAlone || !isPlain) return undefined;
     const started = performance.now();
@@ -95,7 +108,7 @@ export class Scheduler {
   #admit(job: Job): Entry {
     const { queue, statistics, name } = this.#options;
     const bytes = job.inputs.reduce((sum, { data }) => sum + byteLength(data), 0);
-    const priorityLevel = this.#priority(job.priority);
+    const priorityLevel = priorityLevelOf(queue, job.priority, name);
     if (!this.#queue.hasRoomFor({ priorityLevel, bytes })) {
       statistics.failed('REJECTED', 0);
       const text = `model '${name}' is overloaded: ${this.#queue.length} requests wait; try again later`;
@@ -111,19 +124,6 @@ export class Scheduler {
       onLeave: (entry, error) => this.#leave(entry, error),
       onLate: (entry) => this.#late(entry),
     });
-  }
-
-  #priority(wanted: number | undefined): number {
-    const { queue, name } = this.#options;
-    const { priorityLevels, defaultPriority } = queue;
-    if (wanted === undefined || wanted === 0 || priorityLevels === 0) return defaultPriority;
-    if (wanted > priorityLevels) {
-      throw new InferenceError(
-        'INVALID_ARGUMENT',
-        `parameters.priority: model '${name}' has ${priorityLevels} priority_levels, 1 being the most urgent; got ${wanted}`,
-      );
-    }
-    return wanted;
   }
 
   /** Answers a request that will not wait any longer, and stops its run when nobody else is in it. */
@@ -166,21 +166,32 @@ export class Scheduler {
   /** Starts as many runs as there is room and reason for. */
   #startRuns(): void {
     clearTimeout(this.#wakeUp);
-    const { pool } = this.#options;
+    const { pool, limit } = this.#options;
     while (this.#queue.length > 0 && this.#running < pool.capacity) {
+      if (limit?.free === 0) {
+        limit.wait(this.#line);
+        return;
+      }
       const next = this.#nextGroup();
       if (typeof next === 'number') {
         this.#wakeUp = setTimeout(() => this.#startRuns(), next);
         return;
       }
       for (const entry of next) this.#queue.remove(entry);
+      limit?.take(next.length);
       void this.#startRun(next);
+      if (limit?.isAwaited) {
+        // Requests of other models may be older than the next one here.
+        limit.wait(this.#line);
+        return;
+      }
     }
   }
 
   /** Returns the requests of the next run, or how long to wait for company, in ms. */
   #nextGroup(): Entry[] | number {
-    const { batch, pool } = this.#options;
+    const { batch, pool, limit } = this.#options;
+    const places = limit?.free ?? Number.POSITIVE_INFINITY;
     let wait = Number.POSITIVE_INFINITY;
     const seen = new Set<string>();
     for (const entry of this.#queue) {
@@ -199,18 +210,19 @@ export class Scheduler {
         },
         batch,
       );
-      if ('send' in decision) return group.slice(0, decision.send);
+      if ('send' in decision) return group.slice(0, Math.min(decision.send, places));
       wait = Math.min(wait, decision.waitMs);
     }
     return wait;
   }
 
   async #startRun(entries: readonly Entry[]): Promise<void> {
+    const { limit, statistics } = this.#options;
     const started = performance.now();
     for (const entry of entries) {
       const { enqueuedAt, job } = entry;
       entry.stopWaiting();
-      this.#options.statistics.add('queue', started - enqueuedAt);
+      statistics.add('queue', started - enqueuedAt);
       job.trace?.stage('queue', enqueuedAt, started);
     }
     const rows = entries.reduce((sum, entry) => sum + (entry.rows ?? 1), 0);
@@ -221,7 +233,8 @@ export class Scheduler {
     } finally {
       this.#running--;
       this.#runningRows -= rows;
-      this.#startRuns();
+      if (limit === undefined) this.#startRuns();
+      else limit.giveBack(this.#line, entries.length);
     }
   }
 
