@@ -11,6 +11,7 @@ import type { Endpoint, RouteChange } from '../src/api/route-table.ts';
 import type { RouterFact, WaitingCount } from '../src/api/router-fact.ts';
 import { RouterFleet } from '../src/router/fleet.ts';
 import { HOLD_LIMITS } from '../src/router/hold.ts';
+import type { Release } from '../src/router/releases.ts';
 import { RouterControl } from '../src/router/router-control.ts';
 import { HTTP_PORT } from '../src/router/shared-resources.ts';
 
@@ -64,6 +65,7 @@ function iris({ held, pods, concurrency }: Routes): RouteChange {
   let grpc: ReturnType<typeof createH2Server>;
   let pods: NonNullable<Routes['pods']>;
   let waiting: readonly WaitingCount[] = [];
+  let releases: Release[] = [];
   let underWay = 0;
   let most = 0;
 
@@ -74,6 +76,7 @@ function iris({ held, pods, concurrency }: Routes): RouteChange {
         for (const fact of facts) if (fact.kind === 'waiting') waiting = fact.counts;
         fleet.apply(facts);
       },
+      onRelease: (release) => releases.push(release),
       onFailure: (error) => {
         throw error;
       },
@@ -165,6 +168,21 @@ function iris({ held, pods, concurrency }: Routes): RouteChange {
     expect(await large).to.include({ status: 200, body: `${3 << 20} /v2 ${HOST}` });
     expect(await byPath).to.include({ status: 200, body: '4 /v2 other.example.com' });
     await waits(0);
+  });
+
+  it('tells since when the first one waited that it lets go, and what it waited for', async () => {
+    releases = [];
+    const before = Date.now();
+    const answers = [answer(ask('1')), answer(ask('2'))];
+    await waits(2);
+    const ready = Date.now();
+    control.update([iris({ held: true, pods })]);
+    await Promise.all(answers);
+    await eventually('it is told', () => releases.length > 0);
+    const [{ ref, heldAt, acknowledgedAt, releasedAt }, ...others] = releases as [Release];
+    expect([formatRevision(ref), others]).to.deep.equal(['default/iris-predictor-00001', []]);
+    expect(heldAt).to.be.within(before, ready);
+    expect(acknowledgedAt).to.be.within(ready, releasedAt);
   });
 
   it('lets gRPC wait for its own port', async () => {

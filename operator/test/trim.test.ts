@@ -24,9 +24,13 @@ describe('trimPod', () => {
     containerStatuses: [{ name: 'kserve-container', ready: false, restartCount: 1 }],
     initContainerStatuses: [{ name: 'storage-initializer', ready: true, restartCount: 0 }],
   };
-  const container = { name: 'kserve-container', ports: [{ containerPort: 8080, name: 'http1' }] };
+  const container = {
+    name: 'kserve-container',
+    ports: [{ containerPort: 8080, name: 'http1' }],
+    readinessProbe: { httpGet: { path: '/ready', port: 8080 } },
+  };
 
-  it('keeps identity, ports and health, and nothing else', () => {
+  it('keeps identity, ports, probes and health, and nothing else', () => {
     const whole = {
       apiVersion: 'v1',
       kind: 'Pod',

@@ -68,6 +68,27 @@ describe('predictor process', () => {
     });
   });
 
+  it('tells with its readiness what its start took', async () => {
+    await withPredictor(['--model_name=iris', '--storage_uri=builtin://iris'], async ({ url }) => {
+      const path = `${await url}/v2/health/ready`;
+      const ready = await eventually(async () => {
+        const reply = await fetch(path);
+        return reply.ok && reply;
+      });
+      const told = ready.headers.get('server-timing') ?? '';
+      const times = [...told.matchAll(/(\w+);dur=([\d.]+)/g)].map(([, name, ms]) => [
+        name,
+        Number(ms),
+      ]);
+      expect(times.map(([name]) => name)).to.deep.equal(['process', 'download', 'load', 'uptime']);
+      const { uptime, ...parts } = Object.fromEntries(times) as Record<string, number>;
+      const sum = Object.values(parts).reduce((a, b) => a + b, 0);
+      expect(sum)
+        .to.be.above(0)
+        .and.at.most((uptime ?? 0) + 1);
+    });
+  });
+
   it('finishes the requests under way on SIGTERM, and is not ready meanwhile', async () => {
     const args = ['--model_name=add', `--model_dir=${model('add_two')}`];
     await withPredictor(args, async ({ url, child, exit }) => {

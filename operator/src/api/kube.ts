@@ -43,7 +43,9 @@ export type { IVolume as Volume } from 'kubernetes-models/v1/Volume';
  * metadata have no annotations.
  */
 export interface Pod {
-  spec?: Pick<IPodSpec, 'nodeName'> & { containers: Pick<IContainer, 'name' | 'ports'>[] };
+  spec?: Pick<IPodSpec, 'nodeName' | 'hostNetwork' | 'readinessGates'> & {
+    containers: Pick<IContainer, 'name' | 'ports' | 'readinessProbe' | 'startupProbe'>[];
+  };
   status?: Pick<
     IPodStatus,
     | 'podIP'

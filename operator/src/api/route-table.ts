@@ -69,6 +69,8 @@ export interface Endpoint {
   readonly port: number;
   /** State of the endpoint; a draining one finishes the requests it has and gets no new ones. */
   readonly state: 'healthy' | 'draining';
+  /** True while only the pod itself, and not yet its kubelet, has said to this operator that it is ready. */
+  readonly answered?: true;
 }
 
 /** Measurements of one router since its last report. */

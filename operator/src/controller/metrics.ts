@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import express from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { LoopDelay } from '../loop-delay.ts';
+import type { ColdStartPhase } from '../plan/cold-start.ts';
 
 /** Collects the operator's Prometheus metrics and serves them, with its health, over HTTP. */
 export class OperatorMetrics {
@@ -24,6 +25,13 @@ export class OperatorMetrics {
     name: 'wherry_router_refused_total',
     help: 'Configurations that a router refused (NACK), by resource type',
     labelNames: ['type'],
+    registers: [this.#registry],
+  });
+  readonly #coldStarts = new Histogram({
+    name: 'wherry_cold_start_seconds',
+    help: 'Time of a cold start, from the first request that waits until it is let go, by part',
+    labelNames: ['phase'],
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600],
     registers: [this.#registry],
   });
   readonly #loopDelays = new Gauge({
@@ -66,6 +74,11 @@ export class OperatorMetrics {
   /** Counts a refusal of configuration by a router. @param type kind of resource, such as `clusters` */
   refused(type: string): void {
     this.#refused.inc({ type });
+  }
+
+  /** Counts a cold start whose parts took so many seconds. */
+  coldStart(phases: ReadonlyMap<ColdStartPhase, number>): void {
+    for (const [phase, seconds] of phases) this.#coldStarts.observe({ phase }, seconds);
   }
 
   /** Makes `/readyz` answer 200 from now on; to be called when the caches are complete. */

@@ -18,6 +18,7 @@ import { LeaderElection } from '../kube/leader.ts';
 import type { Logger } from '../log.ts';
 import { RouterFleet } from '../router/fleet.ts';
 import { RouterControl } from '../router/router-control.ts';
+import { ColdStarts } from './cold-starts.ts';
 import type { Change, Controller } from './controller.ts';
 import { inferenceServiceController } from './inferenceservice.ts';
 import type { OperatorMetrics } from './metrics.ts';
@@ -63,7 +64,7 @@ export class Operator {
   readonly #certificates: Certificates;
   readonly #routerControl: RouterControl;
   readonly #routes: RoutePublisher;
-  readonly #waker: Waker;
+  readonly #coldStarts: ColdStarts;
   #fleet = new RouterFleet();
   #credentials: TlsCredentials | undefined;
   #peers: PeerOperators | undefined;
@@ -82,7 +83,15 @@ export class Operator {
       onChange: (change) => this.#changed(change),
       onServed: (kind) => this.#reconciliation?.onServed(kind),
     });
-    this.#waker = new Waker({ lister: this.#cluster, writer: this.#cluster, log });
+    const waker = new Waker({ lister: this.#cluster, writer: this.#cluster, log });
+    this.#coldStarts = new ColdStarts({
+      lister: this.#cluster,
+      wake: (ref, waiting) => waker.wake(ref, waiting),
+      onAnswered: (key) => this.#routes.refresh(key),
+      observe: (phases) => metrics.coldStart(phases),
+      log,
+      now: () => Date.now(),
+    });
     const endpoints = { client, namespace, log };
     this.#routers = new ServiceEndpoints({
       ...endpoints,
@@ -115,15 +124,19 @@ export class Operator {
       config,
       gatherMs: GATHER_MS,
       refusedRoute: options.refusedRoute,
+      hasAnswered: (pod) => this.#coldStarts.hasAnswered(pod),
       publish: (changes) => this.#routerControl.update(changes),
       onHostsMoved: (keys) => this.#reconciliation?.enqueue(keys),
     });
     this.#routerControl = new RouterControl({
       listener: { families: addressFamilies(podIPs) },
       onFacts: (facts) => {
-        this.#wake(facts);
+        for (const fact of facts) {
+          if (fact.kind === 'waiting') this.#coldStarts.onWaiting(fact.counts);
+        }
         this.#learn(facts);
       },
+      onRelease: (release) => this.#coldStarts.onRelease(release),
       onFailure: (error) => {
         throw error;
       },
@@ -233,6 +246,7 @@ export class Operator {
   }
 
   #changed(change: Change): void {
+    if (change.kind === 'Pod') this.#coldStarts.onPod(change.object, change.deleted);
     this.#routes.onChange(change);
     this.#reconciliation?.onChange(change);
   }
@@ -240,14 +254,6 @@ export class Operator {
   #routersChanged(): void {
     this.#fleet.expect(this.#routers.ready().map(({ pod }) => pod));
     this.#reconciliation?.enqueueAll();
-  }
-
-  /** Starts pods for the requests that this operator's routers hold, whoever leads. */
-  #wake(facts: readonly RouterFact[]): void {
-    for (const fact of facts) {
-      if (fact.kind !== 'waiting') continue;
-      for (const { ref, count } of fact.counts) void this.#waker.wake(ref, count);
-    }
   }
 
   #learn(facts: readonly RouterFact[]): void {

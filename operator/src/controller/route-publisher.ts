@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Lister } from '../api/cluster.ts';
 import type { OperatorConfig } from '../api/config.ts';
-import { keyOf } from '../api/kube.ts';
+import { keyOf, type Observed, type Pod } from '../api/kube.ts';
 import { LABELS, predictorName } from '../api/names.ts';
 import type { RouteChange, ServiceRoutes } from '../api/route-table.ts';
 import { HostClaims } from '../plan/host-claims.ts';
@@ -21,6 +21,8 @@ const REFUSED_HOST = 'refused\n';
 export interface RoutePublisherOptions {
   readonly lister: Lister;
   readonly config: OperatorConfig;
+  /** Says whether a pod has answered that it is ready, before its kubelet; none has by default. */
+  readonly hasAnswered?: (pod: Observed<Pod>) => boolean;
   /** Milliseconds in which changes are gathered before they are published; 0 publishes each at once. */
   readonly gatherMs: number;
   /** Called with the services whose routes have changed since the last call. */
@@ -65,6 +67,12 @@ export class RoutePublisher {
     else this.#gather.trigger();
   }
 
+  /** Publishes the routes of a service at once, with what has become of its pods meanwhile. */
+  refresh(key: string): void {
+    this.#dirty.add(key);
+    this.#publish();
+  }
+
   /**
    * Returns the key of the older service that has an external host of the service `key`; undefined when all
    * are its own.
@@ -104,7 +112,7 @@ export class RoutePublisher {
   }
 
   #entryOf(key: string): ServiceRoutes | undefined {
-    const { lister, refusedRoute } = this.#options;
+    const { lister, refusedRoute, hasAnswered } = this.#options;
     const isvc = lister.get('InferenceService', key);
     if (isvc === undefined) return undefined;
     const pods = lister.listOwned('Pod', key);
@@ -112,6 +120,6 @@ export class RoutePublisher {
     const hosts = [...this.#claims.hostsOf(key), ...addressHosts(isvc, predictor)];
     if (key === refusedRoute) hosts.push(REFUSED_HOST);
     const deployments = lister.listOwned('Deployment', key);
-    return serviceRoutes({ isvc, pods, deployments, hosts });
+    return serviceRoutes({ isvc, pods, deployments, hosts, hasAnswered });
   }
 }

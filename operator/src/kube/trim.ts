@@ -16,7 +16,7 @@ export const TRIM: Readonly<Partial<Record<Kind, (object: KubeObject) => KubeObj
 };
 
 /**
- * Keeps of a pod what tells whose it is, where it answers and how it fares. Without this the heap is twice as
+ * Keeps of a pod what tells whose it is, where it answers, when it is ready and how it fares. Without this the heap is twice as
  * large.
  */
 export function trimPod(object: KubeObject): Observed<Pod> {
@@ -26,7 +26,14 @@ export function trimPod(object: KubeObject): Observed<Pod> {
     apiVersion,
     kind,
     metadata: identity(metadata),
-    spec: spec && { nodeName: spec.nodeName, containers: portsOf(spec.containers) },
+    spec: spec && {
+      nodeName: spec.nodeName,
+      hostNetwork: spec.hostNetwork,
+      readinessGates: spec.readinessGates,
+      containers: spec.containers.map(({ name, ports, readinessProbe, startupProbe }) => {
+        return { name, ports, readinessProbe, startupProbe };
+      }),
+    },
     status: status && {
       podIP: status.podIP,
       podIPs: status.podIPs,

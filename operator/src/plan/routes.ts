@@ -25,18 +25,20 @@ export interface ServiceRoutesInput {
   readonly deployments: readonly Observed<ScaledDeployment>[];
   /** The hosts that the service has, of those that it claims. */
   readonly hosts: readonly string[];
+  /** Says whether a pod has answered that it is ready, which its kubelet has not said yet; none has by default. */
+  readonly hasAnswered?: (pod: Observed<Pod>) => boolean;
 }
 
 /** The routes of one service and their clusters; undefined while it has no traffic to route. */
 export function serviceRoutes(input: ServiceRoutesInput): ServiceRoutes | undefined {
-  const { isvc, pods, deployments } = input;
+  const { isvc, pods, deployments, hasAnswered = () => false } = input;
   if (isvc.metadata.deletionTimestamp !== undefined) return undefined;
   const { namespace = '', name } = isvc.metadata;
   const podsOf = Map.groupBy(pods, ({ metadata }) => metadata.labels?.[LABELS.revision] ?? '');
   const clustersOf = (ref: RevisionRef) => {
     const name = revisionName(ref);
     const deployment = deployments.find(({ metadata }) => metadata.name === name);
-    return revisionClusters(ref, podsOf.get(name) ?? [], deployment);
+    return revisionClusters(ref, { pods: podsOf.get(name) ?? [], deployment, hasAnswered });
   };
   const { traffic = [], heldRevisions = [] } = isvc.status?.components?.predictor ?? {};
   const found = traffic.flatMap(({ revisionName: name, percent }): FoundTarget[] => {
@@ -97,11 +99,17 @@ function weights(found: readonly FoundTarget[]): number[] {
   return alive.includes(true) ? alive.map(Number) : found.map(({ percent }) => percent);
 }
 
+/** The pods of one revision, and the Deployment that makes them. */
+interface RevisionPods {
+  readonly pods: readonly Observed<Pod>[];
+  readonly deployment: Observed<ScaledDeployment> | undefined;
+  readonly hasAnswered: (pod: Observed<Pod>) => boolean;
+}
+
 /** A cluster for the HTTP port and, when the serving container has one, for the gRPC port: no sidecar's is open. */
 function revisionClusters(
   ref: RevisionRef,
-  pods: readonly Observed<Pod>[],
-  deployment: Observed<ScaledDeployment> | undefined,
+  { pods, deployment, hasAnswered }: RevisionPods,
 ): RouteCluster[] {
   // Requests that wait for the first pod are on their way to its port already.
   const ports = servingPorts(pods[0]?.spec ?? deployment?.spec?.template?.spec);
@@ -112,19 +120,19 @@ function revisionClusters(
     ref,
     port: 'http',
     protocol: onlyGrpc ? 'h2c' : 'http1',
-    endpoints: endpoints(pods, { isEnding, port: (pod) => servingPort(pod.spec) }),
+    endpoints: endpoints(pods, { isEnding, hasAnswered, port: (pod) => servingPort(pod.spec) }),
   };
   if (grpcPort === undefined || onlyGrpc) return [http];
   const grpc: RouteCluster = {
     ref,
     port: 'grpc',
     protocol: 'h2c',
-    endpoints: endpoints(pods, { isEnding, port: () => grpcPort.containerPort }),
+    endpoints: endpoints(pods, { isEnding, hasAnswered, port: () => grpcPort.containerPort }),
   };
   return [http, grpc];
 }
 
-interface EndpointOptions {
+interface EndpointOptions extends Pick<RevisionPods, 'hasAnswered'> {
   readonly port: (pod: Observed<Pod>) => number;
   /** True when all pods are about to be deleted. */
   readonly isEnding: boolean;
@@ -132,14 +140,16 @@ interface EndpointOptions {
 
 function endpoints(
   pods: readonly Observed<Pod>[],
-  { port, isEnding }: EndpointOptions,
+  { port, isEnding, hasAnswered }: EndpointOptions,
 ): Endpoint[] {
   return pods
     .flatMap((pod): Endpoint[] => {
       const address = pod.status?.podIP;
-      if (address === undefined || address === '' || !isPodReady(pod)) return [];
+      const isReady = isPodReady(pod);
+      if (address === undefined || address === '' || !(isReady || hasAnswered(pod))) return [];
       const draining = isEnding || pod.metadata.deletionTimestamp !== undefined;
-      return [{ address, port: port(pod), state: draining ? 'draining' : 'healthy' }];
+      const state = draining ? 'draining' : 'healthy';
+      return [{ address, port: port(pod), state, ...(!isReady && { answered: true }) }];
     })
     .sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : a.port - b.port));
 }

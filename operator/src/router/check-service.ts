@@ -35,8 +35,8 @@ export function checkDefinition(protos: EnvoyProtos): ServiceDefinition {
 
 /** Room for the requests that wait, and who counts them. */
 export interface CheckServiceOptions extends Omit<WaitingRoomOptions, 'limits'> {
-  /** Called with each request that is let go, before its router knows. */
-  readonly onRelease: (line: Required<Line>) => void;
+  /** Called with each request that is let go, before its router knows. @param heldAt milliseconds, when it came */
+  readonly onRelease: (line: Required<Line>, heldAt: number) => void;
 }
 
 /** Holds the requests of all routers that ask. */
@@ -57,9 +57,10 @@ export class CheckService {
       return;
     }
     const line = { ref, router: peerAddress(call) };
+    const heldAt = Date.now();
     const leave = this.#room.admit(line, {
       go: () => {
-        this.#options.onRelease(line);
+        this.#options.onRelease(line, heldAt);
         answer(null, OK);
       },
       refuse: (refusal) => answer(null, denied(refusal)),

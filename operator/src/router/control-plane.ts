@@ -25,6 +25,7 @@ import type { Line } from './hold.ts';
 import { loadReport } from './load.ts';
 import { PodRoom } from './pod-room.ts';
 import type { EnvoyProtos, Message } from './protos.ts';
+import { type Release, Releases } from './releases.ts';
 import type { ListenerOptions } from './shared-resources.ts';
 import {
   DISCOVERY,
@@ -53,6 +54,8 @@ export interface ControlPlaneOptions {
   readonly listener?: ListenerOptions;
   /** Called with what has just become known about the routers, in the order in which it became known. */
   readonly onFacts: (facts: readonly RouterFact[]) => void;
+  /** Called with the first request of a revision that is let go after some had to wait. */
+  readonly onRelease?: (release: Release) => void;
 }
 
 interface Router {
@@ -83,10 +86,14 @@ export class ControlPlane {
   });
   readonly #feed = new FactFeed();
   readonly #podRoom = new PodRoom();
+  readonly #releases = new Releases();
   readonly #checks = new CheckService({
     freeSlots: (line) => this.#freeSlots(line),
-    onRelease: ({ router, ref }) => this.#podRoom.release(router, ref, performance.now()),
-    onWaiting: (counts) => this.#tell([{ kind: 'waiting', counts }]),
+    onRelease: (line, heldAt) => this.#released(line, heldAt),
+    onWaiting: (counts) => {
+      this.#releases.wait(counts);
+      this.#tell([{ kind: 'waiting', counts }]);
+    },
   });
   #credentials: RenewableCredentials | undefined;
   #turn: NodeJS.Immediate | undefined;
@@ -227,7 +234,15 @@ export class ControlPlane {
       known.length === 0
         ? this.#podRoom.readyFor(key, ref, performance.now()) > UNKNOWN_ROUTER_MS
         : known.every(({ subscription }) => subscription.hasLatestEndpoints(key, clusters));
-    return knowsPods ? this.#podRoom.free(key, ref) : 0;
+    if (!knowsPods) return 0;
+    if (this.#podRoom.hasPods(key, ref)) this.#releases.acknowledge(ref, Date.now());
+    return this.#podRoom.free(key, ref);
+  }
+
+  #released({ router, ref }: Required<Line>, heldAt: number): void {
+    this.#podRoom.release(router, ref, performance.now());
+    const release = this.#releases.release(ref, heldAt, Date.now());
+    if (release !== undefined) this.#options.onRelease?.(release);
   }
 
   /** Sends what the router lacks now, and tells what is new about it. */

@@ -3,7 +3,7 @@
  * report can have yet.
  */
 import { formatRevision, type RevisionRef } from '../api/revision.ts';
-import type { LoadReport, RouteChange, ServiceRoutes } from '../api/route-table.ts';
+import type { LoadReport, RouteChange } from '../api/route-table.ts';
 
 /** Milliseconds that a request may take from the answer of the control plane until a router counts it. */
 const UNSEEN_MS = 100;
@@ -12,8 +12,8 @@ const UNSEEN_MS = 100;
 interface Capacity {
   /** Most requests that they may have at once. */
   readonly requests: number;
-  /** Time since which there are some. */
-  readonly since: number;
+  /** Time since which their kubelets call some of them ready; undefined while none does. */
+  readonly since?: number;
 }
 
 /** The room in the pods of all revisions. Times are in milliseconds. */
@@ -29,9 +29,14 @@ export class PodRoom {
   update({ key, entry }: RouteChange, now: number): void {
     const before = this.#capacity.get(key);
     const after = new Map<string, Capacity>();
-    for (const [revision, requests] of entry === undefined ? [] : capacities(entry)) {
-      const since = before?.get(revision)?.since ?? now;
-      if (requests > 0) after.set(revision, { requests, since });
+    for (const { ref, endpoints } of entry?.clusters.filter(({ port }) => port === 'http') ?? []) {
+      const healthy = endpoints.filter(({ state }) => state === 'healthy');
+      if (healthy.length === 0) continue;
+      const requests = healthy.length * (entry?.route.concurrency ?? Number.POSITIVE_INFINITY);
+      const revision = formatRevision(ref);
+      const isReady = healthy.some(({ answered }) => !answered);
+      const since = isReady ? (before?.get(revision)?.since ?? now) : undefined;
+      after.set(revision, { requests, since });
     }
     if (after.size === 0) this.#capacity.delete(key);
     else this.#capacity.set(key, after);
@@ -69,6 +74,11 @@ export class PodRoom {
     this.#released.delete(address);
   }
 
+  /** Says whether a revision has a ready pod. */
+  hasPods(key: string, ref: RevisionRef): boolean {
+    return this.#capacity.get(key)?.has(formatRevision(ref)) ?? false;
+  }
+
   /** Returns how many more requests the ready pods of a revision may have; negative when they have too many. */
   free(key: string, ref: RevisionRef): number {
     const revision = formatRevision(ref);
@@ -78,18 +88,8 @@ export class PodRoom {
     return [...reported, ...released].reduce((left, count) => left - count, capacity);
   }
 
-  /** Returns for how many milliseconds a revision has had a ready pod; 0 while it has none. */
+  /** Returns for how many milliseconds a revision has had a pod that its kubelet calls ready; 0 while it has none. */
   readyFor(key: string, ref: RevisionRef, now: number): number {
     return now - (this.#capacity.get(key)?.get(formatRevision(ref))?.since ?? now);
   }
-}
-
-function capacities({ route, clusters }: ServiceRoutes): [string, number][] {
-  const { concurrency = Number.POSITIVE_INFINITY } = route;
-  return clusters
-    .filter(({ port }) => port === 'http')
-    .map(({ ref, endpoints }) => {
-      const pods = endpoints.filter(({ state }) => state === 'healthy').length;
-      return [formatRevision(ref), pods === 0 ? 0 : pods * concurrency];
-    });
 }

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { RouteChange } from '../api/route-table.ts';
 import type { RouterFact } from '../api/router-fact.ts';
 import type { TlsCredentials } from '../certificates/issue.ts';
+import type { Release } from './releases.ts';
 import type { ListenerOptions } from './shared-resources.ts';
 import type { ControlCommand, ControlEvent } from './thread.ts';
 
@@ -12,6 +13,8 @@ export interface RouterControlOptions {
   readonly listener?: ListenerOptions;
   /** Called with what has just become known about the routers. */
   readonly onFacts: (facts: readonly RouterFact[]) => void;
+  /** Called with the first request of a revision that is let go after some had to wait. */
+  readonly onRelease?: (release: Release) => void;
   /** Called when the thread has failed: no router is told anything any more. */
   readonly onFailure: (error: Error) => void;
 }
@@ -24,12 +27,13 @@ export class RouterControl {
   #isClosed = false;
 
   /** Starts the thread; it serves no router before `listen` and the first `update`. */
-  constructor({ listener, onFacts, onFailure }: RouterControlOptions) {
+  constructor({ listener, onFacts, onRelease, onFailure }: RouterControlOptions) {
     // It has this file's own extension: .ts in the sources, .js when built.
     const entry = new URL(`./thread${extname(import.meta.url)}`, import.meta.url);
     this.#worker = new Worker(entry, { workerData: listener, name: 'routers' });
     this.#worker.on('message', (event: ControlEvent) => {
       if (event.kind === 'facts') onFacts(event.facts);
+      else if (event.kind === 'released') onRelease?.(event.release);
       else if (event.kind === 'loopDelay') this.#tellLoopDelay(event.seconds);
       else if (event.kind === 'listening') this.#listening?.resolve(event.port);
       else this.#listening?.reject(new Error(event.error));

@@ -9,6 +9,7 @@ import type { TlsCredentials } from '../certificates/issue.ts';
 import { LoopDelay } from '../loop-delay.ts';
 import { ControlPlane } from './control-plane.ts';
 import { EnvoyProtos } from './protos.ts';
+import type { Release } from './releases.ts';
 import type { ListenerOptions } from './shared-resources.ts';
 
 /** A message to the control plane's thread, which asks it to do something. */
@@ -22,6 +23,7 @@ export type ControlCommand =
 /** A message from the control plane's thread, of its own or as an answer to a command. */
 export type ControlEvent =
   | { readonly kind: 'facts'; readonly facts: readonly RouterFact[] }
+  | { readonly kind: 'released'; readonly release: Release }
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly error: string }
   | { readonly kind: 'loopDelay'; readonly seconds: number };
@@ -34,6 +36,7 @@ const controlPlane = new ControlPlane({
   protos: new EnvoyProtos(),
   listener: workerData as ListenerOptions | undefined,
   onFacts: (facts) => tell({ kind: 'facts', facts }),
+  onRelease: (release) => tell({ kind: 'released', release }),
 });
 
 port.on('message', (command: ControlCommand) => {

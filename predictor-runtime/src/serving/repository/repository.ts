@@ -39,6 +39,16 @@ export interface LoadOverride {
   readonly files: ReadonlyMap<string, Buffer>;
 }
 
+/**
+ * Milliseconds that the parts of a start took, one after the other: from the process's own start until its models are
+ * looked for, the download of what is not on this machine, and the load of the models.
+ */
+export interface StartTimes {
+  readonly process: number;
+  readonly download: number;
+  readonly load: number;
+}
+
 /** Circumstances of a load that its folder does not say. */
 interface AspireOptions {
   /** Configuration that came along, in JSON. */
@@ -56,8 +66,7 @@ export class ModelRepository {
   readonly #registrations: Registrations;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  /** True when the models of the start have been looked at. */
-  #isStarted = false;
+  #startTimes: StartTimes | undefined;
 
   constructor(options: RepositoryOptions) {
     this.#options = options;
@@ -73,7 +82,9 @@ export class ModelRepository {
    */
   async start(): Promise<void> {
     const { mode, loadAtStart } = this.#options;
+    const begun = performance.now();
     const models = await this.#options.models.refresh();
+    const fetched = performance.now();
     const wanted = (name: string) =>
       mode !== 'explicit' || loadAtStart.includes('*') || loadAtStart.includes(name);
     const missing = loadAtStart.find(
@@ -83,9 +94,15 @@ export class ModelRepository {
     await Promise.all(
       models.filter(({ name }) => wanted(name)).map((model) => this.#aspire([model])),
     );
-    this.#isStarted = true;
+    const load = performance.now() - fetched;
+    this.#startTimes = { process: begun, download: fetched - begun, load };
     if (mode === 'poll') this.#schedule();
     this.#mustServe();
+  }
+
+  /** Times that the start took; undefined until the models of the start have been loaded, or have failed. */
+  get startTimes(): StartTimes | undefined {
+    return this.#startTimes;
   }
 
   #mustServe(): void {
@@ -251,7 +268,7 @@ export class ModelRepository {
     { config, ensembles = [] }: AspireOptions = {},
   ): Promise<Aspiration> {
     const { defaults, loader, manager, mode } = this.#options;
-    const isStart = !this.#isStarted;
+    const isStart = this.#startTimes === undefined;
     const aspiration = await aspiredVersions(entry, { defaults, loader, config, isStart });
     if (mode === 'explicit') {
       const path = [...ensembles, entry.name];
@@ -267,7 +284,8 @@ export class ModelRepository {
    */
   notReadyReason(): string | undefined {
     const { manager, mode } = this.#options;
-    if (!this.#isStarted) return manager.anyNotReadyReason() ?? 'the models are being loaded';
+    if (this.#startTimes === undefined)
+      return manager.anyNotReadyReason() ?? 'the models are being loaded';
     if (mode === 'explicit') return manager.anyNotReadyReason(true);
     const [unreadable] = this.#unreadable.values();
     return unreadable ?? manager.anyNotReadyReason();

@@ -34,6 +34,8 @@ export interface Reply {
   readonly type?: string;
   /** Length of the JSON at the body's start, in bytes, where tensors follow it. */
   readonly jsonLength?: number;
+  /** Headers beside those that every answer has. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** One request and who waits for its answer. */

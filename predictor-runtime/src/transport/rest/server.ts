@@ -147,6 +147,7 @@ function write(
     'Content-Type': reply.type ?? 'application/json',
     'Content-Length': encoding === undefined ? size : body.length,
   };
+  if (reply.headers !== undefined) Object.assign(headers, reply.headers);
   if (encoding !== undefined) headers['Content-Encoding'] = encoding;
   // The length counts the bytes before compression, as it does in requests.
   if (reply.jsonLength !== undefined) headers[JSON_LENGTH] = reply.jsonLength;
