@@ -284,14 +284,11 @@ describe('decideAsKpa', () => {
 });
 
 describe('explain', () => {
-  it('says the change, the load, what a pod bears and the rule', () => {
+  it('says the load, what a pod bears and the rule', () => {
     const reason = { rule: 'load', load: 37, perPod: 10 } as const;
-    const change = { from: 2, to: 4, metric: 'concurrency', reason } as const;
-    expect(explain(change)).to.equal('2 → 4: 37 under way, 10 a pod');
+    expect(explain(reason, 'concurrency')).to.equal('37 under way, 10 a pod');
     const burst = { ...reason, rule: 'burst', load: 1234.56 } as const;
-    expect(explain({ ...change, metric: 'rps', reason: burst })).to.equal(
-      '2 → 4: 1230 requests a second, 10 a pod, a burst',
-    );
+    expect(explain(burst, 'rps')).to.equal('1230 requests a second, 10 a pod, a burst');
   });
 });
 

@@ -89,7 +89,9 @@ function planInput(input: Input): PlanInput {
       inUse: inUse?.map(refOf),
       refused,
     },
-    desired: refs(input.desired ?? {}).map(([ref, replicas]) => ({ ref, replicas })),
+    desired: refs(input.desired ?? {}).map(([ref, replicas]) => {
+      return { ref, replicas, reason: { rule: 'load', load: replicas * 10, perPod: 10 } };
+    }),
     config: { ...DEFAULT_CONFIG, ...input.config },
     now: NOW,
   };

@@ -20,6 +20,12 @@ export interface Lister {
   listOwned<K extends Kind>(kind: K, key: string): Kinds[K][];
 }
 
+/** Change of the replicas that a Deployment asks for. */
+export interface ReplicasChange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** The content of a Kubernetes event, without the object that it is about. */
 export interface ObjectEvent {
   readonly type: 'Normal' | 'Warning';
@@ -54,13 +60,11 @@ export interface Writer {
    * gone.
    */
   applyStatus(object: KubeObject & { status: object }): Promise<string | undefined>;
-  /** Sets the replicas of a Deployment through its scale subresource. @throws Refusal */
-  scale(deployment: { namespace: string; name: string }, replicas: number): Promise<void>;
   /**
-   * Gives replicas to a Deployment that has none. Returns false when it has some already, or is gone: of several
-   * operators that try, one succeeds. @throws Refusal
+   * Changes the replicas of a Deployment through its scale subresource. Returns false when it has others than `from`,
+   * or is gone: of several operators that try, one succeeds. @throws Refusal
    */
-  wake(deployment: { namespace: string; name: string }, replicas: number): Promise<boolean>;
+  scale(deployment: { namespace: string; name: string }, change: ReplicasChange): Promise<boolean>;
   /**
    * Deletes this very object (by uid) with what it owns; one that is gone already is no error. @throws
    * Refusal

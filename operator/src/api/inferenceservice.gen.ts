@@ -669,6 +669,13 @@ export type InferenceServiceStatus = {
       url?: string;
     }[];
     heldRevisions?: string[];
+    scaleChanges?: {
+      revisionName: string;
+      from: number;
+      to: number;
+      message: string;
+      time: string;
+    }[];
   }>;
   modelStatus?: {
     transitionStatus?: '' | 'UpToDate' | 'InProgress' | 'BlockedByFailedLoad' | 'InvalidSpec';

@@ -18,6 +18,8 @@ export type Condition = NonNullable<InferenceServiceStatus['conditions']>[number
 export type ComponentStatus = NonNullable<InferenceServiceStatus['components']>[string];
 /** Share of a component's requests that goes to one revision, as the status tells it. */
 export type TrafficTarget = NonNullable<ComponentStatus['traffic']>[number];
+/** Change of a revision's scale, as the status tells it: from and to how many pods, when, and why. */
+export type ScaleChange = NonNullable<ComponentStatus['scaleChanges']>[number];
 /** State of the model in the status: whether it is loaded, in how many pods, and why not. */
 export type ModelStatus = NonNullable<InferenceServiceStatus['modelStatus']>;
 

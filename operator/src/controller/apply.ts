@@ -2,7 +2,11 @@
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Refusal, type Writer } from '../api/cluster.ts';
-import type { InferenceServiceData, InferenceServiceStatus } from '../api/inferenceservice.ts';
+import type {
+  InferenceServiceData,
+  InferenceServiceStatus,
+  ScaleChange,
+} from '../api/inferenceservice.ts';
 import { isKind, KINDS, type Kind } from '../api/kinds.ts';
 import { type KubeObject, keyOf } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
@@ -11,6 +15,7 @@ import type { Plan, PlanInput } from '../plan/input.ts';
 import { belongsTo, owner } from '../plan/owner.ts';
 import { type ChildRefusal, nameTaken, withRefusals } from '../plan/refusal.ts';
 import type { NewsBudget } from './news-budget.ts';
+import type { ScaleEvents } from './scale-events.ts';
 
 /** Everything that it takes to carry out a plan. */
 export interface ApplyOptions {
@@ -20,6 +25,7 @@ export interface ApplyOptions {
   readonly writer: Writer;
   /** Budget for statuses that tell news and no change of the service itself. */
   readonly news: NewsBudget;
+  readonly scaleEvents: ScaleEvents;
   readonly log: Logger;
 }
 
@@ -41,7 +47,7 @@ export interface Applied {
  * @throws Error at once when the status or an event cannot be written
  */
 export async function applyPlan(options: ApplyOptions): Promise<Applied> {
-  const { plan, input, writer, news, log } = options;
+  const { plan, input, writer, news, scaleEvents, log } = options;
   const { parent } = input;
   const children = new Children(input, writer, log);
   await children.prune(plan.children, isScaler);
@@ -51,6 +57,9 @@ export async function applyPlan(options: ApplyOptions): Promise<Applied> {
   for (const child of plan.children) await children.shrink(child);
   await children.prune(plan.children, (kind) => !isScaler(kind));
   for (const event of told.events) await writer.event(parent, event);
+  for (const { revisionName, message } of children.scaled(told)) {
+    await scaleEvents.tell(parent, 'Scaled', `${revisionName}: ${message}`);
+  }
   const { refusals, isStale, failures } = children;
   if (failures.length > 0) {
     throw new AggregateError(failures, failures.map(({ message }) => message).join('; '));
@@ -63,6 +72,8 @@ class Children {
   readonly refusals: ChildRefusal[] = [];
   readonly failures: Error[] = [];
   isStale = false;
+  /** Names of the Deployments whose scale was changed. */
+  readonly #scaled = new Set<string>();
   readonly #input: PlanInput;
   readonly #writer: Writer;
   readonly #log: Logger;
@@ -92,6 +103,13 @@ class Children {
     const current = this.#current(child);
     if (current === undefined || replicasOf(child) !== 0) return;
     await this.#attempt(child, () => this.#scale(current, child));
+  }
+
+  /** Returns the changes of scale that were made, as the status of a plan tells them. */
+  scaled({ status }: Plan): ScaleChange[] {
+    return Object.values(status.components ?? {})
+      .flatMap(({ scaleChanges = [] }) => scaleChanges)
+      .filter(({ revisionName }) => this.#scaled.has(revisionName));
   }
 
   /** Deletes the children of some kinds that the InferenceService owns and the plan does not name. */
@@ -154,8 +172,13 @@ class Children {
     const before = replicasOf(current) ?? 1;
     if (replicas === undefined || replicas === before) return;
     const { namespace = '', name } = child.metadata;
-    await this.#writer.scale({ namespace, name }, replicas);
-    this.#log.info('scaled', { deployment: name, from: before, to: replicas });
+    const change = { from: before, to: replicas };
+    if (!(await this.#writer.scale({ namespace, name }, change))) {
+      this.isStale = true;
+      return;
+    }
+    this.#scaled.add(name);
+    this.#log.info('scaled', { deployment: name, ...change });
   }
 
   async #attempt(child: KubeObject, write: () => Promise<void>): Promise<void> {

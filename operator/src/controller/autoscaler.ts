@@ -133,7 +133,8 @@ export class Autoscaler {
   desired(key: string): DesiredReplicas[] {
     return [...(this.#services.get(key)?.values() ?? [])].flatMap(({ ref, scaler, hasPods }) => {
       const { desired: replicas, reason } = scaler;
-      return replicas === undefined || !hasPods ? [] : { ref, replicas, reason };
+      if (replicas === undefined || reason === undefined || !hasPods) return [];
+      return { ref, replicas, reason };
     });
   }
 

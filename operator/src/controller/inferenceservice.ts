@@ -15,6 +15,7 @@ import { applyPlan } from './apply.ts';
 import type { Change, Controller, Outcome } from './controller.ts';
 import { NewsBudget } from './news-budget.ts';
 import { observe, type Surroundings } from './observe.ts';
+import { ScaleEvents } from './scale-events.ts';
 
 /** Everything that the controller of InferenceServices reads from and writes to. */
 export interface InferenceServiceControllerOptions {
@@ -63,6 +64,7 @@ function reconciler(
   /** Resource version of a service that our last write of its status has replaced, by key. */
   const replaced = new Map<string, string | undefined>();
   const news = new NewsBudget();
+  const scaleEvents = new ScaleEvents(writer);
   return async (key, log) => {
     const observed = observe(key, lister, surroundings, config);
     if (observed === undefined) {
@@ -75,7 +77,7 @@ function reconciler(
     if (resourceVersion !== undefined && replaced.get(key) === resourceVersion) return {};
     const input = await withToldRevisions(observed, writer);
     const planned = plan(input);
-    const applied = await applyPlan({ plan: planned, input, writer, news, log });
+    const applied = await applyPlan({ plan: planned, input, writer, news, scaleEvents, log });
     if (applied.statusChanged) replaced.set(key, resourceVersion);
     else replaced.delete(key);
     return {

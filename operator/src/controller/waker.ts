@@ -6,20 +6,23 @@ import type { Lister, Writer } from '../api/cluster.ts';
 import { type RevisionRef, revisionName, serviceKey } from '../api/revision.ts';
 import type { Logger } from '../log.ts';
 import { wakeReplicas } from '../plan/wake.ts';
+import { ScaleEvents } from './scale-events.ts';
 
 /** The cluster that pods are started in. */
 export interface WakerOptions {
   readonly lister: Lister;
-  readonly writer: Pick<Writer, 'wake' | 'event'>;
+  readonly writer: Pick<Writer, 'scale' | 'event'>;
   readonly log: Logger;
 }
 
 /** Starts pods of revisions that have none. */
 export class Waker {
   readonly #options: WakerOptions;
+  readonly #events: ScaleEvents;
 
   constructor(options: WakerOptions) {
     this.#options = options;
+    this.#events = new ScaleEvents(options.writer);
   }
 
   /**
@@ -36,10 +39,10 @@ export class Waker {
     const replicas = wakeReplicas(isvc, ref, waiting);
     if (replicas === 0) return;
     try {
-      if (!(await writer.wake({ namespace, name }, replicas))) return;
+      if (!(await writer.scale({ namespace, name }, { from: 0, to: replicas }))) return;
       log.info('woken', { deployment: name, to: replicas, waiting });
       const message = `${name}: 0 → ${replicas}, for ${waiting} waiting ${waiting === 1 ? 'request' : 'requests'}`;
-      await writer.event(isvc, { type: 'Normal', reason: 'Woken', message });
+      await this.#events.tell(isvc, 'Woken', message);
     } catch (error) {
       log.warn('not woken', { deployment: name, error: (error as Error).message });
     }

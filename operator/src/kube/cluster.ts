@@ -1,5 +1,11 @@
 /** The real cluster implements the controllers' ports: informers read it, the client writes to it. */
-import { type Lister, type ObjectEvent, Refusal, type Writer } from '../api/cluster.ts';
+import {
+  type Lister,
+  type ObjectEvent,
+  Refusal,
+  type ReplicasChange,
+  type Writer,
+} from '../api/cluster.ts';
 import { KINDS, type Kind, type Kinds } from '../api/kinds.ts';
 import type { KubeObject, Observed, OwnerReference, ScaledDeployment } from '../api/kube.ts';
 import type { Change } from '../controller/controller.ts';
@@ -13,8 +19,8 @@ import { TRIM } from './trim.ts';
 /** Resource version that no object has: an apply with it succeeds only where there is no object yet. */
 const NO_OBJECT = '1';
 
-/** Attempts to give replicas to a Deployment that has none and changes meanwhile. */
-const WAKE_TRIES = 5;
+/** Attempts to scale a Deployment that changes meanwhile. */
+const SCALE_TRIES = 5;
 
 /** Connection to a cluster, and the function that is told about its changes. */
 export interface KubeClusterOptions {
@@ -103,17 +109,16 @@ export class KubeCluster implements Lister, Writer {
     return stored?.metadata.resourceVersion;
   }
 
-  async scale(deployment: { namespace: string; name: string }, replicas: number): Promise<void> {
-    await refusable(this.#client.scale({ kind: 'Deployment', ...deployment }, replicas));
-  }
-
-  async wake(deployment: { namespace: string; name: string }, replicas: number): Promise<boolean> {
+  async scale(
+    deployment: { namespace: string; name: string },
+    { from, to }: ReplicasChange,
+  ): Promise<boolean> {
     const key = `${deployment.namespace}/${deployment.name}`;
     let known: Observed<ScaledDeployment> | undefined = this.get('Deployment', key);
-    for (let tries = 0; tries < WAKE_TRIES && known?.spec?.replicas === 0; tries++) {
+    for (let tries = 0; tries < SCALE_TRIES && known?.spec?.replicas === from; tries++) {
       const { resourceVersion } = known.metadata;
       const target = { kind: 'Deployment', ...deployment };
-      const write = this.#client.scale(target, replicas, { resourceVersion });
+      const write = this.#client.scale(target, to, { resourceVersion });
       if (await unlessConflict(write)) return true;
       // Something of it has changed that is not in the caches yet, be it only its status.
       known = (await this.read('Deployment', key)) as typeof known;

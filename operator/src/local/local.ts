@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { load } from 'js-yaml';
+import type { Lister } from '../api/cluster.ts';
 import { DEFAULT_CONFIG, type OperatorConfig } from '../api/config.ts';
 import { type KubeObject, keyOf } from '../api/kube.ts';
 import { parseRevision } from '../api/revision.ts';
@@ -69,7 +70,7 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
         writer: cluster,
         surroundings: {
           routerAddresses: () => ['127.0.0.1'],
-          routing: localRouting(cluster),
+          routing: claimedRouting(cluster),
           desired,
           hostOwner: (key) => routes.hostOwner(key),
           now: () => new Date(),
@@ -120,9 +121,9 @@ function localProxy(cluster: MemoryCluster, log: Logger): LocalProxy {
 }
 
 /** Returns the shares that the status claims: the proxy follows every change at once, so they are applied. */
-function localRouting(cluster: MemoryCluster): (key: string) => RoutingState {
+export function claimedRouting(lister: Pick<Lister, 'get'>): (key: string) => RoutingState {
   return (key) => {
-    const isvc = cluster.get('InferenceService', key);
+    const isvc = lister.get('InferenceService', key);
     const { traffic = [], heldRevisions = [] } = isvc?.status?.components?.predictor ?? {};
     const shares = traffic.flatMap(({ revisionName, percent }): Share[] => {
       const ref = parseRevision(isvc?.metadata.namespace ?? '', revisionName);

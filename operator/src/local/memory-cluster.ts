@@ -1,5 +1,5 @@
 /** Keeps a cluster in memory: to the controllers it is the API server and its garbage collector. */
-import type { Lister, ObjectEvent, Writer } from '../api/cluster.ts';
+import type { Lister, ObjectEvent, ReplicasChange, Writer } from '../api/cluster.ts';
 import { KINDS, type Kind, type Kinds } from '../api/kinds.ts';
 import { type KubeObject, keyOf, type OwnerReference } from '../api/kube.ts';
 import { LABELS } from '../api/names.ts';
@@ -94,16 +94,13 @@ export class MemoryCluster implements Lister, Writer {
     if (before !== undefined) this.put({ ...before, status: object.status } as Stored);
   }
 
-  async scale({ namespace, name }: { namespace: string; name: string }, replicas: number) {
-    const before = this.#of('Deployment').get(`${namespace}/${name}`);
-    if (before === undefined) throw new Error(`Deployment ${namespace}/${name} is not found`);
-    this.put({ ...before, spec: { ...before.spec, replicas } } as Stored);
-  }
-
-  async wake(deployment: { namespace: string; name: string }, replicas: number): Promise<boolean> {
-    const found = this.get('Deployment', `${deployment.namespace}/${deployment.name}`);
-    if (found?.spec?.replicas !== 0) return false;
-    await this.scale(deployment, replicas);
+  async scale(
+    { namespace, name }: { namespace: string; name: string },
+    { from, to }: ReplicasChange,
+  ): Promise<boolean> {
+    const found = this.get('Deployment', `${namespace}/${name}`);
+    if (found?.spec?.replicas !== from) return false;
+    this.put({ ...found, spec: { ...found.spec, replicas: to } } as Stored);
     return true;
   }
 

@@ -1,6 +1,6 @@
 /** The plan of one component: its revisions, their shares of the traffic, their Deployments, scales and scalers. */
 import { condition } from '../api/conditions.ts';
-import type { ComponentStatus } from '../api/inferenceservice.ts';
+import type { ComponentStatus, ScaleChange } from '../api/inferenceservice.ts';
 import type { Deployment, KubeObject, Observed } from '../api/kube.ts';
 import { ANNOTATIONS, LABELS } from '../api/names.ts';
 import { formatRevision, parseRevision, type RevisionRef, revisionName } from '../api/revision.ts';
@@ -20,6 +20,7 @@ import {
   replicasOf,
   revisionBounds,
 } from './scale.ts';
+import { scaleChanges, scaleReason } from './scale-change.ts';
 import { scalers } from './scaler.ts';
 import { type Traffic, traffic } from './traffic.ts';
 
@@ -35,6 +36,8 @@ export interface ComponentPlan {
   readonly bounds: ReplicaBounds;
   /** Names of the revisions whose requests the routers are to hold. */
   readonly held: readonly string[];
+  /** Last change of each revision's scale, this plan's included. */
+  readonly scaleChanges: readonly ScaleChange[];
   /** Deployments of all revisions that are kept, with the replicas that each is to have. */
   readonly deployments: readonly KubeObject[];
   /** Scalers of the cluster for those revisions that are to have pods. */
@@ -74,16 +77,18 @@ export function planComponent(component: Component, input: PlanInput): Component
   const isAlone = component.isRecreated && revision !== undefined;
   const mayRun = (r: Revision) => (isAlone ? mayRunAlone(r, target, mustWait) : active.has(r.name));
   const expired = expiredRevisions(existing, active, shares.previous, config.revisionHistoryLimit);
-  const desired = new Map(input.desired.map((d) => [formatRevision(d.ref), d.replicas]));
+  const desired = new Map(input.desired.map((d) => [formatRevision(d.ref), d]));
   const isGivenUp = (r: Revision) => created.ok && isAbandoned(r, target, before);
   const scaleOf = (r: Revision) => {
     const isActive = mayRun(r) && !component.isStopped;
     const own = boundsOf(r.name);
     const isStarting =
       wasStopped || (isRollingOut({ ...rollout, revision: r.name }) && own.min > 0);
-    const asked = { revision: r, isActive, bounds: own, component, isStarting };
-    const wanted = replicasOf({ ...asked, desired: desired.get(formatRevision(r.ref)) });
-    return heldScale({ ...asked, wanted, traffic: shares, routing, before });
+    const opinion = desired.get(formatRevision(r.ref));
+    const asked = { revision: r, isActive, bounds: own, component, isStarting, desired: opinion };
+    const wanted = replicasOf(asked);
+    const held = heldScale({ ...asked, wanted, traffic: shares, routing, before });
+    return { ...held, reason: scaleReason(asked, held.replicas) };
   };
   const kept = existing
     .filter((r) => !expired.has(r.name) && !isGivenUp(r))
@@ -99,6 +104,7 @@ export function planComponent(component: Component, input: PlanInput): Component
     revision,
     traffic: shares,
     bounds,
+    scaleChanges: scaleChanges(kept, before, input.now),
     held: kept.filter(({ isHeld }) => isHeld).map(({ revision: { name } }) => name),
     deployments: created.ok ? [...deployments, ...created.value] : deployments,
     scalers: scalersOf(component.isStopped ? [] : [...running, ...made], rollout, input),

@@ -14,11 +14,8 @@ export function readyEvents(
   const was = condition(before?.conditions, 'Ready');
   const is = condition(after.conditions, 'Ready');
   if (is === undefined || (is.status === was?.status && is.reason === was.reason)) return [];
-  if (is.status === 'True' && is.reason === 'Idle') {
-    return [{ type: 'Normal', reason: 'InferenceServiceIdle', message: is.message ?? '' }];
-  }
   if (is.status === 'True') {
-    // Who starts the first pod tells of it.
+    // Who ends the last pod, or starts the first one, tells of it.
     if (was?.status === 'True') return [];
     return [
       { type: 'Normal', reason: 'InferenceServiceReady', message: 'InferenceService is ready' },

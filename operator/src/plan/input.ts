@@ -54,8 +54,7 @@ export interface RoutingState {
 export interface DesiredReplicas {
   readonly ref: RevisionRef;
   readonly replicas: number;
-  /** Reason for that number; undefined where another than the autoscaler gives it. */
-  readonly reason?: ScaleReason;
+  readonly reason: ScaleReason;
 }
 
 /** Everything that an InferenceService needs now. */

@@ -42,7 +42,11 @@ export function withRefusals(
   const ofOther = refusals.find(({ kind }) => kind !== 'Deployment' && !KINDS[kind].isScaler);
   const base =
     ofDeployment !== undefined && isNew(ofDeployment)
-      ? invalidStatus(input, { reason: 'InvalidPredictorSpec', message: ofDeployment.message })
+      ? invalidStatus(
+          input,
+          { reason: 'InvalidPredictorSpec', message: ofDeployment.message },
+          plan.status.components?.predictor?.scaleChanges ?? [],
+        )
       : plan.status;
   const status = withStates(input, base, {
     PredictorReady: ofPredictor && told(ofPredictor),

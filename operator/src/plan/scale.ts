@@ -1,7 +1,7 @@
 /** Numbers of pods: those that each revision may have, and those that it is to have now. */
 import { formatRevision } from '../api/revision.ts';
 import type { Component, ReplicaBounds } from './component.ts';
-import type { PlanInput } from './input.ts';
+import type { DesiredReplicas, PlanInput } from './input.ts';
 import type { Revision } from './revision.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -92,8 +92,8 @@ export interface ReplicasOptions {
    * without pods cannot know it yet.
    */
   readonly isStarting: boolean;
-  /** Replicas that the autoscaler desires; undefined while it has no opinion. */
-  readonly desired: number | undefined;
+  /** Replicas that the autoscaler desires, and why; undefined while it has no opinion. */
+  readonly desired: Pick<DesiredReplicas, 'replicas' | 'reason'> | undefined;
 }
 
 /**
@@ -115,6 +115,6 @@ export function replicasOf(options: ReplicasOptions): number {
     case 'none':
       return min;
     case 'wherry':
-      return Math.min(max, Math.max(isStarting ? 1 : 0, min, desired ?? replicas));
+      return Math.min(max, Math.max(isStarting ? 1 : 0, min, desired?.replicas ?? replicas));
   }
 }

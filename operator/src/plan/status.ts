@@ -1,6 +1,6 @@
 /** The status of an InferenceService, in KServe's fields: an output of the plan, never its memory elsewhere. */
 import { allOf, type ConditionState, condition, conditions } from '../api/conditions.ts';
-import type { InferenceServiceStatus } from '../api/inferenceservice.ts';
+import type { InferenceServiceStatus, ScaleChange } from '../api/inferenceservice.ts';
 import type { KubeObject } from '../api/kube.ts';
 import { ANNOTATIONS } from '../api/names.ts';
 import { revisionName } from '../api/revision.ts';
@@ -22,9 +22,9 @@ export function status(
   components: readonly ComponentPlan[],
 ): InferenceServiceStatus {
   const invalid = components.find(({ problem }) => problem !== undefined)?.problem;
-  if (invalid !== undefined) return invalidStatus(input, invalid);
   const predictor = components.find(({ component }) => component.name === 'predictor');
   if (predictor === undefined) throw new Error('an InferenceService has a predictor');
+  if (invalid !== undefined) return invalidStatus(input, invalid, predictor.scaleChanges);
   return plannedStatus(input, predictor);
 }
 
@@ -75,7 +75,8 @@ function plannedStatus(input: PlanInput, predictor: ComponentPlan): InferenceSer
         latestRolledoutRevision: traffic.stable,
         previousRolledoutRevision: traffic.previous,
         traffic: [...traffic.targets],
-        heldRevisions: predictor.held.length === 0 ? undefined : [...predictor.held],
+        scaleChanges: listed(predictor.scaleChanges),
+        heldRevisions: listed(predictor.held),
         url: predictorUrl,
         address,
       },
@@ -86,25 +87,41 @@ function plannedStatus(input: PlanInput, predictor: ComponentPlan): InferenceSer
   };
 }
 
+/** A list of the status; one without items is left out. */
+function listed<T>(items: readonly T[]): T[] | undefined {
+  return items.length === 0 ? undefined : [...items];
+}
+
 /** The target's Deployment: as observed, or as it is about to be made. */
 function deploymentOf({ revision, deployments, target }: ComponentPlan): KubeObject | undefined {
   return revision?.deployment ?? deployments.find(({ metadata }) => metadata.name === target);
 }
 
-/** Returns the status of a service whose spec cannot be carried out: what serves already is still told. */
+/**
+ * Returns the status of a service whose spec cannot be carried out: what serves already is still told.
+ * @param scaleChanges last change of the scale of each revision that there is
+ */
 export function invalidStatus(
   { parent, now, routing }: PlanInput,
   { reason, message }: SpecProblem,
+  scaleChanges: readonly ScaleChange[],
 ): InferenceServiceStatus {
   const predictorReady: ConditionState = { status: 'False', reason, message };
   const before = parent.status;
-  const served = before?.components?.predictor?.traffic !== undefined;
+  const predictor = before?.components?.predictor;
+  const served = predictor?.traffic !== undefined;
   const ingressReady: ConditionState =
     served && routing.acknowledged !== undefined
       ? { status: 'True' }
       : { status: 'Unknown', reason: 'PredictorNotReady', message: 'nothing to route to yet' };
   return {
     ...before,
+    ...(predictor && {
+      components: {
+        ...before?.components,
+        predictor: { ...predictor, scaleChanges: listed(scaleChanges) },
+      },
+    }),
     observedGeneration: parent.metadata.generation,
     conditions: conditions(
       before?.conditions,

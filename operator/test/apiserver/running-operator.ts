@@ -5,6 +5,7 @@ import { type FaultProxy, startFaultProxy } from '../../../e2e/harness/fault-pro
 import { DEFAULT_CONFIG } from '../../src/api/config.ts';
 import type { KubeObject, PodTemplateSpec } from '../../src/api/kube.ts';
 import { inferenceServiceController } from '../../src/controller/inferenceservice.ts';
+import type { Surroundings } from '../../src/controller/observe.ts';
 import { Reconciliation } from '../../src/controller/reconciliation.ts';
 import { KubeClient } from '../../src/kube/client.ts';
 import { KubeCluster } from '../../src/kube/cluster.ts';
@@ -14,6 +15,7 @@ import { type LogEntry, recordedLog } from './recorded-log.ts';
 export const QUIET_MS = 1000;
 
 export interface RunningOperator {
+  readonly cluster: KubeCluster;
   readonly reconciliation: Reconciliation;
   readonly entries: LogEntry[];
   /** Every write and single read, as `verb kind code`. */
@@ -44,10 +46,14 @@ export async function namespaceWithAccount(server: ApiServer, prefix: string): P
   return namespace;
 }
 
-/** Starts the reconcilers with their caches filled; the caller closes the proxy. */
+/**
+ * Starts the reconcilers with their caches filled; the caller closes the proxy.
+ * @param routingOf what the routers say of each service; without it none of them has said anything
+ */
 export async function startOperator(
   server: ApiServer,
   proxy: FaultProxy,
+  routingOf: (cluster: KubeCluster) => Surroundings['routing'] = () => () => ({}),
 ): Promise<RunningOperator> {
   const { log, entries } = recordedLog();
   const requests: string[] = [];
@@ -74,7 +80,7 @@ export async function startOperator(
         writer: cluster,
         surroundings: {
           routerAddresses: () => ['10.0.0.9'],
-          routing: () => ({}),
+          routing: routingOf(cluster),
           desired,
           hostOwner: () => undefined,
           now: () => new Date(),
@@ -86,6 +92,7 @@ export async function startOperator(
   });
   const running = reconciliation;
   return {
+    cluster,
     reconciliation,
     entries,
     requests,

@@ -92,11 +92,11 @@ describeWithApiServer('waker', function () {
     await deployment(0);
     const clusters = await Promise.all([cluster(), cluster(), cluster()]);
     const woken = await Promise.all(
-      clusters.map((c, i) => c.wake({ namespace, name: NAME }, i + 1)),
+      clusters.map((c, i) => c.scale({ namespace, name: NAME }, { from: 0, to: i + 1 })),
     );
     expect(woken.filter(Boolean)).to.have.length(1);
     expect(await replicas()).to.equal(woken.indexOf(true) + 1);
-    expect(await clusters[0].wake({ namespace, name: NAME }, 5)).to.equal(false);
+    expect(await clusters[0].scale({ namespace, name: NAME }, { from: 0, to: 5 })).to.equal(false);
   });
 
   it('is not kept from it by a change that the caches do not show yet', async () => {
@@ -108,7 +108,7 @@ describeWithApiServer('waker', function () {
       { kind: 'Deployment', namespace, name: NAME },
       { metadata: { annotations: { changed: 'meanwhile' } } },
     );
-    expect(await one.wake({ namespace, name: NAME }, 2)).to.equal(true);
+    expect(await one.scale({ namespace, name: NAME }, { from: 0, to: 2 })).to.equal(true);
     expect(await replicas()).to.equal(2);
   });
 

@@ -106,19 +106,13 @@ const BECAUSE: Readonly<Record<ScaleRule, string>> = {
   unknown: ', not all load is known',
 };
 
-/** One change of a revision's scale, as a decision made it. */
-export interface ScaleChange {
-  readonly from: number;
-  readonly to: number;
-  readonly metric: AutoscalerSettings['metric'];
-  readonly reason: ScaleReason;
-}
-
-/** Returns the explanation of a change for people, such as `2 → 4: 37 under way, 10 a pod`. */
-export function explain({ from, to, metric, reason }: ScaleChange): string {
+/** Returns the explanation of a decision for people, such as `37 under way, 10 a pod`. */
+export function explain(
+  { load, perPod, rule }: ScaleReason,
+  metric: AutoscalerSettings['metric'],
+): string {
   const unit = metric === 'rps' ? 'requests a second' : 'under way';
-  const { load, perPod, rule } = reason;
-  return `${from} → ${to}: ${rounded(load)} ${unit}, ${rounded(perPod)} a pod${BECAUSE[rule]}`;
+  return `${rounded(load)} ${unit}, ${rounded(perPod)} a pod${BECAUSE[rule]}`;
 }
 
 function rounded(value: number): string {
