@@ -141,13 +141,26 @@ describe('Autoscaler', () => {
     ]);
   });
 
+  it('counts the changes of what it desires by their rules, and not what it begins with', () => {
+    const scene = new Scene({ replicas: 1 });
+    scene.run(0, 10, 5);
+    scene.run(10, 20, 100);
+    scene.run(20, 200, 0);
+    expect(Object.fromEntries(scene.autoscaler.decisions)).to.deep.equal({ burst: 4, load: 1 });
+  });
+
   it('forgets a service that is gone', async () => {
     const scene = new Scene({ replicas: 1 });
     scene.run(0, 10, 5);
+    const reason = { rule: 'load', load: 5, perPod: 7 };
+    expect([...scene.autoscaler.scales()]).to.deep.equal([
+      { ref: REF, ready: 1, metric: 'concurrency', desired: 1, reason },
+    ]);
     const isvc = scene.cluster.get('InferenceService', KEY);
     if (isvc !== undefined) await scene.cluster.delete(isvc);
     scene.autoscaler.look(KEY, START + 10_000);
     expect([scene.run(10, 100, 5), scene.desired]).to.deep.equal([[], undefined]);
+    expect([...scene.autoscaler.scales()]).to.deep.equal([]);
   });
 
   it('leaves a revision at zero, and one that was just woken, to who wakes it', () => {

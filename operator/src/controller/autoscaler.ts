@@ -7,12 +7,14 @@ import type { Lister } from '../api/cluster.ts';
 import type { Observed, Pod } from '../api/kube.ts';
 import { formatRevision, type RevisionRef, serviceKey } from '../api/revision.ts';
 import type { LoadReport } from '../api/route-table.ts';
+import type { ScaleReason, ScaleRule } from '../plan/autoscale/decision.ts';
 import { RevisionScaler, type ScaledPods } from '../plan/autoscale/scaler.ts';
 import type { ComponentAutoscaling } from '../plan/autoscale/settings.ts';
 import { components } from '../plan/component.ts';
 import { isUnschedulable } from '../plan/failure.ts';
 import type { DesiredReplicas } from '../plan/input.ts';
 import { isPodReady, type Revision, revisions } from '../plan/revision.ts';
+import type { RevisionScaleFacts, ScaleFacts } from './scale-metrics.ts';
 
 /** Milliseconds between two decisions about scale. Knative's tick-interval. */
 export const TICK_MILLISECONDS = 2000;
@@ -35,7 +37,9 @@ interface Watched {
  * Decides how many pods each revision with pods is to have, from the load that routers report. Times are in
  * milliseconds.
  */
-export class Autoscaler {
+export class Autoscaler implements ScaleFacts {
+  /** Number of changes of what Wherry's own autoscaler desires, by the rule that had the last word. */
+  readonly decisions = new Map<ScaleRule, number>();
   readonly #lister: Lister;
   /** Returns the names of the routers that have to report; those that have ever reported, where it is not known. */
   readonly #expected: () => readonly string[];
@@ -118,7 +122,10 @@ export class Autoscaler {
         // The load after the last report is not known yet.
         scaler.recordQuiet(this.#reportedAt);
         isAtRest = scaler.decide(now, isFrozen) && isAtRest;
-        isChanged ||= scaler.desired !== before;
+        if (scaler.desired === before) continue;
+        isChanged = true;
+        // What it begins with is no change.
+        if (before !== undefined && decides(scaler)) this.#count(scaler.reason);
       }
       if (isAtRest && !isChanged) this.#awake.delete(key);
       if (isChanged) changed.push(key);
@@ -138,12 +145,30 @@ export class Autoscaler {
     });
   }
 
+  *scales(): Iterable<RevisionScaleFacts> {
+    for (const { ref, scaler } of this.#revisions.values()) {
+      const { autoscaling, desired, reason, ready } = scaler;
+      const { metric } = autoscaling.settings;
+      yield { ref, ready, metric, ...(decides(scaler) && { desired, reason }) };
+    }
+  }
+
+  #count(reason: ScaleReason | undefined): void {
+    if (reason === undefined) return;
+    this.decisions.set(reason.rule, (this.decisions.get(reason.rule) ?? 0) + 1);
+  }
+
   /** Says whether a router that sends traffic has not told of it lately: its load is not known. */
   #isReportMissing(now: number): boolean {
     return this.#expected().some(
       (router) => now - (this.#reports.get(router) ?? Number.NEGATIVE_INFINITY) > SILENT_AFTER,
     );
   }
+}
+
+/** Says whether Wherry's own autoscaler sets the scale of a revision. */
+function decides({ autoscaling }: RevisionScaler): boolean {
+  return autoscaling.class === 'wherry';
 }
 
 /** Revision as `look` has seen it. */

@@ -4,6 +4,7 @@ import express from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { LoopDelay } from '../loop-delay.ts';
 import type { ColdStartPhase } from '../plan/cold-start.ts';
+import { addScaleMetrics, type ScaleFacts } from './scale-metrics.ts';
 
 /** Collects the operator's Prometheus metrics and serves them, with its health, over HTTP. */
 export class OperatorMetrics {
@@ -105,6 +106,11 @@ export class OperatorMetrics {
         this.set(controlPlane.connected);
       },
     });
+  }
+
+  /** Adds the metrics of the autoscaler, which only a leader has; to be called once. */
+  watchScales(facts: ScaleFacts): void {
+    addScaleMetrics(this.#registry, facts);
   }
 
   async #collectLoopDelays(): Promise<void> {

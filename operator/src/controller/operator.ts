@@ -187,6 +187,7 @@ export class Operator {
     this.#peers = this.#newPeers();
     this.#peers.update(this.#operators.ready());
     metrics.watchQueue(reconciliation, fleet);
+    metrics.watchScales(reconciliation.scales);
     await this.#leader.hold(signal);
     this.#peers.close();
     this.#reconciliation = undefined;

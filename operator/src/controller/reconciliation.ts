@@ -11,6 +11,7 @@ import type { DesiredReplicas } from '../plan/input.ts';
 import { Autoscaler, TICK_MILLISECONDS } from './autoscaler.ts';
 import type { Change, Controller } from './controller.ts';
 import { ControllerRun } from './controller-run.ts';
+import type { ScaleFacts } from './scale-metrics.ts';
 import { servingRuntimeControllers } from './servingruntime.ts';
 
 /** Parts that reconciliation is made from. */
@@ -57,6 +58,11 @@ export class Reconciliation {
   /** Number of objects that wait to be reconciled. */
   get waiting(): number {
     return [this.#services, ...this.#runtimes].reduce((sum, run) => sum + run.waiting, 0);
+  }
+
+  /** Scales of all revisions, for metrics. */
+  get scales(): ScaleFacts {
+    return this.#autoscaler;
   }
 
   /** Enqueues the objects that a change of an object concerns. */

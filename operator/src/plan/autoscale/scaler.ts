@@ -70,6 +70,11 @@ export class RevisionScaler {
     this.#lastLoadAt = now;
   }
 
+  /** Number of pods that are ready; undefined when they could not be counted. */
+  get ready(): number | undefined {
+    return this.#pods.ready;
+  }
+
   /** Takes in what has become of the pods. */
   observe(pods: ScaledPods): void {
     this.#pods = { ...pods, startSeconds: pods.startSeconds ?? this.#pods.startSeconds };
