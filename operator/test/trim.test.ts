@@ -1,7 +1,7 @@
 /** What of a pod and of a Deployment goes into the caches. */
 import { expect } from 'chai';
 import type { KubeObject } from '../src/api/kube.ts';
-import { trimDeployment, trimPod } from '../src/kube/trim.ts';
+import { trimDeployment, trimPod, trimScaler } from '../src/kube/trim.ts';
 
 describe('trimPod', () => {
   const metadata = {
@@ -82,5 +82,30 @@ describe('trimDeployment', () => {
       spec: { replicas: 2, template: { spec: { containers: [server] } } },
       status: { conditions },
     });
+  });
+});
+
+describe('trimScaler', () => {
+  it('keeps what a plan writes and the words of its conditions, and nothing that it measures', () => {
+    const said = {
+      type: 'ScalingActive',
+      status: 'False',
+      reason: 'FailedGetMetric',
+      message: 'm',
+    };
+    const made = {
+      apiVersion: 'autoscaling/v2',
+      kind: 'HorizontalPodAutoscaler',
+      metadata: { name: 'iris-predictor-00001', annotations: { 'wherry.dev/applied-hash': '1' } },
+      spec: { minReplicas: 1, maxReplicas: 4 },
+    };
+    const status = {
+      currentReplicas: 2,
+      currentMetrics: [{ type: 'Resource' }],
+      conditions: [{ ...said, lastTransitionTime: '2026-01-01T00:00:00Z' }],
+    };
+    const kept = trimScaler({ ...made, status });
+    expect(kept).to.deep.equal({ ...made, status: { conditions: [said] } });
+    expect(trimScaler(made)).to.deep.equal(made);
   });
 });

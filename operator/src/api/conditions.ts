@@ -2,8 +2,8 @@
 import type { Condition } from './inferenceservice.ts';
 
 /**
- * Type of a condition that the operator sets; `NewerRuntimeAvailable` and `RevisionEdited` are Wherry's own, the
- * others are KServe's.
+ * Type of a condition that the operator sets; `NewerRuntimeAvailable`, `RevisionEdited` and `ScalerReady` are Wherry's
+ * own, the others are KServe's.
  */
 export type ConditionType =
   | 'Ready'
@@ -11,7 +11,8 @@ export type ConditionType =
   | 'IngressReady'
   | 'Stopped'
   | 'NewerRuntimeAvailable'
-  | 'RevisionEdited';
+  | 'RevisionEdited'
+  | 'ScalerReady';
 
 /**
  * State of a condition: status, reason and message, without its type and the time at which it came to hold.

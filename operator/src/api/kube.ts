@@ -1,14 +1,13 @@
 /** Kubernetes' own types, by their short names; type-only, so that plan/ never imports a client. */
 import type { IDeploymentSpec } from 'kubernetes-models/apps/v1/DeploymentSpec';
 import type { IDeploymentStatus } from 'kubernetes-models/apps/v1/DeploymentStatus';
+import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IPodSpec } from 'kubernetes-models/v1/PodSpec';
 import type { IPodStatus } from 'kubernetes-models/v1/PodStatus';
 
 /** Deployment of apps/v1, whole, as a plan makes one; the caches keep a `ScaledDeployment` of it. */
 export type { IDeployment as Deployment } from 'kubernetes-models/apps/v1/Deployment';
-/** HorizontalPodAutoscaler of autoscaling/v2: Kubernetes' own scaler of a Deployment. */
-export type { IHorizontalPodAutoscaler as HorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
 /** EndpointSlice of discovery.k8s.io/v1: the addresses and ports behind a Service. */
 export type { IEndpointSlice as EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSlice';
 /** PodDisruptionBudget of policy/v1: how many pods may go at once while nodes are drained. */
@@ -68,9 +67,28 @@ export interface ScaledDeployment {
   status?: Pick<IDeploymentStatus, 'conditions'>;
 }
 
-/** ScaledObject of keda.sh/v1alpha1: KEDA's scaler of a Deployment. The caches keep its metadata and its spec alone. */
+/** Condition of a scaler of the cluster, with which it tells whether it can scale. */
+export interface ScalerCondition {
+  type: string;
+  status: string;
+  reason?: string;
+  message?: string;
+}
+
+/** The part of a scaler's status that the caches keep (`trimScaler` in kube/): the rest changes all the time. */
+export interface ScalerStatus {
+  conditions?: ScalerCondition[];
+}
+
+/** HorizontalPodAutoscaler of autoscaling/v2, Kubernetes' own scaler of a Deployment, as the caches keep it. */
+export type HorizontalPodAutoscaler = Pick<IHorizontalPodAutoscaler, 'spec'> & {
+  status?: ScalerStatus;
+};
+
+/** ScaledObject of keda.sh/v1alpha1, KEDA's scaler of a Deployment, as the caches keep it. */
 export interface ScaledObject {
   spec?: object;
+  status?: ScalerStatus;
 }
 
 /** Metadata of an object, as the API server returns them; times are in ISO 8601. */

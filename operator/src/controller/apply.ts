@@ -242,7 +242,7 @@ async function applyStatus(
 
 /** Leaves out the conditions that tell of no state of the service itself. */
 function withoutNews(status: InferenceServiceStatus): InferenceServiceStatus {
-  const conditions = status.conditions?.filter(({ severity }) => severity !== 'Info');
+  const conditions = status.conditions?.filter(({ severity = '' }) => severity === '');
   return { ...status, conditions };
 }
 

@@ -7,12 +7,21 @@ import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
 import type { IContainer } from 'kubernetes-models/v1/Container';
 import type { IPod } from 'kubernetes-models/v1/Pod';
 import type { Kind } from '../api/kinds.ts';
-import type { KubeObject, ObjectMeta, Observed, Pod, ScaledDeployment } from '../api/kube.ts';
+import type {
+  KubeObject,
+  ObjectMeta,
+  Observed,
+  Pod,
+  ScaledDeployment,
+  ScalerStatus,
+} from '../api/kube.ts';
 
 /** Functions that trim an object, by kind; objects of the other kinds are kept whole. */
 export const TRIM: Readonly<Partial<Record<Kind, (object: KubeObject) => KubeObject>>> = {
   Pod: trimPod,
   Deployment: trimDeployment,
+  HorizontalPodAutoscaler: trimScaler,
+  ScaledObject: trimScaler,
 };
 
 /**
@@ -61,6 +70,14 @@ export function trimDeployment(object: KubeObject): Observed<ScaledDeployment> {
     },
     status: status && { conditions: status.conditions },
   };
+}
+
+/** Reduces the status of a scaler to the words of its conditions: the rest changes all the time. */
+export function trimScaler(object: KubeObject & { status?: ScalerStatus }): KubeObject {
+  const conditions = object.status?.conditions?.map(({ type, status, reason, message }) => {
+    return { type, status, reason, message };
+  });
+  return { ...object, ...(object.status && { status: { conditions } }) } as KubeObject;
 }
 
 function portsOf(containers: readonly IContainer[] = []): Pick<IContainer, 'name' | 'ports'>[] {

@@ -13,7 +13,7 @@ import { externalUrl, type Hosts, hosts, internalUrl } from './hosts.ts';
 import type { PlanInput, SpecProblem } from './input.ts';
 import { modelStatus } from './model-status.ts';
 import { isPinOfOlder, runtimePin } from './runtime-pin.ts';
-import { missingScaler } from './scaler.ts';
+import { failingScaler, missingScaler } from './scaler.ts';
 import type { Traffic } from './traffic.ts';
 
 /** Returns the status of an InferenceService with these plans of its components. */
@@ -63,6 +63,7 @@ function plannedStatus(input: PlanInput, predictor: ComponentPlan): InferenceSer
         Stopped: isStopped ? { status: 'True', severity: 'Info' } : undefined,
         NewerRuntimeAvailable: newerRuntime(input, deployment),
         RevisionEdited: edited(deployment),
+        ScalerReady: failingScaler(predictor.component, predictor.scalers, input),
       },
       now,
     ),

@@ -247,6 +247,36 @@ describeWithApiServer('scalers', function () {
     });
   });
 
+  it('tells that a scaler cannot scale, in its words, while the service is ready', async () => {
+    await createService('hpa', { maxReplicas: 6 });
+    await runPod(server, { namespace, name: REVISION });
+    const path = `/apis/autoscaling/v2/namespaces/${namespace}/horizontalpodautoscalers/${REVISION}`;
+    /** Writes what Kubernetes' controller would say of the metric. */
+    const say = (status: string, reason: string, message: string) => {
+      const condition = { type: 'ScalingActive', status, reason, message };
+      const conditions = [{ ...condition, lastTransitionTime: new Date().toISOString() }];
+      const measured = { desiredReplicas: 1, currentReplicas: 1, currentMetrics: null };
+      return server.request('PATCH', `${path}/status`, { status: { ...measured, conditions } });
+    };
+    const conditions = async () => {
+      const { status } = await read<InferenceServiceData>('InferenceService', 'iris');
+      const all = status?.conditions?.map((condition) => [condition.type, condition] as const);
+      return new Map(all);
+    };
+    await say('False', 'FailedGetResourceMetric', 'no metrics returned from resource metrics API');
+    await eventually('it is told', async () => (await conditions()).has('ScalerReady'), 10);
+    const told = await conditions();
+    expect(told.get('ScalerReady')).to.include({
+      status: 'False',
+      severity: 'Warning',
+      reason: 'FailedGetResourceMetric',
+      message: `HorizontalPodAutoscaler "${REVISION}": no metrics returned from resource metrics API`,
+    });
+    expect(told.get('PredictorReady')?.status).to.equal('True');
+    await say('True', 'ValidMetricFound', 'the HPA was able to calculate a replica count');
+    await eventually('it is well', async () => !(await conditions()).has('ScalerReady'), 10);
+  });
+
   it('takes the scaler away before it stops the pods', async () => {
     await createService('hpa', { maxReplicas: 6 });
     const stop = (value: string | null) =>
