@@ -43,8 +43,8 @@ describe('the simulator', () => {
 
   it('knows what both modes make of a burst, and both come back to zero', () => {
     expect({ kpa: outcome('kpa'), demand: outcome('demand') }).to.deep.equal({
-      kpa: { podSeconds: 3496, p50: 0.34, p99: 6.32, requests: 5686, most: 30, atEnd: 0 },
-      demand: { podSeconds: 2292, p50: 0.33, p99: 8.88, requests: 5686, most: 30, atEnd: 0 },
+      kpa: { podSeconds: 3456, p50: 0.33, p99: 6.27, requests: 5686, most: 30, atEnd: 0 },
+      demand: { podSeconds: 2248, p50: 0.33, p99: 8.08, requests: 5686, most: 30, atEnd: 0 },
     });
   });
 

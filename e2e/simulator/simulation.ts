@@ -50,8 +50,8 @@ interface Pod {
 export function simulate(options: Simulated): Outcome {
   const service = new Service(options);
   for (let second = 0; second < options.seconds; second += REPORT_SECONDS) {
-    service.advance(second + REPORT_SECONDS);
-    if ((second + REPORT_SECONDS) % DECISION_SECONDS === 0) service.decide();
+    const isBurst = service.advance(second + REPORT_SECONDS);
+    if (isBurst || (second + REPORT_SECONDS) % DECISION_SECONDS === 0) service.decide();
   }
   return service.outcome();
 }
@@ -81,8 +81,8 @@ class Service {
     this.#scaler = new RevisionScaler(options.autoscaling, this.#observed(), 0);
   }
 
-  /** Lets everything happen until `end`, and tells the autoscaler of it. */
-  advance(end: number): void {
+  /** Lets everything happen until `end`, and tells the autoscaler of it. Returns whether that is a burst. */
+  advance(end: number): boolean {
     for (let event = this.#nextEvent(); event <= end; event = this.#nextEvent()) {
       this.#now = event;
       this.#complete();
@@ -96,6 +96,7 @@ class Service {
     const inFlight = busy + this.#waiting.length - this.#waitingFrom;
     this.#scaler.record({ inFlight, requests, seconds: REPORT_SECONDS }, end * 1000);
     this.#scaler.recordQuiet(end * 1000);
+    return this.#scaler.isBursting(end * 1000);
   }
 
   decide(): void {

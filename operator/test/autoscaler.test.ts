@@ -82,15 +82,15 @@ class Scene {
   run(from: number, to: number, inFlight: number, router = 'a'): string[] {
     const told: string[] = [];
     for (let t = from; t < to; t++) {
-      this.report(t, inFlight, router);
-      if (t % 2 === 0) told.push(...this.tick(t).map(() => `${t}: ${this.desired}`));
+      const changed = [...this.report(t, inFlight, router), ...(t % 2 === 0 ? this.tick(t) : [])];
+      told.push(...changed.map(() => `${t}: ${this.desired}`));
     }
     return told;
   }
 
-  report(seconds: number, inFlight: number, router = 'a'): void {
+  report(seconds: number, inFlight: number, router = 'a'): string[] {
     const clusters = inFlight === 0 ? [] : [{ ref: REF, seconds: 1, inFlight, requests: inFlight }];
-    this.autoscaler.record({ router, clusters }, START + seconds * 1000);
+    return this.autoscaler.record({ router, clusters }, START + seconds * 1000);
   }
 
   tick(seconds: number): string[] {
@@ -113,6 +113,25 @@ describe('Autoscaler', () => {
     expect(scene.run(0, 10, 5)).to.deep.equal(['0: 1']);
     // 60 s after the last request nothing is left of it.
     expect(scene.run(10, 200, 0)).to.deep.equal(['70: 0']);
+  });
+
+  it('decides at the first report of a tenfold step, and about each one that wants more', () => {
+    const scene = new Scene({ replicas: 1 });
+    scene.run(0, 11, 5);
+    const told = [50, 50, 50].map((load, i) => [scene.report(11 + i, load), scene.desired]);
+    expect(told).to.deep.equal([
+      [[KEY], 2],
+      [[KEY], 3],
+      [[KEY], 4],
+    ]);
+  });
+
+  it('leaves to the next tick what is no burst, or is decided already', () => {
+    const scene = new Scene({ replicas: 1 });
+    scene.run(0, 11, 5);
+    expect(scene.report(11, 9)).to.deep.equal([]);
+    expect([scene.report(12, 60), scene.desired]).to.deep.equal([[KEY], 3]);
+    expect([scene.report(13, 0), scene.desired]).to.deep.equal([[], 3]);
   });
 
   it('keeps the last pod for the retention period', () => {
@@ -146,7 +165,7 @@ describe('Autoscaler', () => {
     scene.run(0, 10, 5);
     scene.run(10, 20, 100);
     scene.run(20, 200, 0);
-    expect(Object.fromEntries(scene.autoscaler.decisions)).to.deep.equal({ burst: 4, load: 1 });
+    expect(Object.fromEntries(scene.autoscaler.decisions)).to.deep.equal({ burst: 6, load: 1 });
   });
 
   it('forgets a service that is gone', async () => {
@@ -189,7 +208,7 @@ describe('Autoscaler without all reports', () => {
     expect(scene.desired).to.equal(6);
     // b is not heard of: half of the load seems to be gone.
     expect(scene.run(120, 400, 20)).to.deep.equal([]);
-    expect(scene.run(400, 480, 80)).to.deep.equal(['406: 12']);
+    expect(scene.run(400, 480, 80)).to.deep.equal(['405: 12']);
     // b is known to be gone: what a tells is all there is.
     routers = ['a'];
     scene.run(480, 700, 20);

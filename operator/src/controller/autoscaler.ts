@@ -1,6 +1,6 @@
 /**
- * The autoscaler turns load reports into desired replicas of each revision, every two seconds; plan/autoscale
- * decides. Only services that have load, or whose scale is still settling, cost anything in a tick.
+ * The autoscaler turns load reports into desired replicas of each revision, every two seconds and at once in a burst;
+ * plan/autoscale decides. Only services that have load, or whose scale is still settling, cost anything in a tick.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Lister } from '../api/cluster.ts';
@@ -92,16 +92,25 @@ export class Autoscaler implements ScaleFacts {
     this.#awake.add(key);
   }
 
-  /** Adds a router's report; revisions that it does not name had no traffic. @param now milliseconds */
-  record(report: LoadReport, now: number): void {
+  /**
+   * Adds a router's report; revisions that it does not name had no traffic. Decides at once where it tells of a burst,
+   * for which the next tick may be too late, and returns the keys of the services whose desired scale changed.
+   * @param now milliseconds
+   */
+  record(report: LoadReport, now: number): string[] {
     const isResumed = Math.abs(now - (this.#reportedAt ?? now)) > SILENT_AFTER;
     if (isResumed) for (const { scaler } of this.#revisions.values()) scaler.resume(now);
     this.#reportedAt = now;
     this.#reports.set(report.router, now);
+    const bursting = new Set<string>();
     for (const load of report.clusters) {
-      const revision = this.#revisions.get(formatRevision(load.ref));
-      if (revision?.scaler.record(load, now)) this.#awake.add(serviceKey(load.ref));
+      const { scaler, hasPods } = this.#revisions.get(formatRevision(load.ref)) ?? {};
+      if (!scaler?.record(load, now)) continue;
+      const key = serviceKey(load.ref);
+      this.#awake.add(key);
+      if (hasPods && scaler.isBursting(now)) bursting.add(key);
     }
+    return this.#decide(bursting, now);
   }
 
   /**
@@ -109,11 +118,15 @@ export class Autoscaler implements ScaleFacts {
    * @param now milliseconds
    */
   tick(now: number): string[] {
+    return this.#decide(this.#awake, now);
+  }
+
+  #decide(keys: ReadonlySet<string>, now: number): string[] {
     // Nothing changes before the first report.
-    if (this.#reportedAt === undefined) return [];
+    if (this.#reportedAt === undefined || keys.size === 0) return [];
     const isFrozen = this.#isReportMissing(now);
     const changed: string[] = [];
-    for (const key of this.#awake) {
+    for (const key of keys) {
       let isAtRest = true;
       let isChanged = false;
       for (const { scaler, hasPods } of this.#services.get(key)?.values() ?? []) {

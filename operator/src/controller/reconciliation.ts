@@ -79,7 +79,7 @@ export class Reconciliation {
 
   /** Gives a router's load report to the autoscaler. */
   onLoad(report: LoadReport): void {
-    this.#autoscaler.record(report, Date.now());
+    this.enqueue(this.#autoscaler.record(report, Date.now()));
   }
 
   /** Gives the autoscaler the requests that wait for pods at one control plane, told every second. */

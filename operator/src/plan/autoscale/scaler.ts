@@ -109,6 +109,15 @@ export class RevisionScaler {
     return true;
   }
 
+  /** Says whether the panic window alone wants more pods than were decided, and a burst's multiple of the ready ones. */
+  isBursting(now: number): boolean {
+    const { metric, target, panicThreshold, panicWindowSeconds } = this.autoscaling.settings;
+    const window = metric === 'rps' ? this.#arrivals : this.#underWay;
+    const wanted = Math.ceil(window.average(now, panicWindowSeconds) / target);
+    const ready = Math.max(1, this.#pods.ready ?? 0);
+    return wanted > (this.desired ?? 0) && wanted / ready >= panicThreshold;
+  }
+
   /** Counts the time since the last report of load, up to `until` (milliseconds), as time without load. */
   recordQuiet(until: number): void {
     this.#underWay.recordQuiet(this.#recordedAt, until);
