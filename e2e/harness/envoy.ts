@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { LATENCY_BOUNDS } from '../../operator/src/api/revision-signals.ts';
 import { HEALTH_PORT } from '../../operator/src/router/shared-resources.ts';
 import { eventually } from './load.ts';
 
@@ -71,12 +72,36 @@ function bootstrap({ xdsPort, tls, adminPort }: EnvoyOptions): string {
       cds_config: ads,
       lds_config: ads,
     },
-    stats_flush_on_admin: true,
     stats_config: {
       stats_matcher: {
-        exclusion_list: { patterns: [{ safe_regex: { regex: 'cluster\\..*/.*' } }] },
+        inclusion_list: {
+          patterns: [
+            { prefix: 'revision.' },
+            { prefix: 'control_plane.' },
+            { prefix: 'http.http.ext_authz.' },
+            { exact: 'cluster.xds.upstream_cx_rx_bytes_total' },
+          ],
+        },
       },
+      histogram_bucket_settings: [
+        { match: { prefix: 'revision.latency' }, buckets: LATENCY_BOUNDS },
+      ],
     },
+    stats_flush_interval: '1s',
+    stats_eviction_interval: '60s',
+    stats_sinks: [
+      {
+        name: 'envoy.stat_sinks.metrics_service',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.config.metrics.v3.MetricsServiceConfig',
+          transport_api_version: 'V3',
+          grpc_service: services[0],
+          report_counters_as_deltas: true,
+          emit_tags_as_labels: true,
+          histogram_emit_mode: 'HISTOGRAM',
+        },
+      },
+    ],
     cluster_manager: { load_stats_config: api('GRPC') },
     static_resources: {
       clusters: [

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { expect } from 'chai';
+import { load } from 'js-yaml';
 import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
@@ -20,10 +21,12 @@ import { availableHelm, renderChart } from '../../e2e/harness/helm.ts';
 import { eventually } from '../../e2e/harness/load.ts';
 import { run } from '../../e2e/harness/shell.ts';
 import type { KubeObject } from '../src/api/kube.ts';
+import { LATENCY_BOUNDS } from '../src/api/revision-signals.ts';
 import { trustBundle } from '../src/certificates/authorities.ts';
 import { type Role as PeerRole, peerRole } from '../src/certificates/identity.ts';
 import type { Authorities, KeyCertPair } from '../src/certificates/issue.ts';
 import { AUTHORITY_SECRET, ROUTER_SECRET } from '../src/certificates/secrets.ts';
+import { LATENCY } from '../src/router/signal-resources.ts';
 
 const helm = await availableHelm();
 const envoy = process.env.WHERRY_ENVOY;
@@ -65,6 +68,16 @@ describeWithHelm('chart', function () {
       expect(spec.ipFamilyPolicy).to.equal('PreferDualStack');
       expect(spec.selector).to.have.property('app.kubernetes.io/name');
     }
+  });
+
+  it('has routers count latencies in the buckets that the operator knows', async () => {
+    const { data } = named<ConfigMap>(await render(), 'ConfigMap', 'wherry-router');
+    const { stats_config } = load(data?.['envoy.yaml'] ?? '') as {
+      stats_config: { histogram_bucket_settings: readonly object[] };
+    };
+    expect(stats_config.histogram_bucket_settings).to.deep.equal([
+      { match: { prefix: LATENCY }, buckets: LATENCY_BOUNDS },
+    ]);
   });
 
   it('keeps one pod of what has several', async () => {

@@ -3,6 +3,7 @@
  * streams, and the facts of several control planes add up.
  */
 import type { RevisionRef } from './revision.ts';
+import type { SignalReport } from './revision-signals.ts';
 import type { LoadReport, Share } from './route-table.ts';
 
 /** State of one service's routes at one router. */
@@ -48,6 +49,11 @@ export type RouterFact =
    * known.
    */
   | { readonly kind: 'load'; readonly router: string; readonly report?: LoadReport }
+  /**
+   * The router has counted requests that have ended. Reports add up, so that each is told once: what was reported before
+   * a consumer joined is not known to it.
+   */
+  | { readonly kind: 'signals'; readonly report: SignalReport }
   /** The requests that wait for pods at one control plane, which counts them every second while some do. */
   | { readonly kind: 'waiting'; readonly counts: readonly WaitingCount[] };
 

@@ -263,6 +263,7 @@ export class Operator {
     for (const fact of facts) {
       if (fact.kind === 'load' && fact.report) this.#reconciliation.onLoad(fact.report);
       if (fact.kind === 'waiting') this.#reconciliation.onWaiting(fact.counts);
+      if (fact.kind === 'signals') this.#reconciliation.onSignals(fact.report);
       if (fact.kind !== 'refused') continue;
       const { router, refusal } = fact;
       metrics.refused(refusal.type);

@@ -4,15 +4,21 @@
  */
 import type { Lister, Writer } from '../api/cluster.ts';
 import { CHILD_KINDS, type Kind } from '../api/kinds.ts';
+import { keyOf } from '../api/kube.ts';
+import type { SignalReport } from '../api/revision-signals.ts';
 import type { LoadReport } from '../api/route-table.ts';
 import type { WaitingCount } from '../api/router-fact.ts';
 import type { Logger } from '../log.ts';
 import type { DesiredReplicas } from '../plan/input.ts';
+import { SignalWindows } from '../plan/signals/signal-windows.ts';
 import { Autoscaler, TICK_MILLISECONDS } from './autoscaler.ts';
 import type { Change, Controller } from './controller.ts';
 import { ControllerRun } from './controller-run.ts';
 import type { ScaleFacts } from './scale-metrics.ts';
 import { servingRuntimeControllers } from './servingruntime.ts';
+
+/** Milliseconds for which signals of revisions are kept, and of the periods in which they are added up. */
+const SIGNAL_WINDOWS = { length: 600_000, resolution: 10_000 };
 
 /** Parts that reconciliation is made from. */
 export interface ReconciliationOptions {
@@ -33,11 +39,12 @@ export interface ReconciliationOptions {
 
 /** Reconciles everything that a change, a load report or time concerns, until it is stopped. */
 export class Reconciliation {
+  /** Signals of all revisions in the last ten minutes. */
+  readonly signals = new SignalWindows(SIGNAL_WINDOWS);
   readonly #autoscaler: Autoscaler;
   readonly #services: ControllerRun;
   readonly #runtimes: readonly ControllerRun[];
   readonly #tick: NodeJS.Timeout;
-
   /** Starts at once, with every object that the lister knows. */
   constructor(options: ReconciliationOptions) {
     const { lister, writer, log, observe } = options;
@@ -67,9 +74,11 @@ export class Reconciliation {
 
   /** Enqueues the objects that a change of an object concerns. */
   onChange(change: Change): void {
+    const { kind, object, deleted } = change;
+    if (kind === 'InferenceService' && deleted) this.signals.forget(keyOf(object));
     for (const run of this.#runtimes) run.onChange(change);
     const keys = this.#services.onChange(change);
-    if (SCALED.has(change.kind)) for (const key of keys) this.#autoscaler.look(key, Date.now());
+    if (SCALED.has(kind)) for (const key of keys) this.#autoscaler.look(key, Date.now());
   }
 
   /** Reconciles every service when a kind of children has come to the cluster, or is gone from it. */
@@ -80,6 +89,11 @@ export class Reconciliation {
   /** Gives a router's load report to the autoscaler. */
   onLoad(report: LoadReport): void {
     this.enqueue(this.#autoscaler.record(report, Date.now()));
+  }
+
+  /** Keeps the signals of revisions that a router has reported. */
+  onSignals(report: SignalReport): void {
+    this.signals.record(report, Date.now());
   }
 
   /** Gives the autoscaler the requests that wait for pods at one control plane, told every second. */

@@ -1,5 +1,6 @@
 /**
- * Serves the routers' control plane over gRPC: incremental aggregated discovery (ADS) and load reports (LRS).
+ * Serves the routers' control plane over gRPC: incremental aggregated discovery (ADS), load reports (LRS), metrics and
+ * checks of held requests.
  * It tells what it learns about each router as facts, and decides nothing.
  */
 import { randomUUID } from 'node:crypto';
@@ -27,6 +28,7 @@ import { PodRoom } from './pod-room.ts';
 import type { EnvoyProtos, Message } from './protos.ts';
 import { type Release, Releases } from './releases.ts';
 import type { ListenerOptions } from './shared-resources.ts';
+import { hearMetrics, type MetricsStream, metricsDefinition } from './signal-service.ts';
 import {
   DISCOVERY,
   LOAD_REPORTING,
@@ -110,10 +112,14 @@ export class ControlPlane {
     this.#server.addService(serviceDefinition(protos, LOAD_REPORTING), {
       [LOAD_REPORTING.method]: (stream: Stream) => this.#loadReports(stream),
     });
+    this.#server.addService(metricsDefinition(protos), {
+      streamMetrics: (stream: MetricsStream, answer: sendUnaryData<Message>) => {
+        if (this.#isAllowed(stream, 'router', answer)) this.#metrics(stream, answer);
+      },
+    });
     this.#server.addService(checkDefinition(protos), {
       check: (call: Check, answer: sendUnaryData<Message>) => {
-        const refuse = (error: Partial<StatusObject>) => answer(error);
-        if (this.#isAllowed(call, 'router', refuse)) this.#checks.check(call, answer);
+        if (this.#isAllowed(call, 'router', answer)) this.#checks.check(call, answer);
       },
     });
     this.#server.addService(FACT_FEED, {
@@ -214,7 +220,7 @@ export class ControlPlane {
   #isAllowed(
     call: Pick<Stream, 'getAuthContext' | 'emit'>,
     role: Role,
-    refuse = (error: Partial<StatusObject>): unknown => call.emit('error', error),
+    refuse: (error: Partial<StatusObject>) => unknown = (error) => call.emit('error', error),
   ): boolean {
     const certificate = call.getAuthContext()?.sslPeerCertificate ?? {};
     if (this.#credentials === undefined || peerRole(certificate) === role) return true;
@@ -329,6 +335,14 @@ export class ControlPlane {
       this.#reports.delete(router);
       this.#podRoom.forget(router, address);
       this.#tell([{ kind: 'load', router }]);
+    });
+  }
+
+  #metrics(stream: MetricsStream, answer: sendUnaryData<Message>): void {
+    hearMetrics(stream, {
+      revision: (cluster) => this.#configuration.revision(cluster),
+      onReport: (report) => this.#tell([{ kind: 'signals', report }]),
+      onEnd: () => answer(null, {}),
     });
   }
 }

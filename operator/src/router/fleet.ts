@@ -111,6 +111,7 @@ export class RouterFleet {
         return this.#load(fact.router, fact.report);
       case 'refused':
       case 'waiting':
+      case 'signals':
         return [];
     }
   }

@@ -23,7 +23,28 @@ const FILES = [
   'envoy/extensions/filters/http/lua/v3/lua.proto',
   'envoy/extensions/filters/http/ext_authz/v3/ext_authz.proto',
   'envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation.proto',
+  'xds/type/v3/typed_struct.proto',
 ];
+
+/**
+ * The fields that are read of Envoy's envoy.service.metrics.v3.StreamMetricsMessage and of Prometheus's messages in it,
+ * which grpc-js-xds lacks. Names of messages do not matter in protobuf; the numbers of fields do.
+ */
+const METRICS_PROTO = `
+syntax = "proto3";
+package wherry.metrics;
+message StreamMetricsMessage { Identifier identifier = 1; repeated MetricFamily envoy_metrics = 2; }
+message Identifier { Node node = 1; }
+message Node { string id = 1; }
+message MetricFamily { string name = 1; repeated Metric metric = 4; }
+message Metric { repeated LabelPair label = 1; Counter counter = 3; Histogram histogram = 7; }
+message LabelPair { string name = 1; string value = 2; }
+message Counter { double value = 1; }
+message Histogram { uint64 sample_count = 1; double sample_sum = 2; repeated Bucket bucket = 3; }
+message Bucket { uint64 cumulative_count = 1; double upper_bound = 2; }
+`;
+/** Name of the message that a router streams. */
+export const METRICS_MESSAGE = 'wherry.metrics.StreamMetricsMessage';
 
 /** An Envoy message as a plain object, with the field names of its .proto file. */
 export type Message = Record<string, unknown>;
@@ -44,6 +65,7 @@ export class EnvoyProtos {
     this.#root.resolvePath = (_origin, target) =>
       folders.map((folder) => join(folder, target)).find((path) => existsSync(path)) ?? target;
     this.#root.loadSync(FILES, { keepCase: true });
+    protobuf.parse(METRICS_PROTO, this.#root, { keepCase: true });
   }
 
   /**

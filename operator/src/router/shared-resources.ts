@@ -4,6 +4,7 @@
  */
 import { HELD_KEY, holdFilters, PATH_HOLD_ENABLED } from './hold-resources.ts';
 import type { Message } from './protos.ts';
+import { signalLoggers } from './signal-resources.ts';
 
 /** The routers' port for requests. */
 export const HTTP_PORT = 8080;
@@ -179,6 +180,7 @@ function httpListener(options: ListenerOptions): Message {
         content_type: 'application/json',
       },
     },
+    access_log: signalLoggers(),
     http_filters: [
       pathFilter,
       ...(options.filters ?? []),
