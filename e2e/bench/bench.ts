@@ -9,6 +9,7 @@ import { ROOT } from '../harness/cluster.ts';
 import { benchControlPlane } from './control-plane.ts';
 import { FIGURES, type Figures } from './figures.ts';
 import { type Effort, measureScenario, reason } from './measure.ts';
+import { benchRarelyUsed } from './rarely-used.ts';
 import { type Result, report } from './report.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { bundleWherry } from './servers.ts';
@@ -17,6 +18,7 @@ import { measured, TARGETS } from './targets.ts';
 const KEYS = [...SCENARIOS, ...FIGURES].map(({ key }) => key);
 const HELP = `npm run bench -- [--seconds N] [--rounds N] [--only SCENARIO]... [--json FILE] [--write]
 npm run bench -- control-plane --help
+npm run bench -- rarely-used --help
 
 Peers come from PyPI, wrk from Debian 12 and ghz from Go's modules into the cache, once. Linux with two cores or more.
 Ends with 1 when anything did not run, and says what.
@@ -29,8 +31,13 @@ Ends with 1 when anything did not run, and says what.
 Scenarios: ${KEYS.join(', ')}`;
 
 const [command, ...rest] = process.argv.slice(2);
-if (command === 'control-plane') {
-  await benchControlPlane(rest);
+const BENCHES: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
+  'control-plane': benchControlPlane,
+  'rarely-used': benchRarelyUsed,
+};
+const bench = BENCHES[command ?? ''];
+if (bench !== undefined) {
+  await bench(rest);
   process.exit(0);
 }
 const { values: flags } = parseArgs({

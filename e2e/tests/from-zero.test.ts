@@ -1,0 +1,150 @@
+/** From no pods at all: a canary, operators that end in the middle of it, routers that do, and a ramp. */
+import { expect } from 'chai';
+import { NAMESPACE } from '../harness/cluster.ts';
+import {
+  apply,
+  conditionOf,
+  get,
+  IRIS_INPUT,
+  infer,
+  isvc,
+  kubectl,
+  ready,
+  removeAll,
+  router,
+  split,
+  statusOf,
+} from '../harness/kubectl.ts';
+import { eventually, Load } from '../harness/load.ts';
+
+interface PodList {
+  items: { metadata: { name: string; deletionTimestamp?: string } }[];
+}
+
+/** A service that goes to no pods after ten seconds without a request. */
+function seldom(name: string, predictor: object = {}, model: object = {}): object {
+  const service = isvc(name, { minReplicas: 0, maxReplicas: 2, ...predictor }, model);
+  const { metadata } = service as { metadata: object };
+  const annotations = { 'autoscaling.knative.dev/window': '10s' };
+  return { ...service, metadata: { ...metadata, annotations } };
+}
+
+const podsOf = async (name: string) =>
+  (await get<PodList>('pods', '-l', `serving.kserve.io/inferenceservice=${name}`)).items;
+
+const idle = (name: string) =>
+  eventually(
+    `${name} is idle and has no pod`,
+    async () => {
+      const state = conditionOf(await statusOf(name), 'Ready');
+      const isIdle = state?.reason === 'Idle' && state.status === 'True';
+      return isIdle && (await podsOf(name)).length === 0;
+    },
+    150,
+  );
+
+/** Sends a burst, and returns the revisions that answered, by how many requests. */
+async function burst(name: string, count: number): Promise<Record<string, number>> {
+  const answers = await Promise.all(Array.from({ length: count }, () => infer(name)));
+  expect(new Set(answers.map(({ status }) => status))).to.deep.equal(new Set([200]));
+  const revisions: Record<string, number> = {};
+  for (const { revision } of answers) revisions[revision] = (revisions[revision] ?? 0) + 1;
+  return revisions;
+}
+
+describe('a canary without pods', function () {
+  this.timeout(300_000);
+  const NAME = 'seldom-canary';
+  after(() => removeAll(NAME));
+
+  it('and the stable revision are woken by their own requests', async () => {
+    await apply(seldom(NAME));
+    await ready(NAME);
+    const forest = { storageUri: 'builtin://iris-forest' };
+    await apply(seldom(NAME, { canaryTrafficPercent: 40 }, forest));
+    await split(NAME, { [`${NAME}-predictor-00001`]: 60, [`${NAME}-predictor-00002`]: 40 });
+    await idle(NAME);
+    const revisions = await burst(NAME, 60);
+    expect(Object.keys(revisions).sort()).to.deep.equal([
+      `${NAME}-predictor-00001`,
+      `${NAME}-predictor-00002`,
+    ]);
+    // A share of 40 % of 60 is within 10 and 38 but for one time in a hundred thousand.
+    expect(revisions[`${NAME}-predictor-00002`]).to.be.within(10, 38);
+  });
+});
+
+describe('the leading operator is killed while requests wait', function () {
+  this.timeout(300_000);
+  const NAME = 'seldom-led';
+  const OPERATOR = ['deploy/wherry-operator', '-n', NAMESPACE] as const;
+
+  before(async () => {
+    await kubectl('scale', ...OPERATOR, '--replicas=2');
+    await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
+    await apply(seldom(NAME));
+    await ready(NAME);
+  });
+  after(async () => {
+    await removeAll(NAME);
+    await kubectl('scale', ...OPERATOR, '--replicas=1');
+    await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
+  });
+
+  const leader = () =>
+    kubectl(
+      ...['get', 'lease', 'wherry-operator', '-n', NAMESPACE],
+      ...['-o', 'jsonpath={.spec.holderIdentity}'],
+    );
+
+  for (const afterMs of [100, 700]) {
+    it(`for ${afterMs} ms: all of them are answered`, async () => {
+      await idle(NAME);
+      const held = await leader();
+      const answered = burst(NAME, 40);
+      await new Promise((resolve) => setTimeout(resolve, afterMs));
+      await kubectl('delete', 'pod', '-n', NAMESPACE, held, '--force', '--grace-period=0');
+      await answered;
+      await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
+    });
+  }
+});
+
+describe('a ramp', function () {
+  this.timeout(400_000);
+  const NAME = 'seldom-ramp';
+  const loads: Load[] = [];
+  after(() => removeAll(NAME));
+
+  const readyReplicas = async () => {
+    const deployment = await get<{ status: { readyReplicas?: number } }>(
+      'deployment',
+      `${NAME}-predictor-00001`,
+    );
+    return deployment.status.readyReplicas ?? 0;
+  };
+
+  it('goes 0 → 5 → 0, and loses nothing', async () => {
+    await apply(seldom(NAME, { maxReplicas: 5, scaleMetric: 'rps', scaleTarget: 20 }));
+    await ready(NAME);
+    await idle(NAME);
+    for (const rate of [10, 20, 60]) {
+      loads.push(
+        new Load({
+          url: `${router()}/v2/models/${NAME}/infer`,
+          host: `${NAME}-default.example.com`,
+          body: IRIS_INPUT,
+          rate,
+        }),
+      );
+      await new Promise((resolve) => setTimeout(resolve, 5000));
+    }
+    await eventually('five replicas', async () => (await readyReplicas()) === 5, 120);
+    for (const load of loads) {
+      await load.stop();
+      await new Promise((resolve) => setTimeout(resolve, 5000));
+    }
+    await idle(NAME);
+    expect(loads.flatMap(({ failures }) => failures)).to.deep.equal([]);
+  });
+});
