@@ -110,6 +110,32 @@ describe('the leading operator is killed while requests wait', function () {
   }
 });
 
+describe('the routers are replaced while requests wait', function () {
+  this.timeout(300_000);
+  const NAME = 'seldom-routed';
+  const ROUTERS = ['deploy/wherry-router', '-n', NAMESPACE] as const;
+
+  before(async () => {
+    // Its server takes long to start, and longer than a router has to end.
+    const slow = { initialDelaySeconds: 20, httpGet: { path: '/v2/health/ready', port: 8080 } };
+    await apply(seldom(NAME, {}, { readinessProbe: slow }));
+    await ready(NAME);
+  });
+  after(() => removeAll(NAME));
+
+  it('each of them is answered, or told to come again', async () => {
+    await idle(NAME);
+    const answers = Array.from({ length: 20 }, () => infer(NAME));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await kubectl('rollout', 'restart', ...ROUTERS);
+    const statuses = (await Promise.all(answers)).map(({ status }) => status);
+    expect(statuses).to.have.length(20);
+    for (const status of statuses) expect(status).to.be.oneOf([200, 503]);
+    await kubectl('rollout', 'status', ...ROUTERS, '--timeout=120s');
+    expect((await infer(NAME)).status).to.equal(200);
+  });
+});
+
 describe('a ramp', function () {
   this.timeout(400_000);
   const NAME = 'seldom-ramp';

@@ -50,6 +50,11 @@ program
     DEFAULT_CONFIG.router.namespace,
   )
   .option('--router-service <name>', 'Service of the routers', DEFAULT_CONFIG.router.name)
+  .addOption(
+    new Option('--router-drain-seconds <count>', 'how long a router that ends takes requests')
+      .default(15)
+      .argParser(count),
+  )
   .option('--deployment <name>', "the operator's own Deployment", 'wherry-operator')
   .option('--xds-service <name>', "Service of the routers' control plane", 'wherry-xds')
   .addOption(
@@ -109,6 +114,7 @@ program
         identity: process.env.POD_NAME ?? `${hostname()}-${process.pid}`,
         podIPs,
         xds: { port: flags.xdsPort, service: flags.xdsService },
+        routerDrainSeconds: flags.routerDrainSeconds,
         deployment: flags.deployment,
         kubeConfig,
         refusedRoute: flags.testRefusedRoute,
@@ -141,6 +147,7 @@ interface ControllerFlags {
   readonly namespace: string;
   readonly routerService: string;
   readonly xdsService: string;
+  readonly routerDrainSeconds: number;
   readonly deployment: string;
   readonly xdsPort: number;
   readonly metricsPort: number;

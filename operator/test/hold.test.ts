@@ -115,6 +115,30 @@ describe('WaitingRoom', () => {
     room.close();
   });
 
+  it('refuses what waits at a router that is about to end, and at no other', async () => {
+    const refused: string[] = [];
+    const room = new WaitingRoom({
+      limits: HOLD_LIMITS,
+      freeSlots: () => 0,
+      onWaiting: () => undefined,
+    });
+    for (const router of ['10.0.0.1', '10.0.0.2', '10.0.0.3']) {
+      const refuse = (reason: string) => refused.push(`${router} ${reason}`);
+      room.admit({ ref: R1, router }, { go: () => expect.fail('there is no pod'), refuse });
+    }
+    const [soon, later] = [2000, 60_000].map((ms) => Date.now() + ms) as [number, number];
+    room.routersEnd(
+      new Map([
+        ['10.0.0.1', soon],
+        ['10.0.0.2', later],
+      ]),
+    );
+    await eventually('one is refused', () => refused.length > 0, 5);
+    expect(refused).to.deep.equal(['10.0.0.1 ending']);
+    expect(room.waiting(R1)).to.equal(2);
+    room.close();
+  });
+
   it('lets those that wait go as they fit, before any that comes later', () => {
     let free = 0;
     const gone: number[] = [];

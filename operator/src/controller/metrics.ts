@@ -4,6 +4,7 @@ import express from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { LoopDelay } from '../loop-delay.ts';
 import type { ColdStartPhase } from '../plan/cold-start.ts';
+import type { HoldRefusal } from '../router/hold.ts';
 import { addScaleMetrics, type ScaleFacts } from './scale-metrics.ts';
 
 /** Collects the operator's Prometheus metrics and serves them, with its health, over HTTP. */
@@ -33,6 +34,12 @@ export class OperatorMetrics {
     help: 'Time of a cold start, from the first request that waits until it is let go, by part',
     labelNames: ['phase'],
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600],
+    registers: [this.#registry],
+  });
+  readonly #heldRefused = new Counter({
+    name: 'wherry_held_requests_refused_total',
+    help: 'Requests that waited for a pod, or would have, and were refused, by reason',
+    labelNames: ['reason'],
     registers: [this.#registry],
   });
   readonly #loopDelays = new Gauge({
@@ -75,6 +82,11 @@ export class OperatorMetrics {
   /** Counts a refusal of configuration by a router. @param type kind of resource, such as `clusters` */
   refused(type: string): void {
     this.#refused.inc({ type });
+  }
+
+  /** Counts a request that was refused while it waited for a pod. */
+  heldRefused(reason: HoldRefusal): void {
+    this.#heldRefused.inc({ reason });
   }
 
   /** Counts a cold start whose parts took so many seconds. */

@@ -43,6 +43,8 @@ export interface OperatorOptions {
   readonly podIPs: readonly string[];
   /** Control plane of the routers: the port to listen on, and the name of the Service that leads there. */
   readonly xds: { readonly port: number; readonly service: string };
+  /** Seconds that a router takes requests for after it was told to end. */
+  readonly routerDrainSeconds: number;
   /** Name of the operator's Deployment. */
   readonly deployment: string;
   readonly kubeConfig: KubeConfig;
@@ -66,6 +68,8 @@ export class Operator {
   readonly #routes: RoutePublisher;
   readonly #coldStarts: ColdStarts;
   #fleet = new RouterFleet();
+  /** Times at which routers end that are about to, by address, in milliseconds since 1970. */
+  #routerEnds: ReadonlyMap<string, number> = new Map();
   #credentials: TlsCredentials | undefined;
   #peers: PeerOperators | undefined;
   /** Reconciliation of all services, which is there while this process leads. */
@@ -137,6 +141,7 @@ export class Operator {
         this.#learn(facts);
       },
       onRelease: (release) => this.#coldStarts.onRelease(release),
+      onRefusal: (refusal) => metrics.heldRefused(refusal),
       onFailure: (error) => {
         throw error;
       },
@@ -254,6 +259,12 @@ export class Operator {
 
   #routersChanged(): void {
     this.#fleet.expect(this.#routers.ready().map(({ pod }) => pod));
+    const end = Date.now() + 1000 * this.#options.routerDrainSeconds;
+    const known = this.#routerEnds;
+    this.#routerEnds = new Map(
+      this.#routers.ending().map((address) => [address, known.get(address) ?? end]),
+    );
+    this.#routerControl.routersEnd(this.#routerEnds);
     this.#reconciliation?.enqueueAll();
   }
 

@@ -52,13 +52,21 @@ export class ServiceEndpoints {
 
   /** Returns the endpoints that take traffic, one for each pod, in the order of the pods' names. */
   ready(): ServiceEndpoint[] {
-    const endpoints = (this.#informer.list() as EndpointSlice[])
-      .flatMap(({ endpoints: all = [] }) => all)
-      .filter(({ conditions }) => conditions?.ready !== false);
+    const endpoints = this.#all().filter(({ conditions }) => conditions?.ready !== false);
     const byPod = Map.groupBy(endpoints, ({ targetRef }) => targetRef?.name ?? '');
     return [...byPod]
       .filter(([pod]) => pod !== '')
       .map(([pod, own]) => ({ pod, addresses: own.flatMap(({ addresses }) => addresses) }))
       .sort((a, b) => (a.pod < b.pod ? -1 : 1));
+  }
+
+  /** Returns the IP addresses of pods that are being ended, and may still answer what they have taken. */
+  ending(): string[] {
+    const endpoints = this.#all().filter(({ conditions }) => conditions?.terminating === true);
+    return endpoints.flatMap(({ addresses }) => addresses);
+  }
+
+  #all() {
+    return (this.#informer.list() as EndpointSlice[]).flatMap(({ endpoints = [] }) => endpoints);
   }
 }

@@ -37,6 +37,8 @@ export function checkDefinition(protos: EnvoyProtos): ServiceDefinition {
 export interface CheckServiceOptions extends Omit<WaitingRoomOptions, 'limits'> {
   /** Called with each request that is let go, before its router knows. @param heldAt milliseconds, when it came */
   readonly onRelease: (line: Required<Line>, heldAt: number) => void;
+  /** Called with each refusal, before its router knows. */
+  readonly onRefusal: (refusal: HoldRefusal) => void;
 }
 
 /** Holds the requests of all routers that ask. */
@@ -63,7 +65,10 @@ export class CheckService {
         this.#options.onRelease(line, heldAt);
         answer(null, OK);
       },
-      refuse: (refusal) => answer(null, denied(refusal)),
+      refuse: (refusal) => {
+        this.#options.onRefusal(refusal);
+        answer(null, denied(refusal));
+      },
     });
     call.on('cancelled', leave);
   }
@@ -71,6 +76,11 @@ export class CheckService {
   /** Lets requests go as far as there is room; to be called when there may be more of it. */
   look(): void {
     this.#room.look();
+  }
+
+  /** Takes in when routers end, by address, in milliseconds since 1970. */
+  routersEnd(ends: ReadonlyMap<string, number>): void {
+    this.#room.routersEnd(ends);
   }
 
   /** Ends; calls that wait are cut with the server. */

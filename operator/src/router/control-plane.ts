@@ -22,7 +22,7 @@ import { type Check, CheckService, checkDefinition } from './check-service.ts';
 import { Configuration } from './configuration.ts';
 import { discoveryRequest, discoveryResponse } from './discovery-messages.ts';
 import { FACT_FEED, FactFeed } from './fact-feed.ts';
-import type { Line } from './hold.ts';
+import type { HoldRefusal, Line } from './hold.ts';
 import { loadReport } from './load.ts';
 import { PodRoom } from './pod-room.ts';
 import type { EnvoyProtos, Message } from './protos.ts';
@@ -58,6 +58,8 @@ export interface ControlPlaneOptions {
   readonly onFacts: (facts: readonly RouterFact[]) => void;
   /** Called with the first request of a revision that is let go after some had to wait. */
   readonly onRelease?: (release: Release) => void;
+  /** Called with each refusal of a request that waits. */
+  readonly onRefusal?: (refusal: HoldRefusal) => void;
 }
 
 interface Router {
@@ -92,6 +94,7 @@ export class ControlPlane {
   readonly #checks = new CheckService({
     freeSlots: (line) => this.#freeSlots(line),
     onRelease: (line, heldAt) => this.#released(line, heldAt),
+    onRefusal: (refusal) => this.#options.onRefusal?.(refusal),
     onWaiting: (counts) => {
       this.#releases.wait(counts);
       this.#tell([{ kind: 'waiting', counts }]);
@@ -163,6 +166,11 @@ export class ControlPlane {
   update(changes: readonly RouteChange[]): void {
     for (const { key, entry } of changes) this.#waiting.set(key, entry);
     this.#turn ??= setImmediate(() => this.#takeIn());
+  }
+
+  /** Takes in when routers end, by address, in milliseconds since 1970; requests do not wait there until then. */
+  routersEnd(ends: ReadonlyMap<string, number>): void {
+    this.#checks.routersEnd(ends);
   }
 
   /** Returns all that is known now, for a consumer that joins late. */

@@ -14,7 +14,7 @@ export interface HoldLimits {
 export const HOLD_LIMITS: HoldLimits = { requests: 1000, seconds: 600 };
 
 /** Reason for which a request may not wait, or wait longer. */
-export type HoldRefusal = 'full' | 'late';
+export type HoldRefusal = 'full' | 'late' | 'ending';
 
 /** Answers to requests that may not wait longer: HTTP status, seconds until a client should try again, and text. */
 export const HOLD_REFUSALS = {
@@ -27,6 +27,11 @@ export const HOLD_REFUSALS = {
     status: 503,
     retryAfter: 10,
     text: 'no pod of this service became ready in the time that a request may wait',
+  },
+  ending: {
+    status: 503,
+    retryAfter: 1,
+    text: 'the router that this request waits in is about to end; another one takes it',
   },
 } as const satisfies Record<HoldRefusal, object>;
 

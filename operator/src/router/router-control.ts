@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { RouteChange } from '../api/route-table.ts';
 import type { RouterFact } from '../api/router-fact.ts';
 import type { TlsCredentials } from '../certificates/issue.ts';
+import type { HoldRefusal } from './hold.ts';
 import type { Release } from './releases.ts';
 import type { ListenerOptions } from './shared-resources.ts';
 import type { ControlCommand, ControlEvent } from './thread.ts';
@@ -15,6 +16,8 @@ export interface RouterControlOptions {
   readonly onFacts: (facts: readonly RouterFact[]) => void;
   /** Called with the first request of a revision that is let go after some had to wait. */
   readonly onRelease?: (release: Release) => void;
+  /** Called with each refusal of a request that waits. */
+  readonly onRefusal?: (refusal: HoldRefusal) => void;
   /** Called when the thread has failed: no router is told anything any more. */
   readonly onFailure: (error: Error) => void;
 }
@@ -27,13 +30,14 @@ export class RouterControl {
   #isClosed = false;
 
   /** Starts the thread; it serves no router before `listen` and the first `update`. */
-  constructor({ listener, onFacts, onRelease, onFailure }: RouterControlOptions) {
+  constructor({ listener, onFacts, onRelease, onRefusal, onFailure }: RouterControlOptions) {
     // It has this file's own extension: .ts in the sources, .js when built.
     const entry = new URL(`./thread${extname(import.meta.url)}`, import.meta.url);
     this.#worker = new Worker(entry, { workerData: listener, name: 'routers' });
     this.#worker.on('message', (event: ControlEvent) => {
       if (event.kind === 'facts') onFacts(event.facts);
       else if (event.kind === 'released') onRelease?.(event.release);
+      else if (event.kind === 'refusal') onRefusal?.(event.refusal);
       else if (event.kind === 'loopDelay') this.#tellLoopDelay(event.seconds);
       else if (event.kind === 'listening') this.#listening?.resolve(event.port);
       else this.#listening?.reject(new Error(event.error));
@@ -65,6 +69,11 @@ export class RouterControl {
    */
   update(changes: readonly RouteChange[]): void {
     this.#send({ kind: 'update', changes });
+  }
+
+  /** Tells when routers end, by address, in milliseconds since 1970; requests do not wait there until then. */
+  routersEnd(ends: ReadonlyMap<string, number>): void {
+    this.#send({ kind: 'routersEnd', ends });
   }
 
   /** Asks for all that is known, which `onFacts` then gets. */

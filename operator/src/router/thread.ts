@@ -8,6 +8,7 @@ import type { RouterFact } from '../api/router-fact.ts';
 import type { TlsCredentials } from '../certificates/issue.ts';
 import { LoopDelay } from '../loop-delay.ts';
 import { ControlPlane } from './control-plane.ts';
+import type { HoldRefusal } from './hold.ts';
 import { EnvoyProtos } from './protos.ts';
 import type { Release } from './releases.ts';
 import type { ListenerOptions } from './shared-resources.ts';
@@ -17,6 +18,7 @@ export type ControlCommand =
   | { readonly kind: 'update'; readonly changes: readonly RouteChange[] }
   | { readonly kind: 'listen'; readonly address: string; readonly tls?: TlsCredentials }
   | { readonly kind: 'renew'; readonly tls: TlsCredentials }
+  | { readonly kind: 'routersEnd'; readonly ends: ReadonlyMap<string, number> }
   | { readonly kind: 'facts' }
   | { readonly kind: 'loopDelay' };
 
@@ -24,6 +26,7 @@ export type ControlCommand =
 export type ControlEvent =
   | { readonly kind: 'facts'; readonly facts: readonly RouterFact[] }
   | { readonly kind: 'released'; readonly release: Release }
+  | { readonly kind: 'refusal'; readonly refusal: HoldRefusal }
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly error: string }
   | { readonly kind: 'loopDelay'; readonly seconds: number };
@@ -37,11 +40,14 @@ const controlPlane = new ControlPlane({
   listener: workerData as ListenerOptions | undefined,
   onFacts: (facts) => tell({ kind: 'facts', facts }),
   onRelease: (release) => tell({ kind: 'released', release }),
+  onRefusal: (refusal) => tell({ kind: 'refusal', refusal }),
 });
 
 port.on('message', (command: ControlCommand) => {
   if (command.kind === 'update') {
     controlPlane.update(command.changes);
+  } else if (command.kind === 'routersEnd') {
+    controlPlane.routersEnd(command.ends);
   } else if (command.kind === 'renew') {
     controlPlane.renew(command.tls);
   } else if (command.kind === 'facts') {

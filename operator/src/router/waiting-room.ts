@@ -11,6 +11,9 @@ const GATHER_MS = 20;
 /** Milliseconds between two looks at what waits: it is told again, and who has waited too long is refused. */
 const LOOK_MS = 1000;
 
+/** Milliseconds before the end of a router at which what still waits there is refused. */
+const BEFORE_END_MS = 3000;
+
 /** Source of what a waiting room knows of the pods, and the listener to its requests. */
 export interface WaitingRoomOptions {
   readonly limits: HoldLimits;
@@ -31,6 +34,8 @@ interface Waiting {
 export class WaitingRoom {
   readonly #options: WaitingRoomOptions;
   readonly #hold: Hold<Waiting>;
+  /** Times at which routers end that are about to, in milliseconds since 1970. */
+  #ends: ReadonlyMap<string, number> = new Map();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: WaitingRoomOptions) {
@@ -63,6 +68,14 @@ export class WaitingRoom {
     for (const line of this.#hold.lines()) this.#look(line);
   }
 
+  /**
+   * Takes in which routers are about to end, and when, in milliseconds since 1970. What waits there is refused shortly
+   * before, because the connection would end without an answer.
+   */
+  routersEnd(ends: ReadonlyMap<string, number>): void {
+    this.#ends = ends;
+  }
+
   /** Tells nothing any more; requests that wait are left to their connections. */
   close(): void {
     clearTimeout(this.#timer);
@@ -75,6 +88,11 @@ export class WaitingRoom {
   #tell(): void {
     this.look();
     for (const { refuse } of this.#hold.expire(performance.now())) refuse('late');
+    for (const line of this.#hold.lines()) {
+      const end = this.#ends.get(line.router ?? '') ?? Number.POSITIVE_INFINITY;
+      if (Date.now() < end - BEFORE_END_MS) continue;
+      for (const { refuse } of this.#hold.release(line, Number.POSITIVE_INFINITY)) refuse('ending');
+    }
     const counts = this.#hold.counts();
     this.#timer = counts.length === 0 ? undefined : setTimeout(() => this.#tell(), LOOK_MS);
     this.#options.onWaiting(counts);
