@@ -12,7 +12,7 @@ import {
   sumSignals,
 } from '../src/plan/signals/signals.ts';
 import { EnvoyProtos, METRICS_MESSAGE } from '../src/router/protos.ts';
-import { dropIdle, signalReport } from '../src/router/signals.ts';
+import { dropIdle, revisionSignals } from '../src/router/signals.ts';
 
 const REF: RevisionRef = {
   namespace: 'default',
@@ -111,17 +111,19 @@ describe('signals', () => {
 
 describe('windows of signals', () => {
   const ROUTERS = ['a', 'b'];
-  const report = (router: string, outcomes?: Signals['outcomes'], ref = REF): SignalReport => {
-    const revisions = outcomes === undefined ? [] : [{ ref, ...signals({ outcomes }) }];
-    return { router, revisions };
+  const SUCCESS = signals({ outcomes: { success: 1 } });
+  const report = (router: string, more: Partial<SignalReport> = {}): SignalReport => {
+    return { router, stream: router, sequence: 0, revisions: [], ...more };
   };
   let windows: SignalWindows;
 
-  /** Lets both routers report each second, one success each; `silent` says who does not. */
-  function run(from: number, to: number, silent: (router: string, now: number) => boolean) {
+  /** Lets both routers report each second, one success each; `isLost` says which reports do not come. */
+  function run(from: number, to: number, isLost: (router: string, now: number) => boolean) {
     for (let now = from; now <= to; now += 1000) {
       for (const router of ROUTERS) {
-        if (!silent(router, now)) windows.record(report(router, { success: 1 }), now);
+        const sequence = now / 1000;
+        const revisions = [{ ref: REF, ...SUCCESS }];
+        if (!isLost(router, now)) windows.record(report(router, { sequence, revisions }), now);
       }
     }
   }
@@ -164,9 +166,22 @@ describe('windows of signals', () => {
     expect(onlyA?.outcomes.success).to.be.above(0);
   });
 
+  it('know nothing where a single report is missing, or the router connected anew', () => {
+    run(0, 20_000, (router, now) => router === 'a' && now === 7000);
+    expect(successesBetween(5000, 10_000)).to.equal(undefined);
+    expect(successesBetween(10_000, 15_000)).to.equal(10);
+    windows.record(report('a', { stream: 'anew', sequence: 21 }), 21_000);
+    windows.record(report('a', { stream: 'anew', sequence: 22 }), 25_000);
+    const onlyA = { to: 25_000, routers: ['a'] };
+    expect(windows.between(REF, { from: 20_000, ...onlyA })).to.equal(undefined);
+  });
+
   it('bear a report that is late', () => {
-    run(0, 40_000, (_, now) => now > 20_000 && now < 24_000);
-    expect(successesBetween(15_000, 30_000)).to.equal(24);
+    windows.record(report('a', { sequence: 0 }), 0);
+    const revisions = [{ ref: REF, ...SUCCESS }];
+    windows.record(report('a', { sequence: 1, revisions }), 9000);
+    windows.record(report('a', { sequence: 2 }), 10_000);
+    expect(windows.between(REF, { from: 0, to: 10_000, routers: ['a'] })).to.deep.equal(SUCCESS);
   });
 
   it('know nothing of a time that is too long ago', () => {
@@ -183,8 +198,9 @@ describe('windows of signals', () => {
   });
 
   it('forget a service that is gone, and revisions without requests', () => {
-    windows.record(report('a', { success: 1 }), 0);
-    windows.record(report('a', { success: 1 }, { ...REF, service: 'other' }), 0);
+    const other = { ...REF, service: 'other' };
+    const revisions = [REF, other].map((ref) => ({ ref, ...SUCCESS }));
+    windows.record(report('a', { revisions }), 0);
     windows.forget('default/iris');
     expect(windows.between(REF, { from: 0, to: 0, routers: [] })).to.deep.equal(NO_SIGNALS);
     expect(windows.size).to.equal(1);
@@ -220,7 +236,7 @@ describe('metrics of Envoy', () => {
     const message = protos.decode(METRICS_MESSAGE, bytes, dropIdle);
     const names = [clusterName(REF), clusterName(REF, 'grpc')];
     const revision = (name: string) => (names.includes(name) ? REF : undefined);
-    return signalReport({ router: 'a', message, revision }).revisions;
+    return revisionSignals(message, revision);
   };
 
   it('add up over the ports of a revision', () => {

@@ -69,6 +69,10 @@ export interface RevisionSignals extends Signals {
 export interface SignalReport {
   /** Name of the router, which is that of its pod. */
   readonly router: string;
+  /** Identifies the connection of the router, among all control planes. */
+  readonly stream: string;
+  /** Number of the report on that connection, from 0: where one is missing, requests are. */
+  readonly sequence: number;
   /** Signals of the revisions whose requests have ended; every other revision had none that did. */
   readonly revisions: readonly RevisionSignals[];
 }

@@ -5,7 +5,6 @@ import {
   OUTCOMES,
   type Outcome,
   type RevisionSignals,
-  type SignalReport,
 } from '../api/revision-signals.ts';
 import type { Message } from './protos.ts';
 import { CLUSTER_LABEL, LATENCY, OUTCOME_LABEL, REQUESTS } from './signal-resources.ts';
@@ -27,15 +26,8 @@ interface MetricFamily {
   metric: Metric[];
 }
 
-/** One message of a router's metrics, with what its translation needs. */
-export interface MetricsMessage {
-  /** The name of the router. */
-  readonly router: string;
-  /** Message whose counters and histograms are those since the one before. */
-  readonly message: Message;
-  /** Returns the revision that a cluster sends to; what belongs to no revision is left out. */
-  readonly revision: (cluster: string) => RevisionRef | undefined;
-}
+/** Returns the revision that a cluster sends to; undefined when it sends to none. */
+export type RevisionOf = (cluster: string) => RevisionRef | undefined;
 
 /**
  * Drops from a decoded StreamMetricsMessage what tells nothing about revisions, such as the counters of those that are
@@ -52,8 +44,11 @@ export function dropIdle(message: Message): void {
   });
 }
 
-/** Translates one message; the two ports of a revision add up. */
-export function signalReport({ router, message, revision }: MetricsMessage): SignalReport {
+/**
+ * Translates a StreamMetricsMessage whose counters and histograms are those since the one before. The two ports of a
+ * revision add up; what belongs to no revision is left out.
+ */
+export function revisionSignals(message: Message, revision: RevisionOf): RevisionSignals[] {
   const revisions = new Map<string, MutableSignals>();
   for (const { metric } of message.envoy_metrics as MetricFamily[]) {
     for (const { label, counter, histogram } of metric) {
@@ -67,7 +62,7 @@ export function signalReport({ router, message, revision }: MetricsMessage): Sig
       if (histogram) addLatencies(signals, histogram);
     }
   }
-  return { router, revisions: [...revisions.values()] };
+  return [...revisions.values()];
 }
 
 interface MutableSignals extends RevisionSignals {

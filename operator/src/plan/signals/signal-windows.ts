@@ -6,9 +6,6 @@ import { formatRevision, type RevisionRef, serviceKey } from '../../api/revision
 import type { SignalReport, Signals } from '../../api/revision-signals.ts';
 import { NO_SIGNALS, sumSignals } from './signals.ts';
 
-/** Milliseconds after which a router that has not reported is missed. Routers report every second. */
-const SILENT_AFTER = 5000;
-
 /** Time for which signals are kept, and the steps of that time. */
 export interface SignalWindowsOptions {
   /** Milliseconds for which signals are kept. */
@@ -27,13 +24,21 @@ export interface SignalPeriod {
   readonly routers: readonly string[];
 }
 
+/** Times between which no report of a router is missing, and the last one of them. */
+interface Span {
+  readonly from: number;
+  to: number;
+  readonly stream: string;
+  sequence: number;
+}
+
 /** Keeps what routers report, and answers for windows of time. Times are in milliseconds of one clock. */
 export class SignalWindows {
   readonly #options: SignalWindowsOptions;
   /** Signals by service key, by the formatted revision, and by the number of the period. */
   readonly #services = new Map<string, Map<string, Map<number, Signals>>>();
-  /** Times between which each router has reported without a pause, oldest first, by its name. */
-  readonly #reported = new Map<string, { from: number; to: number }[]>();
+  /** Spans of each router, oldest first, by its name. */
+  readonly #reported = new Map<string, Span[]>();
   #cleanedAt = Number.NEGATIVE_INFINITY;
   /** Number of the oldest period that is kept. */
   #oldest = Number.NEGATIVE_INFINITY;
@@ -48,10 +53,10 @@ export class SignalWindows {
   }
 
   /** Adds a router's report, which has just come. @param now milliseconds */
-  record({ router, revisions }: SignalReport, now: number): void {
-    this.#noteReport(router, now);
+  record(report: SignalReport, now: number): void {
+    this.#noteReport(report, now);
     const period = this.#period(now);
-    for (const signals of revisions) {
+    for (const signals of report.revisions) {
       const periods = this.#periods(signals.ref);
       periods.set(period, sumSignals([periods.get(period) ?? NO_SIGNALS, signals]));
     }
@@ -60,7 +65,7 @@ export class SignalWindows {
 
   /**
    * Returns the signals of a revision in a period; none in them when it had no request. Undefined when they are not known:
-   * the period began before the signals that are kept, or one of the routers did not report all through it.
+   * the period began before the signals that are kept, or a report of one of the routers is missing.
    */
   between(ref: RevisionRef, { from, to, routers }: SignalPeriod): Signals | undefined {
     const first = this.#period(from);
@@ -94,16 +99,17 @@ export class SignalWindows {
     return periods;
   }
 
-  #noteReport(router: string, now: number): void {
+  #noteReport({ router, stream, sequence }: SignalReport, now: number): void {
     const spans = this.#reported.get(router) ?? [];
     this.#reported.set(router, spans);
     const last = spans.at(-1);
+    const isNext = last?.stream === stream && last.sequence + 1 === sequence;
     // A clock that was set back begins anew, too.
-    if (last !== undefined && now >= last.to && now - last.to <= SILENT_AFTER) last.to = now;
-    else spans.push({ from: now, to: now });
+    if (last !== undefined && isNext && now >= last.to) Object.assign(last, { to: now, sequence });
+    else spans.push({ from: now, to: now, stream, sequence });
   }
 
-  /** Says whether a router reported without a pause from the start of the period `first` to that of `end`. */
+  /** Says whether no report of a router is missing from the start of the period `first` to that of `end`. */
   #hasReported(router: string, first: number, end: number): boolean {
     const { resolution } = this.#options;
     const spans = this.#reported.get(router) ?? [];
