@@ -80,6 +80,7 @@ function bootstrap({ xdsPort, tls, adminPort }: EnvoyOptions): string {
             { prefix: 'control_plane.' },
             { prefix: 'http.http.ext_authz.' },
             { exact: 'cluster.xds.upstream_cx_rx_bytes_total' },
+            { exact: 'cluster.xds.upstream_rq_retry' },
           ],
         },
       },

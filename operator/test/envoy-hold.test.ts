@@ -110,13 +110,17 @@ function iris({ held, pods, concurrency }: Routes): RouteChange {
     return { status: res.statusCode, retryAfter: res.headers['retry-after'], body };
   }
 
-  async function checks(): Promise<number> {
-    const url = `http://127.0.0.1:${ADMIN_PORT}/stats?filter=ext_authz.(ok|denied|error)$&format=json`;
+  /** Sums Envoy's statistics whose names match `filter`. */
+  async function statistics(filter: string): Promise<number> {
+    const url = `http://127.0.0.1:${ADMIN_PORT}/stats?filter=${filter}&format=json`;
     const { stats } = (await (await fetch(url)).json()) as {
       stats: { name: string; value: number }[];
     };
     return stats.reduce((sum, { value }) => sum + (value ?? 0), 0);
   }
+
+  const checks = () => statistics('ext_authz.(ok|denied|error)$');
+  const retries = () => statistics('cluster.xds.upstream_rq_retry$');
 
   before(async () => {
     http = createServer(async (req, res) => {
@@ -183,6 +187,16 @@ function iris({ held, pods, concurrency }: Routes): RouteChange {
     expect([formatRevision(ref), others]).to.deep.equal(['default/iris-predictor-00001', []]);
     expect(heldAt).to.be.within(before, ready);
     expect(acknowledgedAt).to.be.within(ready, releasedAt);
+  });
+
+  it('asks once about a request, however long it waits', async () => {
+    const before = await retries();
+    const asked = answer(ask('1'));
+    await waits(1);
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    expect(await retries()).to.equal(before);
+    control.update([iris({ held: true, pods })]);
+    expect(await asked).to.include({ status: 200 });
   });
 
   it('lets gRPC wait for its own port', async () => {

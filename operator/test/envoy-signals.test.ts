@@ -15,6 +15,7 @@ import { LATENCY_BOUNDS, type Signals } from '../src/api/revision-signals.ts';
 import type { Endpoint, RouteChange } from '../src/api/route-table.ts';
 import { SignalWindows } from '../src/plan/signals/signal-windows.ts';
 import { latencyPercentile, sumSignals } from '../src/plan/signals/signals.ts';
+import { HOLD_LIMITS } from '../src/router/hold.ts';
 import { RouterControl } from '../src/router/router-control.ts';
 import { HTTP_PORT } from '../src/router/shared-resources.ts';
 
@@ -31,7 +32,7 @@ interface Pods {
   readonly grpc: readonly Endpoint[];
 }
 
-function serviceOf(name: string, pods: Pods): RouteChange {
+function serviceOf(name: string, pods: Pods, held?: true): RouteChange {
   const key = `default/${name}`;
   const ref = refOf(name);
   return {
@@ -41,7 +42,7 @@ function serviceOf(name: string, pods: Pods): RouteChange {
         key,
         hosts: [`${name}.example.com`],
         timeoutSeconds: 2,
-        targets: [{ ref, percent: 100, weight: 100, grpc: true }],
+        targets: [{ ref, percent: 100, weight: 100, grpc: true, ...(held && { held }) }],
       },
       clusters: [
         { ref, port: 'http', protocol: 'http1', endpoints: pods.http },
@@ -122,6 +123,7 @@ async function times(count: number, act: () => Promise<unknown>): Promise<void> 
   const envoys: RunningEnvoy[] = [];
   const servers = [httpPod(), grpcPod()] as const;
   let control: RouterControl;
+  let waiting = 0;
 
   /** Waits until exactly these outcomes of a service's revision have been reported in all. */
   async function counted(service: string, outcomes: Signals['outcomes']): Promise<Signals> {
@@ -146,6 +148,7 @@ async function times(count: number, act: () => Promise<unknown>): Promise<void> 
     control = new RouterControl({
       onFacts: (facts) => {
         for (const fact of facts) {
+          if (fact.kind === 'waiting') waiting = fact.counts[0]?.count ?? 0;
           if (fact.kind !== 'signals') continue;
           windows.record(fact.report, Date.now());
           heardFrom.add(fact.report.router);
@@ -162,6 +165,7 @@ async function times(count: number, act: () => Promise<unknown>): Promise<void> 
     control.update([
       ...['plain', 'slow', 'grpc', 'away'].map((name) => serviceOf(name, pods)),
       serviceOf('none', none),
+      serviceOf('held', none, true),
     ]);
     await control.listen(`127.0.0.1:${XDS_PORT}`);
     for (const name of ROUTERS) {
@@ -196,6 +200,16 @@ async function times(count: number, act: () => Promise<unknown>): Promise<void> 
   it('count gRPC by its own status', async () => {
     for (const status of [0, 0, 0, 3, 5, 13, 14, 1, 99]) await call('grpc', `/${status}`);
     await counted('grpc', { success: 3, client_error: 2, server_error: 3, cancelled: 1 });
+  });
+
+  it('count held requests that are refused, and those whose client leaves', async () => {
+    const asked = Array.from({ length: HOLD_LIMITS.requests }, () => start('held', '/'));
+    await eventually('all wait', () => waiting === HOLD_LIMITS.requests);
+    await call('held', '/0');
+    await ask('held', '/');
+    await counted('held', { refused: 2 });
+    for (const one of asked) one.destroy();
+    await counted('held', { refused: 2, cancelled: HOLD_LIMITS.requests });
   });
 
   it('measure latencies to the bucket', async () => {

@@ -54,7 +54,11 @@ function authorization(more: Message): Message {
       retry_policy: {
         retry_on: 'connect-failure,reset,unavailable',
         num_retries: { value: 100 },
-        retry_back_off: { base_interval: { nanos: 250_000_000 }, max_interval: { seconds: 2 } },
+        // Envoy takes the longest pause for the time limit of each try, too: a shorter one would lose its place in line.
+        retry_back_off: {
+          base_interval: { nanos: 250_000_000 },
+          max_interval: { seconds: ANSWER_SECONDS },
+        },
       },
     },
     failure_mode_allow: false,
