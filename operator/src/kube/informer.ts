@@ -8,6 +8,7 @@
  *   (optional):    │
  *   look later ────┘
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject } from '../api/kube.ts';
 import { keyOf } from '../api/kube.ts';
 import { LABELS } from '../api/names.ts';
@@ -224,6 +225,10 @@ export class Informer {
       if (isSame && resourceVersion === object.metadata.resourceVersion) return;
       // A new object of the name, or a new service for it: for those who knew the old one, it is gone.
       if (!isSame || ownerKey(known) !== ownerKey(object)) this.#remove(known);
+      else if (this.#options.trim !== undefined && isKeptAlike(known, object)) {
+        this.#objects.set(key, object);
+        return;
+      }
     }
     this.#objects.set(key, object);
     const owner = ownerKey(object);
@@ -258,6 +263,12 @@ export class Informer {
       this.#options.log.error('listener failed', { error: (error as Error).stack });
     }
   }
+}
+
+/** Says whether two versions of a trimmed object differ in nothing that is kept of them. */
+function isKeptAlike(a: KubeObject, b: KubeObject): boolean {
+  const { resourceVersion } = b.metadata;
+  return isDeepStrictEqual({ ...a, metadata: { ...a.metadata, resourceVersion } }, b);
 }
 
 /**

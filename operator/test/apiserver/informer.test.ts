@@ -122,6 +122,14 @@ describeWithApiServer('informer', function () {
         ...['name', 'namespace', 'uid', 'resourceVersion', 'creationTimestamp'],
       );
     }
+    // What changes is nothing that is kept, but for the version.
+    const { metadata } = await client.apply<KubeObject>(
+      account('b', { annotations: { note: 's' } }),
+    );
+    await client.create(account('c'));
+    await tells(followed, '+a', '+b', '+c');
+    const known = followed.informer.get(`${namespace}/b`)?.metadata.resourceVersion;
+    expect(known).to.equal(metadata.resourceVersion);
   });
 
   it('tells an object that leaves the selector as deleted, and one that enters it as added', async () => {
