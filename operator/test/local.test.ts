@@ -159,6 +159,7 @@ describe('local mode', function () {
     // Longer than the time after which an idle service would be looked at again.
     await new Promise((resolve) => setTimeout(resolve, 3000));
     expect(isIdle() && !local.runs()).to.equal(true);
+    await local.says(/^default.iris: iris-predictor-00001: 1 → 0: 0 under way, [\d.]+ a pod$/m);
     const rows = 30_000;
     const data = new Array<number>(4 * rows).fill(1.5);
     const large = JSON.stringify({
@@ -167,6 +168,7 @@ describe('local mode', function () {
     const answers = await Promise.all([INPUT, INPUT, large, INPUT, INPUT].map(ask));
     expect(answers.map(({ outputs }) => outputs[0]?.data.length)).to.deep.equal([1, 1, rows, 1, 1]);
     await local.says(/idle, .*ready, 100 % to iris-predictor-00001/s);
+    await local.says(/iris-predictor-00001: 0 → \d: woken by requests that waited$/m);
     await eventually('no process is left again', () => isIdle() && !local.runs(), 30);
   });
 

@@ -1,6 +1,7 @@
 /** Tells the person at the terminal where a service answers, once it does, and how its traffic moves. */
+import { isDeepStrictEqual } from 'node:util';
 import { condition } from '../api/conditions.ts';
-import type { InferenceServiceData } from '../api/inferenceservice.ts';
+import type { InferenceServiceData, ScaleChange } from '../api/inferenceservice.ts';
 import { keyOf } from '../api/kube.ts';
 
 /** The metadata of a model's input as the V2 protocol has it; -1 in `shape` is a free dimension. */
@@ -11,13 +12,20 @@ interface TensorMetadata {
 }
 
 /**
- * Makes a listener for changes of InferenceServices that prints what is new: how ready they are, and their
- * traffic.
+ * Makes a listener for changes of InferenceServices that prints what is new: how ready they are, their traffic, and
+ * why they have more or fewer processes.
  */
 export function greeting(print: (text: string) => void): (isvc: InferenceServiceData) => void {
   const told = new Map<string, string>();
+  const scaled = new Map<string, readonly ScaleChange[]>();
   return (isvc) => {
     const key = keyOf(isvc);
+    const { scaleChanges = [] } = isvc.status?.components?.predictor ?? {};
+    for (const change of scaleChanges) {
+      if (scaled.get(key)?.some((before) => isDeepStrictEqual(before, change))) continue;
+      print(`${key}: ${change.revisionName}: ${change.message}`);
+    }
+    scaled.set(key, scaleChanges);
     const ready = condition(isvc.status?.conditions, 'Ready');
     const text = ready?.status === 'True' ? trafficLine(isvc) : problemLine(ready);
     if (text === undefined || told.get(key) === text) return;
