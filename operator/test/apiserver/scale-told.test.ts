@@ -83,15 +83,18 @@ describeWithApiServer('a change of scale is told', function () {
     await settled(operator);
   }
 
-  /** Lets a router tell of this load every second from now on. */
-  function underWay(inFlight: number): void {
-    const report = () => {
-      const load = { ref: revision(), seconds: 1, inFlight, requests: inFlight };
-      operator.reconciliation.onLoad({ router: 'a', clusters: inFlight === 0 ? [] : [load] });
-    };
+  /** Lets something be reported every second from now on. */
+  function everySecond(report: () => void): void {
     report();
     clearInterval(reports);
     reports = setInterval(report, 1000);
+  }
+
+  /** Lets a router tell of this load from now on. */
+  function underWay(inFlight: number): void {
+    const load = { ref: revision(), seconds: 1, inFlight, requests: inFlight };
+    const clusters = inFlight === 0 ? [] : [load];
+    everySecond(() => operator.reconciliation.onLoad({ router: 'a', clusters }));
   }
 
   async function change(): Promise<ScaleChange | undefined> {
@@ -130,17 +133,17 @@ describeWithApiServer('a change of scale is told', function () {
     const up = await told('it is scaled up', /^1 → \d: [\d.]+ under way, 10 a pod/);
     underWay(0);
     const zero = await told('it is at zero', /^1 → 0: 0 under way, 10 a pod$/);
-    clearInterval(reports);
     await server.request('DELETE', `/api/v1/namespaces/${namespace}/pods/${REVISION}-x`);
 
     const { log } = recordedLog();
     const waker = new Waker({ lister: operator.cluster, writer: operator.cluster, log });
-    await eventually('it is woken', async () => {
-      await waker.wake(revision(), 12);
-      return (await change())?.to === 2;
+    everySecond(() => {
+      operator.reconciliation.onWaiting([{ ref: revision(), count: 12 }]);
+      void waker.wake(revision(), 12);
     });
+    await told('it is woken', /^0 → 2: woken by requests that waited$/);
     await settled(operator);
-    expect((await change())?.message).to.equal('0 → 2: woken by requests that waited');
+    clearInterval(reports);
     const all = await events();
     expect(all).to.include.members([
       `Scaled ${REVISION}: ${up}`,
