@@ -65,6 +65,17 @@ program
       .default(9090)
       .argParser(port),
   )
+  .option(
+    '--external-scaler-service <name>',
+    'Service of the external scaler',
+    'wherry-external-scaler',
+  )
+  .addOption(
+    new Option(
+      '--external-scaler-port <port>',
+      'port of the external scaler for KEDA; none without it',
+    ).argParser(port),
+  )
   .option('--ingress-domain <domain>', 'domain of external hosts', DEFAULT_CONFIG.ingressDomain)
   .option(
     '--domain-template <template>',
@@ -115,6 +126,7 @@ program
         podIPs,
         xds: { port: flags.xdsPort, service: flags.xdsService },
         routerDrainSeconds: flags.routerDrainSeconds,
+        externalScaler: externalScaler(flags),
         deployment: flags.deployment,
         kubeConfig,
         refusedRoute: flags.testRefusedRoute,
@@ -151,6 +163,8 @@ interface ControllerFlags {
   readonly deployment: string;
   readonly xdsPort: number;
   readonly metricsPort: number;
+  readonly externalScalerService: string;
+  readonly externalScalerPort?: number;
   readonly ingressDomain: string;
   readonly domainTemplate: string;
   readonly urlScheme: OperatorConfig['urlScheme'];
@@ -161,13 +175,21 @@ interface ControllerFlags {
   readonly logLevel: string;
 }
 
+function externalScaler({ externalScalerService: service, externalScalerPort }: ControllerFlags) {
+  return externalScalerPort === undefined ? undefined : { port: externalScalerPort, service };
+}
+
 function operatorConfig(flags: ControllerFlags): OperatorConfig {
   const { ingressDomain, domainTemplate, urlScheme, clusterDomain } = flags;
   const { storageInitializerImage, revisionHistoryLimit } = flags;
+  const scaler = externalScaler(flags);
   return Object.freeze({
     ...{ ingressDomain, domainTemplate, urlScheme, clusterDomain },
     ...{ storageInitializerImage, revisionHistoryLimit },
     router: { name: flags.routerService, namespace: flags.namespace },
+    ...(scaler && {
+      externalScaler: `${scaler.service}.${flags.namespace}.svc.${clusterDomain}:${scaler.port}`,
+    }),
   });
 }
 

@@ -97,6 +97,10 @@ class Scene {
     return this.autoscaler.tick(START + seconds * 1000);
   }
 
+  signals(seconds: number) {
+    return this.autoscaler.loadSignals(REF, START + seconds * 1000);
+  }
+
   get desired(): number | undefined {
     return this.autoscaler.desired(KEY)[0]?.replicas;
   }
@@ -193,6 +197,53 @@ describe('Autoscaler', () => {
     // What waits is not in the reports: its pods are not taken away while they start.
     scene.run(200, 300, 0);
     expect(scene.desired).to.be.greaterThan(0);
+  });
+});
+
+describe('signals of the Autoscaler', () => {
+  const quiet = { concurrency: 0, rps: 0 };
+
+  it('are the load of the shorter window, with whether it is long since a request', () => {
+    const scene = new Scene({ replicas: 1 });
+    scene.run(0, 30, 5);
+    const busy = { hasRequests: true, hasPods: true, isUnused: false };
+    expect(scene.signals(29)).to.deep.equal({ load: { concurrency: 5, rps: 5 }, ...busy });
+    scene.run(30, 33, 0);
+    expect(scene.signals(32)?.load).to.deep.equal({ concurrency: 2.5, rps: 2.5 });
+    scene.run(33, 80, 0);
+    const unused = { hasRequests: false, hasPods: true, isUnused: false };
+    expect(scene.signals(79)).to.deep.equal({ load: quiet, ...unused });
+    scene.run(80, 92, 0);
+    expect(scene.signals(91)).to.deep.equal({ load: quiet, ...unused, isUnused: true });
+  });
+
+  it('count the requests that wait for a revision without pods', () => {
+    const scene = new Scene({ replicas: 0 });
+    scene.run(0, 10, 0);
+    expect(scene.signals(9)).to.include({ hasRequests: false, hasPods: false });
+    scene.report(10, 3, '');
+    scene.report(10, 0);
+    expect(scene.signals(10)).to.include({ hasRequests: true, hasPods: false });
+    scene.run(11, 14, 0);
+    expect(scene.signals(13)).to.include({ hasRequests: false });
+  });
+
+  it('have no load before a report, and while a router is silent', () => {
+    let routers = ['a'];
+    const scene = new Scene({ replicas: 1 }, () => routers);
+    expect(scene.signals(0)?.load).to.equal(undefined);
+    scene.run(0, 10, 5);
+    expect(scene.signals(9)?.load?.concurrency).to.equal(5);
+    routers = ['a', 'b'];
+    expect(scene.signals(9)).to.deep.include({ load: undefined, hasRequests: true });
+    routers = [];
+    expect(scene.signals(10)?.load?.concurrency).to.equal(5);
+    expect(scene.signals(16)).to.deep.include({ load: undefined, hasRequests: false });
+  });
+
+  it('are none of a revision that is not there', () => {
+    const scene = new Scene({ replicas: 1 });
+    expect(scene.autoscaler.loadSignals({ ...REF, revision: 2 }, START)).to.equal(undefined);
   });
 });
 

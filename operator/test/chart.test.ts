@@ -52,7 +52,11 @@ describeWithHelm('chart', function () {
   this.timeout(20_000);
 
   it('renders objects that Kubernetes’ own schemas accept', async () => {
-    const objects = await render('operator.replicas=2', 'router.service.type=LoadBalancer');
+    const objects = await render(
+      'operator.replicas=2',
+      'router.service.type=LoadBalancer',
+      'externalScaler.enabled=true',
+    );
     const checked = objects.filter(({ kind }) => kind in MODELS);
     expect(new Set(checked.map(({ kind }) => kind)).size).to.equal(Object.keys(MODELS).length);
     for (const object of checked) {
@@ -109,6 +113,36 @@ describeWithHelm('chart', function () {
     ]);
     const none = await render('networkPolicy.enabled=false');
     expect(namesOf(none, 'NetworkPolicy')).to.deep.equal([]);
+  });
+
+  it('opens the external scaler where it is enabled, to KEDA or to whom you say', async () => {
+    const off = await render();
+    expect(namesOf(off, 'Service')).not.to.include('wherry-external-scaler');
+    const args = (objects: readonly KubeObject[]) =>
+      named<Deployment>(objects, 'Deployment', 'wherry-operator').spec?.template.spec?.containers[0]
+        ?.args;
+    expect(args(off)?.join(' ')).not.to.include('external-scaler');
+
+    const on = await render('externalScaler.enabled=true');
+    expect(args(on)).to.include('--external-scaler-port=18001');
+    const { spec } = named<Service>(on, 'Service', 'wherry-external-scaler');
+    expect([spec?.selector, spec?.ports]).to.deep.equal([
+      undefined,
+      [{ name: 'grpc', port: 18001 }],
+    ]);
+    const policy = named<NetworkPolicy>(on, 'NetworkPolicy', 'wherry-operator');
+    expect(policy.spec?.ingress?.[2]).to.deep.equal({
+      ports: [{ port: 'keda' }],
+      from: [
+        {
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'keda' } },
+          podSelector: { matchLabels: { app: 'keda-operator' } },
+        },
+      ],
+    });
+    const open = await render('externalScaler.enabled=true', 'externalScaler.from=null');
+    const { ingress } = named<NetworkPolicy>(open, 'NetworkPolicy', 'wherry-operator').spec ?? {};
+    expect(ingress?.[2]).to.deep.equal({ ports: [{ port: 'keda' }] });
   });
 
   it('names the user of images that name none, and the class and envelope that a model asks for', async () => {

@@ -19,6 +19,10 @@ export interface OperatorConfig {
   readonly router: { readonly name: string; readonly namespace: string };
   /** Image of the `storage-initializer`, for runtimes that do not fetch models themselves. */
   readonly storageInitializerImage: string;
+  /**
+   * Address, `host:port`, at which KEDA reaches the operator's external scaler; undefined where the operator serves none.
+   */
+  readonly externalScaler?: string;
   /** Number of revisions without traffic that each component keeps for a rollback. */
   readonly revisionHistoryLimit: number;
 }

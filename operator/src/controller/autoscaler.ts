@@ -7,6 +7,7 @@ import type { Lister } from '../api/cluster.ts';
 import type { Observed, Pod } from '../api/kube.ts';
 import { formatRevision, type RevisionRef, serviceKey } from '../api/revision.ts';
 import type { LoadReport } from '../api/route-table.ts';
+import type { LoadSignals } from '../plan/activity.ts';
 import type { ScaleReason, ScaleRule } from '../plan/autoscale/decision.ts';
 import { RevisionScaler, type ScaledPods } from '../plan/autoscale/scaler.ts';
 import type { ComponentAutoscaling } from '../plan/autoscale/settings.ts';
@@ -169,6 +170,24 @@ export class Autoscaler implements ScaleFacts {
   #count(reason: ScaleReason | undefined): void {
     if (reason === undefined) return;
     this.decisions.set(reason.rule, (this.decisions.get(reason.rule) ?? 0) + 1);
+  }
+
+  /**
+   * Returns what is known of a revision's load; undefined where it has neither pods nor traffic. @param now milliseconds
+   */
+  loadSignals(ref: RevisionRef, now: number): LoadSignals | undefined {
+    const revision = this.#revisions.get(formatRevision(ref));
+    if (revision === undefined) return undefined;
+    const { scaler, hasPods } = revision;
+    const reportedAt = this.#reportedAt ?? Number.NEGATIVE_INFINITY;
+    const isKnown = now - reportedAt <= SILENT_AFTER && !this.#isReportMissing(now);
+    if (isKnown) scaler.recordQuiet(reportedAt);
+    return {
+      load: isKnown ? scaler.load(now) : undefined,
+      hasRequests: scaler.hasRequests(now),
+      hasPods,
+      isUnused: scaler.desired === 0,
+    };
   }
 
   /** Says whether a router that sends traffic has not told of it lately: its load is not known. */

@@ -12,6 +12,7 @@ import { addressFamilies, hostPort, listenHost } from '../api/pod-ips.ts';
 import type { RouterFact } from '../api/router-fact.ts';
 import { Certificates } from '../certificates/certificates.ts';
 import type { TlsCredentials } from '../certificates/issue.ts';
+import { ExternalScaler } from '../keda/external-scaler.ts';
 import { KubeClient } from '../kube/client.ts';
 import { KubeCluster } from '../kube/cluster.ts';
 import { LeaderElection } from '../kube/leader.ts';
@@ -21,10 +22,12 @@ import { RouterControl } from '../router/router-control.ts';
 import { ColdStarts } from './cold-starts.ts';
 import type { Change, Controller } from './controller.ts';
 import { inferenceServiceController } from './inferenceservice.ts';
+import { keepLeaderEndpoints } from './leader-endpoints.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import type { Surroundings } from './observe.ts';
 import { PeerOperators } from './peer-operators.ts';
 import { Reconciliation } from './reconciliation.ts';
+import { revisionActivity } from './revision-activity.ts';
 import { RoutePublisher } from './route-publisher.ts';
 import { ServiceEndpoints } from './service-endpoints.ts';
 import { Waker } from './waker.ts';
@@ -45,6 +48,8 @@ export interface OperatorOptions {
   readonly xds: { readonly port: number; readonly service: string };
   /** Seconds that a router takes requests for after it was told to end. */
   readonly routerDrainSeconds: number;
+  /** External scaler for KEDA: the port to listen on, and the name of the Service that leads there; undefined for none. */
+  readonly externalScaler?: { readonly port: number; readonly service: string };
   /** Name of the operator's Deployment. */
   readonly deployment: string;
   readonly kubeConfig: KubeConfig;
@@ -59,6 +64,7 @@ export interface OperatorOptions {
 /** Runs one replica of the operator: it serves routers, and while it leads it reconciles and scales. */
 export class Operator {
   readonly #options: OperatorOptions;
+  readonly #client: KubeClient;
   readonly #cluster: KubeCluster;
   readonly #routers: ServiceEndpoints;
   readonly #operators: ServiceEndpoints;
@@ -67,6 +73,11 @@ export class Operator {
   readonly #routerControl: RouterControl;
   readonly #routes: RoutePublisher;
   readonly #coldStarts: ColdStarts;
+  /** External scaler, which listens while this process leads. */
+  readonly #externalScaler = new ExternalScaler({
+    activity: (ref) =>
+      revisionActivity(ref, this.#reconciliation, (key) => this.#fleet.acknowledged(key)),
+  });
   #fleet = new RouterFleet();
   /** Times at which routers end that are about to, by address, in milliseconds since 1970. */
   #routerEnds: ReadonlyMap<string, number> = new Map();
@@ -82,6 +93,7 @@ export class Operator {
     const client = new KubeClient(kubeConfig, {
       observe: (verb, kind, code) => metrics.request(verb, kind, code),
     });
+    this.#client = client;
     this.#cluster = new KubeCluster({
       ...{ client, log },
       onChange: (change) => this.#changed(change),
@@ -186,6 +198,7 @@ export class Operator {
       routers: () => this.#routers.ready().map(({ pod }) => pod),
       log,
       observe: (seconds, failed) => metrics.reconciled(seconds, failed),
+      onActivity: (keys) => this.#externalScaler.look(keys),
     });
     this.#reconciliation = reconciliation;
     this.#routerControl.tellAgain();
@@ -193,10 +206,23 @@ export class Operator {
     this.#peers.update(this.#operators.ready());
     metrics.watchQueue(reconciliation, fleet);
     metrics.watchScales(reconciliation.scales);
+    await this.#serveExternalScaler();
     await this.#leader.hold(signal);
+    this.#externalScaler.close();
     this.#peers.close();
     this.#reconciliation = undefined;
     await reconciliation.stop();
+  }
+
+  /** Answers KEDA, which the leader alone can do: it hears all routers. */
+  async #serveExternalScaler(): Promise<void> {
+    const { externalScaler, podIPs, config, log, signal } = this.#options;
+    if (externalScaler === undefined) return;
+    const { port, service } = externalScaler;
+    await this.#externalScaler.listen(hostPort(listenHost(podIPs), port));
+    const { namespace } = config.router;
+    const endpoints = { client: this.#client, namespace, service, podIPs, port, log };
+    void keepLeaderEndpoints(endpoints, signal);
   }
 
   #newPeers(): PeerOperators {
@@ -281,7 +307,9 @@ export class Operator {
       log.error('router refused its configuration', { router, ...refusal });
       void this.#tellRefused(router, refusal.type, refusal.reason);
     }
-    this.#reconciliation.enqueue([...this.#fleet.apply(facts)]);
+    const keys = [...this.#fleet.apply(facts)];
+    this.#reconciliation.enqueue(keys);
+    this.#externalScaler.look(keys);
   }
 
   /** Writes an event about the router's pod, because nobody looks for it in the operator's log. */

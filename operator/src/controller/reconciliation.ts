@@ -5,10 +5,12 @@
 import type { Lister, Writer } from '../api/cluster.ts';
 import { CHILD_KINDS, type Kind } from '../api/kinds.ts';
 import { keyOf } from '../api/kube.ts';
+import { type RevisionRef, serviceKey } from '../api/revision.ts';
 import type { SignalReport } from '../api/revision-signals.ts';
 import type { LoadReport } from '../api/route-table.ts';
 import type { WaitingCount } from '../api/router-fact.ts';
 import type { Logger } from '../log.ts';
+import type { LoadSignals } from '../plan/activity.ts';
 import type { DesiredReplicas } from '../plan/input.ts';
 import { SignalWindows } from '../plan/signals/signal-windows.ts';
 import { Autoscaler, TICK_MILLISECONDS } from './autoscaler.ts';
@@ -33,6 +35,8 @@ export interface ReconciliationOptions {
   readonly log: Logger;
   /** Returns the names of the routers that have to report load; those that do where it is left out. */
   readonly routers?: () => readonly string[];
+  /** Called with the keys of services whose `loadSignals` may be others now; not for each change of a load. */
+  readonly onActivity?: (keys: readonly string[]) => void;
   /** Called after every reconcile with the time that it took, for metrics. */
   readonly observe?: (seconds: number, failed: boolean) => void;
 }
@@ -42,6 +46,9 @@ export class Reconciliation {
   /** Signals of all revisions in the last ten minutes. */
   readonly signals = new SignalWindows(SIGNAL_WINDOWS);
   readonly #autoscaler: Autoscaler;
+  readonly #onActivity: (keys: readonly string[]) => void;
+  /** Keys of services for which requests have waited since the last decision. */
+  readonly #waiting = new Set<string>();
   readonly #services: ControllerRun;
   readonly #runtimes: readonly ControllerRun[];
   readonly #tick: NodeJS.Timeout;
@@ -49,6 +56,7 @@ export class Reconciliation {
   constructor(options: ReconciliationOptions) {
     const { lister, writer, log, observe } = options;
     this.#autoscaler = new Autoscaler(lister, options.routers);
+    this.#onActivity = options.onActivity ?? (() => undefined);
     const controller = options.controller((key) => this.#autoscaler.desired(key));
     const shared = { lister, log, observe };
     this.#services = new ControllerRun({ ...shared, controller, workers: options.workers });
@@ -56,10 +64,7 @@ export class Reconciliation {
       (controller) => new ControllerRun({ ...shared, controller, workers: 1 }),
     );
     for (const key of this.#services.keys()) this.#autoscaler.look(key, Date.now());
-    this.#tick = setInterval(
-      () => this.enqueue(this.#autoscaler.tick(Date.now())),
-      TICK_MILLISECONDS,
-    );
+    this.#tick = setInterval(() => this.#decide(), TICK_MILLISECONDS);
   }
 
   /** Number of objects that wait to be reconciled. */
@@ -78,7 +83,9 @@ export class Reconciliation {
     if (kind === 'InferenceService' && deleted) this.signals.forget(keyOf(object));
     for (const run of this.#runtimes) run.onChange(change);
     const keys = this.#services.onChange(change);
-    if (SCALED.has(kind)) for (const key of keys) this.#autoscaler.look(key, Date.now());
+    if (!SCALED.has(kind)) return;
+    for (const key of keys) this.#autoscaler.look(key, Date.now());
+    this.#onActivity(keys);
   }
 
   /** Reconciles every service when a kind of children has come to the cluster, or is gone from it. */
@@ -102,6 +109,13 @@ export class Reconciliation {
       return { ref, seconds: 1, inFlight: count, requests: 0 };
     });
     if (clusters.length > 0) this.onLoad({ router: '', clusters });
+    // Not told at once: KEDA would ask for one pod while the waker asks for as many as are needed.
+    for (const { ref } of counts) this.#waiting.add(serviceKey(ref));
+  }
+
+  /** Returns what is known of a revision's load; undefined where it has neither pods nor traffic. */
+  loadSignals(ref: RevisionRef): LoadSignals | undefined {
+    return this.#autoscaler.loadSignals(ref, Date.now());
   }
 
   /** Reconciles the services of these keys soon. */
@@ -118,6 +132,13 @@ export class Reconciliation {
   async stop(): Promise<void> {
     clearInterval(this.#tick);
     await Promise.all([this.#services, ...this.#runtimes].map((run) => run.stop()));
+  }
+
+  #decide(): void {
+    const changed = this.#autoscaler.tick(Date.now());
+    this.enqueue(changed);
+    this.#onActivity([...changed, ...this.#waiting]);
+    this.#waiting.clear();
   }
 }
 

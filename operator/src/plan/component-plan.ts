@@ -140,11 +140,11 @@ function scalersOf(
   rollout: Omit<BoundsOptions, 'revision'>,
   input: PlanInput,
 ): KubeObject[] {
+  const { component } = rollout;
+  const { externalScaler } = input.config;
   return names.flatMap((revision) => {
-    const options = { ...rollout, revision };
-    const bounds = revisionBounds(options);
-    const scaled = { component: rollout.component, revision, bounds };
-    return scalers({ ...scaled, isRollingOut: isRollingOut(options) }, input);
+    const bounds = revisionBounds({ ...rollout, revision });
+    return scalers({ component, revision, bounds, externalScaler }, input);
   });
 }
 

@@ -94,12 +94,12 @@ function component(
   };
 }
 
-/** Only Wherry's own autoscaler knows when there may be no pod. KServe, HPA: max = max(maxReplicas, min). */
+/** Returns the bounds; a HorizontalPodAutoscaler has one pod at least. KServe, HPA: max = max(maxReplicas, min). */
 function replicaBounds(
   { minReplicas = 1, maxReplicas = 0 }: ComponentSpec,
   { class: scaler, minScale = minReplicas, maxScale = maxReplicas }: ComponentAutoscaling,
 ): ReplicaBounds {
-  const min = Math.max(scaler === 'wherry' ? 0 : 1, minScale);
+  const min = Math.max(scaler === 'hpa' || scaler === 'none' ? 1 : 0, minScale);
   return { min, max: Math.max(1, min, maxScale) };
 }
 

@@ -10,7 +10,7 @@
 import type { ComponentStatus } from '../api/inferenceservice.ts';
 import { revisionName } from '../api/revision.ts';
 import type { Component } from './component.ts';
-import type { RoutingState } from './input.ts';
+import type { DesiredReplicas, RoutingState } from './input.ts';
 import type { Revision } from './revision.ts';
 import type { Traffic } from './traffic.ts';
 
@@ -19,6 +19,10 @@ export interface HoldInput {
   readonly revision: Revision;
   /** Replicas that the revision is to have by its scale alone. */
   readonly wanted: number;
+  /** True when the revision begins to serve: nobody can have asked it yet. */
+  readonly isStarting: boolean;
+  /** Replicas that the autoscaler desires, whoever sets the scale: none after a long time without a request. */
+  readonly desired: DesiredReplicas | undefined;
   /** True when the revision may run. */
   readonly isActive: boolean;
   /** The component, whose bounds say whether it may have no pod. */
@@ -37,13 +41,16 @@ export interface HeldScale {
 
 /** Returns the replicas of a revision with whether its requests are to be held: the last pod waits for the routers. */
 export function heldScale(input: HoldInput): HeldScale {
-  const { revision, wanted, isActive, component } = input;
+  const { revision, wanted, isActive, isStarting, desired, component } = input;
   if (!isActive || !hasTraffic(input)) return { replicas: wanted, isHeld: false };
+  const isUnused = !isStarting && desired?.replicas === 0;
   const mayHaveNone = component.bounds.min === 0;
   const wasHeld = input.before?.heldRevisions?.includes(revision.name) ?? false;
   const isHeld =
-    (mayHaveNone && (wanted === 0 || revision.replicas === 0)) || (wasHeld && revision.ready === 0);
-  const mustStay = isHeld && wanted === 0 && revision.replicas > 0 && !isHeldEverywhere(input);
+    (mayHaveNone && (wanted === 0 || isUnused || revision.replicas === 0)) ||
+    (wasHeld && revision.ready === 0);
+  const isConfirmed = isHeldEverywhere(revision.name, input.routing);
+  const mustStay = isHeld && wanted === 0 && revision.replicas > 0 && !isConfirmed;
   return { replicas: mustStay ? 1 : wanted, isHeld };
 }
 
@@ -66,9 +73,10 @@ function hasTraffic({ revision: { name }, traffic }: HoldInput): boolean {
   return hasServed && traffic.targets.some((target) => target.revisionName === name);
 }
 
-/** Says whether every router has confirmed that it holds the requests; not to know it is a no. */
-function isHeldEverywhere({ revision, routing }: HoldInput): boolean {
-  return (routing.acknowledged ?? []).some(
-    ({ ref, held }) => held === true && revisionName(ref) === revision.name,
-  );
+/** Says whether every router has confirmed that it holds the requests of a revision; not to know it is a no. */
+export function isHeldEverywhere(
+  revision: string,
+  { acknowledged = [] }: Pick<RoutingState, 'acknowledged'>,
+): boolean {
+  return acknowledged.some(({ ref, held }) => held === true && revisionName(ref) === revision);
 }

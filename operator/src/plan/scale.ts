@@ -108,7 +108,7 @@ export function replicasOf(options: ReplicasOptions): number {
   switch (component.autoscaling.class) {
     case 'external':
     case 'keda':
-      return isStarting ? Math.max(replicas, min) : replicas;
+      return isStarting ? Math.max(1, replicas, min) : replicas;
     case 'hpa':
       // A HorizontalPodAutoscaler leaves a Deployment alone that has no pods.
       return Math.max(replicas, min);

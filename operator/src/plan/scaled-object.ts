@@ -1,7 +1,11 @@
-/** The ScaledObject of a revision, for the autoscaler class keda: what KServe makes of a component. */
+/**
+ * The ScaledObject of a revision, for the autoscaler class keda: the triggers that KServe makes of a component, and one
+ * of Wherry's own by requests.
+ */
 import type { ComponentSpec } from '../api/inferenceservice.ts';
 import type { KubeObject } from '../api/kube.ts';
 import { withinLabel } from '../api/names.ts';
+import type { Component } from './component.ts';
 import { quantityValue } from './quantity.ts';
 import {
   DEFAULT_CPU_UTILIZATION,
@@ -13,11 +17,9 @@ import {
 
 /** Builds the ScaledObject that scales a revision's Deployment. */
 export function scaledObject(scaled: ScaledRevision): KubeObject {
-  const { component, revision, bounds, isRollingOut } = scaled;
+  const { component, revision, bounds, externalScaler } = scaled;
   const { spec } = component;
-  // What is to get traffic must not be let go of before.
-  const mayHaveNone = spec.minReplicas === 0 && !isRollingOut;
-  const min = mayHaveNone ? 0 : Math.max(1, bounds.min);
+  const byRequests = isScaledByRequests(component) && externalScaler !== undefined;
   // KEDA takes no name that is too long for a label.
   const nameOfKedas = `keda-hpa-${revision}`;
   const horizontalPodAutoscalerConfig = {
@@ -31,12 +33,37 @@ export function scaledObject(scaled: ScaledRevision): KubeObject {
     metadata: scalerMetadata(scaled),
     spec: {
       scaleTargetRef: { name: revision },
-      minReplicaCount: min,
-      maxReplicaCount: Math.max(1, min, bounds.max),
-      triggers: triggers(spec),
+      minReplicaCount: bounds.min,
+      maxReplicaCount: bounds.max,
+      // Wherry's own trigger is active until every router holds the requests: it needs no time to cool down.
+      ...(byRequests && { cooldownPeriod: 0 }),
+      triggers: [
+        ...triggers(spec),
+        ...(byRequests ? [requestTrigger(component, revision, externalScaler)] : []),
+      ],
       ...(isAdvanced && { advanced: { horizontalPodAutoscalerConfig } }),
     },
   } as KubeObject;
+}
+
+/**
+ * Says whether KEDA is to hear of a component's requests: it is scaled by them, or may have no pod, which is not safe as
+ * long as somebody asks.
+ */
+function isScaledByRequests({ spec, bounds }: Component): boolean {
+  return spec.scaleMetric !== undefined || bounds.min === 0;
+}
+
+/** Trigger that is answered by the operator; its metadata tell the operator everything that it answers by. */
+function requestTrigger(
+  { autoscaling: { settings } }: Component,
+  revision: string,
+  scalerAddress: string,
+): object {
+  const { metric } = settings;
+  // KEDA cuts off what is smaller than a thousandth.
+  const target = String(Number(settings.target.toFixed(3)));
+  return { type: 'external-push', metadata: { scalerAddress, revision, metric, target } };
 }
 
 function triggers({ autoScaling }: ComponentSpec): object[] {

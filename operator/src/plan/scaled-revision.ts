@@ -12,8 +12,8 @@ export interface ScaledRevision {
   /** Name of the revision and of its Deployment. */
   readonly revision: string;
   readonly bounds: ReplicaBounds;
-  /** True while the revision has not had all of the traffic yet. */
-  readonly isRollingOut: boolean;
+  /** Address, `host:port`, at which KEDA reaches the operator's external scaler; undefined where it is not served. */
+  readonly externalScaler: string | undefined;
 }
 
 /** Metric that a scaler is to keep, as `spec.predictor.autoScaling.metrics` has it. */

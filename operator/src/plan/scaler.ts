@@ -41,10 +41,10 @@ const SCALERS: Readonly<Partial<Record<AutoscalerClass, Scaler>>> = {
   },
 };
 
-/** Returns the scaler of a revision, or nothing where the class asks for none or the cluster lacks its kind. */
-export function scalers(scaled: ScaledRevision, { related }: PlanInput): KubeObject[] {
+/** Returns the scaler of a revision, or nothing where the class asks for none or the cluster lacks what it needs. */
+export function scalers(scaled: ScaledRevision, input: PlanInput): KubeObject[] {
   const scaler = SCALERS[scaled.component.autoscaling.class];
-  if (scaler === undefined || related.absentKinds.includes(scaler.kind)) return [];
+  if (scaler === undefined || missingScaler(scaled.component, input) !== undefined) return [];
   return [scaler.build(scaled)];
 }
 
@@ -78,16 +78,25 @@ export function failingScaler(
   return undefined;
 }
 
-/** Returns the state of a component whose autoscaler class asks for a kind that the cluster lacks. */
+/** Returns the state of a component whose autoscaler class asks for what the cluster lacks. */
 export function missingScaler(
-  { autoscaling }: Component,
-  { related }: PlanInput,
+  { autoscaling, spec }: Component,
+  { related, config }: PlanInput,
 ): ConditionState | undefined {
   const kind = SCALERS[autoscaling.class]?.kind;
-  if (kind === undefined || !related.absentKinds.includes(kind)) return undefined;
+  if (kind === undefined) return undefined;
+  const isAbsent = related.absentKinds.includes(kind);
+  const isUnanswered =
+    kind === 'ScaledObject' &&
+    spec.scaleMetric !== undefined &&
+    config.externalScaler === undefined;
+  if (!isAbsent && !isUnanswered) return undefined;
+  const need = isAbsent
+    ? `the kind ${kind} of ${KINDS[kind].apiVersion}, which is not installed here`
+    : `the operator's external scaler for scaleMetric ${spec.scaleMetric}: set the chart's value externalScaler.enabled`;
   return {
     status: 'False',
     reason: 'AutoscalerMissing',
-    message: `nothing scales the pods, which serve: the autoscaler class ${autoscaling.class} needs the kind ${kind} of ${KINDS[kind].apiVersion}, which is not installed here`,
+    message: `nothing scales the pods, which serve: the autoscaler class ${autoscaling.class} needs ${need}`,
   };
 }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiServer } from '../../../e2e/harness/api-server.ts';
 import { type FaultProxy, startFaultProxy } from '../../../e2e/harness/fault-proxy.ts';
-import { DEFAULT_CONFIG } from '../../src/api/config.ts';
+import { DEFAULT_CONFIG, type OperatorConfig } from '../../src/api/config.ts';
 import type { KubeObject, PodTemplateSpec } from '../../src/api/kube.ts';
 import { inferenceServiceController } from '../../src/controller/inferenceservice.ts';
 import type { Surroundings } from '../../src/controller/observe.ts';
@@ -46,14 +46,19 @@ export async function namespaceWithAccount(server: ApiServer, prefix: string): P
   return namespace;
 }
 
-/**
- * Starts the reconcilers with their caches filled; the caller closes the proxy.
- * @param routingOf what the routers say of each service; without it none of them has said anything
- */
+/** What an operator is to know beyond the cluster; nothing by default. */
+export interface OperatorSurroundings {
+  readonly config?: Partial<OperatorConfig>;
+  /** What the routers say of each service. */
+  readonly routingOf?: (cluster: KubeCluster) => Surroundings['routing'];
+  readonly onActivity?: (keys: readonly string[]) => void;
+}
+
+/** Starts the reconcilers with their caches filled; the caller closes the proxy. */
 export async function startOperator(
   server: ApiServer,
   proxy: FaultProxy,
-  routingOf: (cluster: KubeCluster) => Surroundings['routing'] = () => () => ({}),
+  { config, routingOf = () => () => ({}), onActivity }: OperatorSurroundings = {},
 ): Promise<RunningOperator> {
   const { log, entries } = recordedLog();
   const requests: string[] = [];
@@ -85,10 +90,11 @@ export async function startOperator(
           hostOwner: () => undefined,
           now: () => new Date(),
         },
-        config: DEFAULT_CONFIG,
+        config: { ...DEFAULT_CONFIG, ...config },
       }),
     workers: 2,
     log,
+    onActivity,
   });
   const running = reconciliation;
   return {

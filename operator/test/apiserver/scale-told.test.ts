@@ -43,7 +43,7 @@ describeWithApiServer('a change of scale is told', function () {
   beforeEach(async () => {
     proxy = await proxyOf(server);
     namespace = await namespaceWithAccount(server, 'told');
-    operator = await startOperator(server, proxy, claimedRouting);
+    operator = await startOperator(server, proxy, { routingOf: claimedRouting });
   });
 
   afterEach(async () => {
@@ -153,7 +153,7 @@ describeWithApiServer('a change of scale is told', function () {
     expect(new Set(all).size).to.equal(all.length);
 
     await operator.stop();
-    operator = await startOperator(server, proxy, claimedRouting);
+    operator = await startOperator(server, proxy, { routingOf: claimedRouting });
     await sleep(QUIET_MS);
     expect(operator.requests).to.deep.equal([]);
     expect(await events()).to.deep.equal(all);

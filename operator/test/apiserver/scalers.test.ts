@@ -9,9 +9,11 @@ import type { FaultProxy } from '../../../e2e/harness/fault-proxy.ts';
 import { eventually } from '../../../e2e/harness/load.ts';
 import type { InferenceServiceData } from '../../src/api/inferenceservice.ts';
 import type { HorizontalPodAutoscaler, KubeObject, Observed } from '../../src/api/kube.ts';
+import { Waker } from '../../src/controller/waker.ts';
 import { KubeClient } from '../../src/kube/client.ts';
 import { isNotFound } from '../../src/kube/errors.ts';
 import { canonicalQuantity } from '../../src/plan/quantity.ts';
+import { recordedLog } from './recorded-log.ts';
 import {
   installRuntime,
   namespaceWithAccount,
@@ -229,6 +231,49 @@ describeWithApiServer('scalers', function () {
       await setClass('', { autoScaling: null });
       expect(await exists('ScaledObject', REVISION)).to.equal(false);
       expect(await replicas()).to.equal(4);
+    });
+
+    it('starts pods for requests at zero, as many as are needed, and leaves them to KEDA', async () => {
+      await installKeda();
+      await operator.stop();
+      operator = await startOperator(server, proxy, {
+        config: { externalScaler: 'scaler:18001' },
+      });
+      await createService('keda', {
+        minReplicas: 0,
+        maxReplicas: 6,
+        scaleMetric: 'concurrency',
+        scaleTarget: 10,
+      });
+      const { spec } = await read<{ spec: { triggers: object[] } }>('ScaledObject', REVISION);
+      expect(spec.triggers).to.deep.equal([
+        {
+          type: 'external-push',
+          metadata: {
+            scalerAddress: 'scaler:18001',
+            revision: REVISION,
+            metric: 'concurrency',
+            target: '7',
+          },
+        },
+      ]);
+      await runPod(server, { namespace, name: REVISION });
+      await eventually('all is well', async () => (await predictorReady())?.status === 'True');
+      await client.scale({ kind: 'Deployment', namespace, name: REVISION }, 0);
+      await server.request('DELETE', `/api/v1/namespaces/${namespace}/pods/${REVISION}-x`);
+      await eventually('it is idle', async () => (await predictorReady())?.reason === 'Idle');
+
+      const { log } = recordedLog();
+      const { cluster } = operator;
+      const waker = new Waker({ lister: cluster, writer: cluster, log });
+      const ref = { namespace, service: 'iris', component: 'predictor', revision: 1 } as const;
+      await eventually('it wakes', async () => {
+        await waker.wake(ref, 12);
+        return (await replicas()) === 2;
+      });
+      await client.scale({ kind: 'Deployment', namespace, name: REVISION }, 5);
+      await settled(operator);
+      expect(await replicas()).to.equal(5);
     });
 
     it('leaves what KEDA has scaled to zero at zero', async () => {

@@ -1,6 +1,6 @@
 /** Measures and decides for one revision: windows of its load, and the memory of the mode that decides. */
 import type { ClusterLoad } from '../../api/route-table.ts';
-import type { AutoscalerSample, Decision, ScaleReason } from './decision.ts';
+import type { AutoscalerSample, AutoscalerSettings, Decision, ScaleReason } from './decision.ts';
 import {
   type DemandState,
   decideByDemand,
@@ -31,6 +31,11 @@ export interface ScaledPods {
 /** Load of one port of a revision in one period, as a router reports it. */
 export type PeriodLoad = Pick<ClusterLoad, 'inFlight' | 'requests' | 'seconds'>;
 
+/** Load of a revision: requests that are under way or wait, and requests that come in a second. */
+export type MeasuredLoad = Readonly<Record<AutoscalerSettings['metric'], number>>;
+
+/** Seconds in which the latest report of a load that lasts has come for sure: there is one every second. */
+const LATEST_REPORT_SECONDS = 3;
 /** A shorter time than this between two reports of load, in milliseconds, is no pause. */
 const LEAST_PAUSE = 2000;
 /**
@@ -123,6 +128,21 @@ export class RevisionScaler {
     this.#underWay.recordQuiet(this.#recordedAt, until);
     this.#arrivals.recordQuiet(this.#recordedAt, until);
     this.#recordedAt = Math.max(this.#recordedAt, until);
+  }
+
+  /** Returns the load of the shorter window, averaged, in both metrics. @param now milliseconds */
+  load(now: number): MeasuredLoad {
+    const { panicWindowSeconds } = this.autoscaling.settings;
+    return {
+      concurrency: this.#underWay.average(now, panicWindowSeconds),
+      rps: this.#arrivals.average(now, panicWindowSeconds),
+    };
+  }
+
+  /** Says whether a request was under way, waited or came in the last seconds. @param now milliseconds */
+  hasRequests(now: number): boolean {
+    const windows = [this.#underWay, this.#arrivals];
+    return windows.some((window) => window.average(now, LATEST_REPORT_SECONDS) > 0);
   }
 
   /**
