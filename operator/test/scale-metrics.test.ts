@@ -1,8 +1,10 @@
 /** The autoscaler's metrics, as Prometheus reads them. */
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { Registry } from 'prom-client';
 import type { RevisionRef } from '../src/api/revision.ts';
-import { addScaleMetrics, type RevisionScaleFacts } from '../src/controller/scale-metrics.ts';
+import { OperatorMetrics } from '../src/controller/metrics.ts';
+import type { RevisionScaleFacts } from '../src/controller/scale-metrics.ts';
 import type { ScaleRule } from '../src/plan/autoscale/decision.ts';
 
 const REF: RevisionRef = {
@@ -13,14 +15,25 @@ const REF: RevisionRef = {
 };
 
 describe('scale metrics', () => {
-  let scales: RevisionScaleFacts[];
+  let scales: RevisionScaleFacts[] = [];
+  let server: Server;
   const decisions = new Map<ScaleRule, number>();
-  const registry = new Registry();
-  addScaleMetrics(registry, { scales: () => scales, decisions });
+
+  before(async () => {
+    const metrics = new OperatorMetrics();
+    metrics.watchScales({ scales: () => scales, decisions });
+    server = metrics.listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+  });
+
+  after(() => server.close());
 
   async function samples(): Promise<string[]> {
-    const text = await registry.metrics();
-    return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    const { port } = server.address() as AddressInfo;
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+    expect(response.headers.get('content-type')).to.match(/^text\/plain; version=0\.0\.4/);
+    const text = await response.text();
+    return text.split('\n').filter((line) => /^wherry_(revision|scale)/.test(line));
   }
 
   it('tell the scale of each revision, and what it was decided from', async () => {
@@ -29,12 +42,20 @@ describe('scale metrics', () => {
     decisions.set('load', 3);
     const revision = 'namespace="shop",service="iris",revision="iris-predictor-00002"';
     expect(await samples()).to.deep.equal([
+      'wherry_scale_decisions_total{rule="load"} 3',
       `wherry_revision_desired_replicas{${revision}} 4`,
       `wherry_revision_ready_replicas{${revision}} 2`,
       `wherry_revision_load{${revision},metric="rps"} 37`,
       `wherry_revision_pod_target{${revision},metric="rps"} 10`,
-      'wherry_scale_decisions_total{rule="load"} 3',
     ]);
+  });
+
+  it('are whole where there are thousands of revisions', async () => {
+    scales = Array.from({ length: 3000 }, (_, revision) => {
+      return { ref: { ...REF, revision }, ready: 1, metric: 'rps' };
+    });
+    const ready = (await samples()).filter((line) => line.startsWith('wherry_revision_ready'));
+    expect(new Set(ready).size).to.equal(3000);
   });
 
   it('have no series of what is not known, or is gone', async () => {

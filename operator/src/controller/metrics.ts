@@ -1,11 +1,12 @@
 /** Metrics and health of the operator itself, served by Express. */
 import type { Server } from 'node:http';
+import { pipeline } from 'node:stream/promises';
 import express from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { LoopDelay } from '../loop-delay.ts';
 import type { ColdStartPhase } from '../plan/cold-start.ts';
 import type { HoldRefusal } from '../router/hold.ts';
-import { addScaleMetrics, type ScaleFacts } from './scale-metrics.ts';
+import { revisionMetrics, type ScaleFacts } from './scale-metrics.ts';
 
 /** Collects the operator's Prometheus metrics and serves them, with its health, over HTTP. */
 export class OperatorMetrics {
@@ -54,6 +55,8 @@ export class OperatorMetrics {
    */
   readonly #takeLoopDelay = new Map<string, () => number | Promise<number>>();
   #isSynced = false;
+  /** Scales of all revisions, which are there while this process leads. */
+  #scales: ScaleFacts | undefined;
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
@@ -122,13 +125,28 @@ export class OperatorMetrics {
 
   /** Adds the metrics of the autoscaler, which only a leader has; to be called once. */
   watchScales(facts: ScaleFacts): void {
-    addScaleMetrics(this.#registry, facts);
+    this.#scales = facts;
+    new Counter({
+      name: 'wherry_scale_decisions_total',
+      help: 'Changes of the desired pods of a revision, by the rule that had the last word',
+      labelNames: ['rule'],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const [rule, count] of facts.decisions) this.inc({ rule }, count);
+      },
+    });
   }
 
   async #collectLoopDelays(): Promise<void> {
     for (const [thread, take] of this.#takeLoopDelay) {
       this.#loopDelays.set({ thread }, await take());
     }
+  }
+
+  async *#text(): AsyncGenerator<string> {
+    yield this.#registry.metrics();
+    if (this.#scales !== undefined) yield* revisionMetrics(this.#scales);
   }
 
   /** Serves `/healthz`, `/readyz` and `/metrics` on an address and port. The caller closes the server. */
@@ -142,7 +160,9 @@ export class OperatorMetrics {
       res.status(this.#isSynced ? 200 : 503).send(this.#isSynced ? 'ok' : 'the caches are filling');
     });
     app.get('/metrics', async (_req, res) => {
-      res.type(this.#registry.contentType).send(await this.#registry.metrics());
+      res.type(this.#registry.contentType);
+      // Who has gone meanwhile needs no answer.
+      await pipeline(this.#text(), res).catch(() => undefined);
     });
     return app.listen(port, host);
   }

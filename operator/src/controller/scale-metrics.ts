@@ -1,9 +1,9 @@
 /**
- * Metrics of the autoscaler, which only a leader has. They are read from what it knows at each scrape, so that a
- * revision that is gone has no series.
+ * Metrics of the scale of each revision, which only a leader has. They are read from what the autoscaler knows at each
+ * scrape, so that a revision that is gone has no series. Thousands of revisions are so many series that prom-client
+ * would stop everything else for their time: they are written here, in parts.
  */
 import { setImmediate } from 'node:timers/promises';
-import { Counter, Gauge, type Registry } from 'prom-client';
 import { type RevisionRef, revisionName } from '../api/revision.ts';
 import type { AutoscalerSettings, ScaleReason, ScaleRule } from '../plan/autoscale/decision.ts';
 
@@ -26,15 +26,18 @@ export interface ScaleFacts {
   readonly decisions: ReadonlyMap<ScaleRule, number>;
 }
 
-interface GaugeOfRevisions {
+/** Number of lines that are written before what else is due goes on. */
+const LINES = 500;
+
+interface RevisionGauge {
   readonly name: string;
   readonly help: string;
-  /** Name of a label beyond those of the revision. */
-  readonly label?: 'metric';
+  /** True where the unit is that of the metric that is scaled by. */
+  readonly isOfMetric?: boolean;
   readonly value: (scale: RevisionScaleFacts) => number | undefined;
 }
 
-const GAUGES: readonly GaugeOfRevisions[] = [
+const GAUGES: readonly RevisionGauge[] = [
   {
     name: 'wherry_revision_desired_replicas',
     help: 'Pods that the autoscaler wants for a revision, before minReplicas and maxReplicas',
@@ -48,48 +51,36 @@ const GAUGES: readonly GaugeOfRevisions[] = [
   {
     name: 'wherry_revision_load',
     help: 'Load of a revision that its scale was decided from: requests under way, or those that come in a second',
-    label: 'metric',
+    isOfMetric: true,
     value: ({ reason }) => reason?.load,
   },
   {
     name: 'wherry_revision_pod_target',
     help: 'Load that one pod of a revision is to bear',
-    label: 'metric',
+    isOfMetric: true,
     value: ({ reason }) => reason?.perPod,
   },
 ];
 
-/** Adds the metrics of an autoscaler to a registry; to be called once. */
-export function addScaleMetrics(registry: Registry, facts: ScaleFacts): void {
-  // Thousands of revisions are many series: what else is due goes on between two gauges.
-  let turn = Promise.resolve();
-  for (const { name, help, label, value } of GAUGES) {
-    new Gauge({
-      ...{ name, help, registers: [registry] },
-      labelNames: ['namespace', 'service', 'revision', ...(label === undefined ? [] : [label])],
-      async collect() {
-        turn = turn.then(() => setImmediate());
-        await turn;
-        this.reset();
-        for (const scale of facts.scales()) {
-          const { ref, metric } = scale;
-          const { namespace, service } = ref;
-          const labels = { namespace, service, revision: revisionName(ref) };
-          const measured = value(scale);
-          if (measured === undefined) continue;
-          this.set(label === undefined ? labels : { ...labels, metric }, measured);
-        }
-      },
-    });
+/** Writes the gauges of all revisions in the text format of Prometheus, in parts of some hundred lines. */
+export async function* revisionMetrics(facts: ScaleFacts): AsyncGenerator<string> {
+  for (const gauge of GAUGES) {
+    let lines = [`# HELP ${gauge.name} ${gauge.help}`, `# TYPE ${gauge.name} gauge`];
+    for (const scale of facts.scales()) {
+      const value = gauge.value(scale);
+      if (value !== undefined) lines.push(`${gauge.name}{${labels(scale, gauge)}} ${value}`);
+      if (lines.length < LINES) continue;
+      yield `${lines.join('\n')}\n`;
+      lines = [];
+      await setImmediate();
+    }
+    yield `${lines.join('\n')}\n`;
   }
-  new Counter({
-    name: 'wherry_scale_decisions_total',
-    help: 'Changes of the desired pods of a revision, by the rule that had the last word',
-    labelNames: ['rule'],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [rule, count] of facts.decisions) this.inc({ rule }, count);
-    },
-  });
+}
+
+/** Returns the labels of a sample; names in Kubernetes have no character that would have to be escaped. */
+function labels({ ref, metric }: RevisionScaleFacts, { isOfMetric }: RevisionGauge): string {
+  const { namespace, service } = ref;
+  const revision = `namespace="${namespace}",service="${service}",revision="${revisionName(ref)}"`;
+  return isOfMetric ? `${revision},metric="${metric}"` : revision;
 }
