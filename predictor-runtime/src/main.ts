@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { createLogger } from './platform/log.ts';
 import { parseConfig } from './server/config.ts';
-import { startServer } from './server/server.ts';
+import { type PredictorServer, startServer } from './server/server.ts';
 
 const config = parseConfig(process.argv.slice(2));
 const log = createLogger(config.logLevel);
@@ -24,18 +24,24 @@ function fail(message: string, error: unknown): never {
   process.exit(1);
 }
 
+async function start(): Promise<PredictorServer> {
+  const options = { config, env: process.env, log };
+  if (config.poolAuthority === undefined) return startServer(options);
+  const { startFromPool } = await import('./server/pool.ts');
+  return startFromPool(options);
+}
+
 async function main(): Promise<void> {
-  const server = await startServer({ config, env: process.env, log }).catch((error) =>
-    fail('server did not start', error),
-  );
+  let server: PredictorServer | undefined;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, async () => {
       log.info('draining', { signal });
-      await server.drain();
+      await server?.drain();
       log.info('drained');
       process.exit(0);
     });
   }
+  server = await start().catch((error) => fail('server did not start', error));
   await server.loaded.catch((error) => fail('model did not load', error));
 }
 

@@ -60,6 +60,8 @@ export interface RunningPredictor {
   readonly child: ChildProcess;
   /** Resolves with the URL once the process listens. */
   readonly url: Promise<string>;
+  /** Resolves with the URL once the process, one of a pool, waits for a model. */
+  readonly waiting: Promise<string>;
   /** The port of gRPC, likewise; undefined when it is not served. */
   readonly grpcPort: Promise<number | undefined>;
   /** Resolves with the exit code. */
@@ -87,21 +89,26 @@ export async function withPredictor(
     env: { ...process.env, TERMINATION_MESSAGE_PATH: message },
   });
   const exit = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  const listening = new Promise<{ port: number; grpcPort?: number }>((resolve) => {
-    child.stdout.on('data', (chunk: Buffer) => {
-      const line = chunk
-        .toString()
-        .split('\n')
-        .find((text) => text.includes('"listening"'));
-      if (line !== undefined) resolve(JSON.parse(line));
+  const logged = (message: string) =>
+    new Promise<{ port: number; grpcPort?: number }>((resolve) => {
+      child.stdout.on('data', (chunk: Buffer) => {
+        const line = chunk
+          .toString()
+          .split('\n')
+          .find((text) => text.includes(`"${message}"`));
+        if (line !== undefined) resolve(JSON.parse(line));
+      });
     });
-  });
-  const url = listening.then(({ port }) => `http://127.0.0.1:${port}`);
+  const listening = logged('listening');
+  const urlOf = ({ port }: { port: number }) => `http://127.0.0.1:${port}`;
+  const url = listening.then(urlOf);
+  const waiting = logged('waiting for a model').then(urlOf);
   const grpcPort = listening.then((ports) => ports.grpcPort);
   try {
     await run({
       child,
       url,
+      waiting,
       grpcPort,
       exit,
       terminationMessage: () => readFileSync(message, 'utf8'),

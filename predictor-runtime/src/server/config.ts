@@ -79,6 +79,10 @@ export interface Config {
   readonly tls?: TlsFiles;
   readonly corsAllowOrigin: readonly string[];
   readonly pluginsDir?: string;
+  /** Certificates (PEM) of the authorities whose operators may assign a model to this server; undefined where none may. */
+  readonly poolAuthority?: string;
+  /** UID of the pod that this server runs in, which an assignment has to name. */
+  readonly podUid?: string;
 }
 
 /** Share of the container's memory that models may take; the rest is the server's. */
@@ -104,9 +108,15 @@ export function parseConfig(argv: readonly string[]): Config {
   ])
     command.addOption(flag);
   const flags = command.parse(argv, { from: 'user' }).opts();
-  const sources = [flags.model_name, flags.model_repository[0], flags.model_config_file];
+  const { model_name, model_repository, model_config_file, pool_authority } = flags;
+  const sources = [model_name, model_repository[0], model_config_file, pool_authority];
   if (sources.filter((source) => source !== undefined).length !== 1) {
-    command.error('error: give one of --model_name, --model_repository and --model_config_file');
+    command.error(
+      'error: give one of --model_name, --model_repository, --model_config_file and --pool_authority',
+    );
+  }
+  if ((pool_authority === undefined) !== (flags.pod_uid === undefined)) {
+    command.error('error: --pool_authority and --pod_uid go together');
   }
   if ((flags.tls_cert === undefined) !== (flags.tls_key === undefined)) {
     command.error('error: --tls_cert and --tls_key go together');
@@ -135,6 +145,11 @@ function modelFlags(): Option[] {
     option('--model_name <name>', 'name of the one model, in URLs'),
     option('--model_dir <dir>', 'folder of the one model').default('/mnt/models'),
     option('--storage_uri <uri>', 'fetch that model from here, into the folder'),
+    option(
+      '--pool_authority <pem>',
+      'start without a model, and take one that an operator of this authority assigns',
+    ),
+    option('--pod_uid <uid>', 'UID of this pod, which the assignment must name'),
     option('--model_repository <dir>', 'folder whose folders are models; may be given again')
       .default([])
       .argParser(append),
