@@ -50,6 +50,7 @@ export async function startCluster(provider: Provider): Promise<void> {
     ...['upgrade', '--install', 'wherry', join(ROOT, 'charts/wherry'), '-n', NAMESPACE],
     ...['--create-namespace', '--wait', '--timeout', '3m', ...(values ? ['-f', values] : [])],
     ...['--set', 'router.service.type=NodePort', '--set', `router.service.nodePort=${NODE_PORT}`],
+    ...['--set', 'warmPool.enabled=true'],
   ]);
   const node = JSON.parse(await run('kubectl', ['get', 'nodes', '-o', 'json'])) as {
     items: { status: { addresses: { type: string; address: string }[] } }[];

@@ -98,6 +98,7 @@ program
       .default(DEFAULT_CONFIG.revisionHistoryLimit)
       .argParser(count),
   )
+  .option('--warm-pools', 'let runtimes have warm pools', false)
   .addOption(
     new Option('--test-refused-route <key>', 'service whose routes no router takes')
       .env('WHERRY_TEST_REFUSED_ROUTE')
@@ -128,6 +129,7 @@ program
         routerDrainSeconds: flags.routerDrainSeconds,
         externalScaler: externalScaler(flags),
         deployment: flags.deployment,
+        hasWarmPools: flags.warmPools,
         kubeConfig,
         refusedRoute: flags.testRefusedRoute,
         metrics,
@@ -171,6 +173,7 @@ interface ControllerFlags {
   readonly clusterDomain: string;
   readonly storageInitializerImage: string;
   readonly revisionHistoryLimit: number;
+  readonly warmPools: boolean;
   readonly testRefusedRoute?: string;
   readonly logLevel: string;
 }

@@ -47,6 +47,7 @@ describe('admission of annotations', () => {
     ['serving.kserve.io/stop', 'yes', /no effect with the value \[yes\].* true or false/],
     ['storage.kserve.io/readonly', 'nope', /no effect with the value \[nope\]/],
     ['serving.wherry.dev/disruption-budget', 'off', /set it to none/],
+    ['serving.wherry.dev/warm-pool', '2', /has no effect here: set it on the ServingRuntime/],
     ['serving.knative.dev/progress-deadline', '600s', /progress-deadline has no effect/],
     ['networking.knative.dev/visibility', 'cluster-local', /visibility has no effect/],
     ['sidecar.opentelemetry.io/inject', 'collector', 'accepted'],

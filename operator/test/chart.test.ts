@@ -166,6 +166,27 @@ describeWithHelm('chart', function () {
     );
   });
 
+  it('lets the operator change pods where there may be warm pools, and nowhere else', async () => {
+    const verbs = (objects: readonly KubeObject[]) =>
+      named<KubeObject & Pick<Role, 'rules'>>(objects, 'ClusterRole', 'wherry-operator')
+        .rules?.filter(({ resources }) => resources?.includes('pods'))
+        .flatMap((rule) => rule.verbs);
+    const sizes = (objects: readonly KubeObject[]) =>
+      named<KubeObject>(objects, 'ClusterServingRuntime', 'wherry-predictor').metadata
+        .annotations?.['serving.wherry.dev/warm-pool'];
+    const without = await render();
+    expect(verbs(without)).to.deep.equal(['get', 'list', 'watch']);
+    expect(sizes(without)).to.equal(undefined);
+    const pools = ['warmPool.namespaces.default=2', 'warmPool.namespaces.team-a=1'];
+    const some = await render('warmPool.enabled=true', ...pools);
+    expect(verbs(some)).to.deep.equal(['get', 'list', 'watch', 'patch', 'delete']);
+    expect(sizes(some)).to.equal('default=2,team-a=1');
+    const { spec } = named<Rendered>(some, 'Deployment', 'wherry-operator');
+    expect(JSON.stringify(spec)).to.contain('"--warm-pools"');
+    const refusal = await render(...pools).catch((error: Error) => error.message);
+    expect(refusal).to.match(/warmPool.*enabled/s);
+  });
+
   it('lets the operator read its own two Secrets and no other', async () => {
     const objects = (await render()) as (KubeObject & Pick<Role, 'rules'>)[];
     const rules = objects

@@ -98,6 +98,12 @@ describe('parts of a cold start', () => {
     });
   });
 
+  it('are those of the model alone where a pod of a warm pool stands in', () => {
+    expect(milliseconds({ standsIn: true, told: undefined, readyAt: 1150 })).to.deep.equal({
+      ...{ decision: 30, load: 120, push: 1360, release: 5 },
+    });
+  });
+
   it('count only what the request has waited for, and never less than nothing', () => {
     const late = milliseconds({ heldAt: 2200 });
     expect(late).to.include({ decision: 0, scheduling: 0, sandbox: 0, process: 0, download: 0 });

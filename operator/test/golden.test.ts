@@ -12,7 +12,7 @@ import { EndpointSlice } from 'kubernetes-models/discovery.k8s.io/v1/EndpointSli
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
 import { Service } from 'kubernetes-models/v1/Service';
 import { DEFAULT_CONFIG } from '../src/api/config.ts';
-import type { InferenceServiceData } from '../src/api/inferenceservice.ts';
+import type { InferenceServiceData, ServingRuntimeData } from '../src/api/inferenceservice.ts';
 import { isKind } from '../src/api/kinds.ts';
 import {
   type KubeObject,
@@ -27,6 +27,7 @@ import type { Plan, PlanInput } from '../src/plan/input.ts';
 import { owner } from '../src/plan/owner.ts';
 import { plan } from '../src/plan/plan.ts';
 import { serviceRoutes } from '../src/plan/routes.ts';
+import { poolDeployments } from '../src/plan/warm-pool.ts';
 import { RESOURCE_TYPES, type ResourceType } from '../src/router/configuration.ts';
 import { EnvoyProtos, type Message } from '../src/router/protos.ts';
 import { serviceMessages } from '../src/router/service-resources.ts';
@@ -53,8 +54,12 @@ type Input = {
   config?: Partial<PlanInput['config']>;
 };
 
+function chartRuntime(): ServingRuntimeData {
+  const text = readFileSync(new URL('charts/wherry/files/runtime.yaml', root), 'utf8');
+  return load(text) as ServingRuntimeData;
+}
+
 function planInput(input: Input): PlanInput {
-  const runtime = load(readFileSync(new URL('charts/wherry/files/runtime.yaml', root), 'utf8'));
   const metadata = {
     namespace: 'default',
     uid: 'uid-1',
@@ -73,7 +78,7 @@ function planInput(input: Input): PlanInput {
     pods: input.pods ?? [],
     related: {
       runtimes: [],
-      clusterRuntimes: [runtime as never],
+      clusterRuntimes: [chartRuntime()],
       absentKinds: [],
       routerAddresses: ['10.0.0.2', '10.0.0.1'],
       ...input.related,
@@ -159,6 +164,34 @@ describe('golden plans', () => {
       );
       result.children.forEach(validate);
       compare(result, new URL(`sample-${name.replace('.yaml', '.out.yaml')}`, folder));
+    });
+  }
+});
+
+describe('golden warm pools', () => {
+  const folder = new URL('golden/warm-pool/', import.meta.url);
+  for (const name of inputs(folder)) {
+    it(name.replaceAll('-', ' '), () => {
+      const text = readFileSync(new URL(`${name}.in.yaml`, folder), 'utf8');
+      const { warmPool, runtime = chartRuntime() } = load(text) as {
+        warmPool?: string;
+        runtime?: ServingRuntimeData;
+      };
+      const annotations = {
+        ...runtime.metadata.annotations,
+        ...(warmPool && { 'serving.wherry.dev/warm-pool': warmPool }),
+      };
+      const metadata = { uid: 'uid-8', ...runtime.metadata, annotations };
+      const result = poolDeployments({
+        runtime: { ...runtime, metadata },
+        config: DEFAULT_CONFIG,
+        authorities: 'the certificates of the authorities',
+      });
+      if (result.ok) result.value.forEach(validate);
+      compare(
+        result.ok ? result.value : result.problem.message,
+        new URL(`${name}.out.yaml`, folder),
+      );
     });
   }
 });

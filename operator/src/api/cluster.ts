@@ -16,7 +16,10 @@ export interface Lister {
   get<K extends Kind>(kind: K, key: string): Kinds[K] | undefined;
   /** Lists all objects of a kind, or those of one namespace. */
   list<K extends Kind>(kind: K, namespace?: string): Kinds[K][];
-  /** Lists the objects whose labels name the InferenceService `key` (`namespace/name`), whoever owns them. */
+  /**
+   * Lists the objects whose labels name the InferenceService `key` (`namespace/name`), or the warm pool `key`
+   * (`poolKey`), whoever owns them.
+   */
   listOwned<K extends Kind>(kind: K, key: string): Kinds[K][];
 }
 
@@ -72,6 +75,22 @@ export interface Writer {
   delete(object: KubeObject): Promise<void>;
   /** Writes an event about an object. @throws Error when it could not be written */
   event(about: KubeObject, event: ObjectEvent): Promise<void>;
+}
+
+/** Change of a pod's labels; a label that is null is taken away. */
+export interface Relabelling {
+  readonly labels: Readonly<Record<string, string | null>>;
+  /** Owner that the pod has from now on, in place of all others; undefined to leave them. */
+  readonly owner?: OwnerReference;
+}
+
+/** Takes pods of warm pools, which only a real cluster has. */
+export interface PodClaims {
+  /**
+   * Changes the labels of this very pod (by uid), provided that it has the resource version of `pod` where that has
+   * one. Returns false when it has changed since, or is gone. @throws Refusal
+   */
+  relabel(pod: KubeObject, change: Relabelling): Promise<boolean>;
 }
 
 /** The cluster understood a write and will not carry it out: trying again changes nothing by itself. */

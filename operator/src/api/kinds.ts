@@ -68,8 +68,10 @@ interface KindRow extends Resource {
   readonly optional?: boolean;
 }
 
-/** Label selector of the objects that the operator made for InferenceServices. */
-const OWNED = `${LABELS.managedBy}=${FIELD_MANAGER},${LABELS.inferenceService}`;
+/** Label selector of the objects that the operator made. */
+const MANAGED = `${LABELS.managedBy}=${FIELD_MANAGER}`;
+/** Label selector of those that it made for InferenceServices. */
+const OWNED = `${MANAGED},${LABELS.inferenceService}`;
 
 /** Each watched kind, with its place in the API, what of it is watched, and how a plan writes it. */
 export const KINDS: Readonly<Record<Kind, KindRow>> = {
@@ -97,7 +99,8 @@ export const KINDS: Readonly<Record<Kind, KindRow>> = {
     apiVersion: 'apps/v1',
     plural: 'deployments',
     namespaced: true,
-    watch: OWNED,
+    // Warm pools have Deployments, too.
+    watch: MANAGED,
     child: 'create',
   },
   HorizontalPodAutoscaler: {
@@ -132,7 +135,7 @@ export const KINDS: Readonly<Record<Kind, KindRow>> = {
     watch: OWNED,
     child: 'apply',
   },
-  Pod: { apiVersion: 'v1', plural: 'pods', namespaced: true, watch: LABELS.revision },
+  Pod: { apiVersion: 'v1', plural: 'pods', namespaced: true, watch: MANAGED },
   ServiceAccount: { apiVersion: 'v1', plural: 'serviceaccounts', namespaced: true, watch: '' },
 };
 

@@ -25,6 +25,10 @@ export const LABELS = {
   app: 'app',
   /** Name of the revision that a pod or a Deployment belongs to. */
   revision: 'serving.wherry.dev/revision',
+  /** Name of the warm pool whose Deployment has a pod; a pod that stands in for a revision has left it. */
+  pool: 'serving.wherry.dev/pool',
+  /** Time, in seconds since 1970, at which an operator took a pod of a warm pool for a revision: for ever, and once. */
+  claimed: 'serving.wherry.dev/claimed',
   /** Program that manages an object: `wherry` for the operator's own. */
   managedBy: 'app.kubernetes.io/managed-by',
   /** Service that an EndpointSlice belongs to. */
@@ -69,6 +73,11 @@ export const ANNOTATIONS = {
   rollout: 'deployment.kubernetes.io/revision',
   /** Hash of an applied object as the operator sent it last. */
   appliedHash: 'serving.wherry.dev/applied-hash',
+  /**
+   * Annotation of a runtime: the pods of its warm pool. It is a number for a ServingRuntime, and a number for each
+   * namespace for a ClusterServingRuntime, such as `default=2,team-a=1`.
+   */
+  warmPool: 'serving.wherry.dev/warm-pool',
   /** Annotation of a runtime; `true` when its server takes `--storage_uri` and fetches the model itself. */
   fetchesModel: 'serving.wherry.dev/fetches-model',
   /**
@@ -104,6 +113,11 @@ export const REVISION_HEADER = 'x-wherry-revision';
 /** Returns the name of the predictor's Service from that of its InferenceService. */
 export function predictorName(isvc: string): string {
   return `${isvc}-predictor`;
+}
+
+/** Returns the key of a warm pool, by which the caches list its pods; no InferenceService has such a key. */
+export function poolKey(namespace: string, pool: string): string {
+  return `${namespace}/pool ${pool}`;
 }
 
 /** Returns the label `app` of a revision's pods, KServe's `isvc.<name>`, shortened where it would be too long. */

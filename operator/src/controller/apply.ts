@@ -55,6 +55,7 @@ export async function applyPlan(options: ApplyOptions): Promise<Applied> {
   const told = withRefusals(plan, input, children.refusals);
   const statusChanged = await applyStatus(told, parent, { writer, news });
   for (const child of plan.children) await children.shrink(child);
+  for (const pod of plan.ended ?? []) await children.end(pod);
   await children.prune(plan.children, (kind) => !isScaler(kind));
   for (const event of told.events) await writer.event(parent, event);
   for (const { revisionName, message } of children.scaled(told)) {
@@ -125,6 +126,15 @@ class Children {
         this.#done('deleted', object);
       });
     }
+  }
+
+  /** Deletes a pod that is no longer needed; it finishes what it has under way. */
+  async end(pod: KubeObject): Promise<void> {
+    if (pod.metadata.deletionTimestamp !== undefined) return;
+    await this.#attempt(pod, async () => {
+      await this.#writer.delete(pod);
+      this.#done('ended', pod);
+    });
   }
 
   #current(child: KubeObject): KubeObject | undefined {
@@ -214,7 +224,8 @@ function replicasOf(object: KubeObject): number | undefined {
   return isKind('Deployment', object) ? object.spec?.replicas : undefined;
 }
 
-function withAppliedHash(child: KubeObject): KubeObject {
+/** Returns an object with the hash of it, by which a later look tells whether it was applied as it is. */
+export function withAppliedHash(child: KubeObject): KubeObject {
   const { metadata } = child;
   const digest = hash('sha256', JSON.stringify(child)).slice(0, 16);
   const annotations = { ...metadata.annotations, [ANNOTATIONS.appliedHash]: digest };

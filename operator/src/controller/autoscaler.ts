@@ -15,6 +15,7 @@ import { components } from '../plan/component.ts';
 import { isUnschedulable } from '../plan/failure.ts';
 import type { DesiredReplicas } from '../plan/input.ts';
 import { isPodReady, type Revision, revisions } from '../plan/revision.ts';
+import { isStandIn } from '../plan/stand-in.ts';
 import type { RevisionScaleFacts, ScaleFacts } from './scale-metrics.ts';
 
 /** Milliseconds between two decisions about scale. Knative's tick-interval. */
@@ -229,8 +230,10 @@ function watched(
 }
 
 function scaledPods({ pods, ready }: Revision): Omit<ScaledPods, 'isReachable'> {
-  const waiting = pods.filter((pod) => !isPodReady(pod));
-  const starts = pods.map(startSeconds).filter((seconds) => seconds !== undefined);
+  // A stand-in is older than the revision's wish for pods.
+  const own = pods.filter((pod) => !isStandIn(pod));
+  const waiting = own.filter((pod) => !isPodReady(pod));
+  const starts = own.map(startSeconds).filter((seconds) => seconds !== undefined);
   return {
     ready,
     starting: waiting.map(({ metadata }) => Date.parse(metadata.creationTimestamp ?? '') || 0),

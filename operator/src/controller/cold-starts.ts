@@ -14,6 +14,7 @@ import type { Logger } from '../log.ts';
 import { type ColdStartMarks, type ColdStartPhase, coldStartPhases } from '../plan/cold-start.ts';
 import { podProbe } from '../plan/pod-probe.ts';
 import { isPodReady } from '../plan/revision.ts';
+import { isStandIn } from '../plan/stand-in.ts';
 import type { Release } from '../router/releases.ts';
 import { probeReadiness, type Readiness } from './readiness-probe.ts';
 
@@ -36,6 +37,8 @@ export interface ColdStartsOptions {
 
 /** A pod of a revision that starts. */
 interface StartingPod {
+  /** True for a pod of a warm pool, which had its node and its process before anybody waited. */
+  readonly standsIn: boolean;
   scheduledAt?: number;
   runningAt?: number;
   readyAt?: number;
@@ -89,8 +92,8 @@ export class ColdStarts {
     const [first] = [...pods.values()].sort(
       (a, b) => (a.readyAt ?? Number.POSITIVE_INFINITY) - (b.readyAt ?? Number.POSITIVE_INFINITY),
     );
-    const { scheduledAt, runningAt, readyAt, told } = first ?? {};
-    const ofPod = { scheduledAt, runningAt, readyAt, told };
+    const { standsIn, scheduledAt, runningAt, readyAt, told } = first ?? {};
+    const ofPod = { standsIn, scheduledAt, runningAt, readyAt, told };
     const marks: ColdStartMarks = { heldAt, wokenAt, ...ofPod, acknowledgedAt, releasedAt };
     const phases = coldStartPhases(marks);
     start.isTold = true;
@@ -131,7 +134,7 @@ export class ColdStarts {
   #observe(start: ColdStart, pod: Observed<Pod>, isDeleted: boolean): void {
     const { now } = this.#options;
     const { uid = '' } = pod.metadata;
-    const known = start.pods.get(uid) ?? { isAnswered: false };
+    const known = start.pods.get(uid) ?? { standsIn: isStandIn(pod), isAnswered: false };
     start.pods.set(uid, known);
     if (pod.spec?.nodeName !== undefined) known.scheduledAt ??= now();
     const server = pod.status?.containerStatuses?.find(({ name }) => name === KSERVE_CONTAINER);

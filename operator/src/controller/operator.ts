@@ -30,12 +30,16 @@ import { Reconciliation } from './reconciliation.ts';
 import { revisionActivity } from './revision-activity.ts';
 import { RoutePublisher } from './route-publisher.ts';
 import { ServiceEndpoints } from './service-endpoints.ts';
+import { StandIns } from './stand-ins.ts';
 import { Waker } from './waker.ts';
 
 /** Milliseconds in which changes of routes are gathered into one. */
 const GATHER_MS = 20;
 /** Number of services that are reconciled at once. */
 const WORKERS = 8;
+
+/** Answer to a runtime that asks for a warm pool where the chart gives the operator no right to have one. */
+const NO_POOLS = 'there are no warm pools: install the chart with warmPool.enabled=true';
 
 /** Everything that one replica of the operator needs to know of itself and its cluster. */
 export interface OperatorOptions {
@@ -52,6 +56,8 @@ export interface OperatorOptions {
   readonly externalScaler?: { readonly port: number; readonly service: string };
   /** Name of the operator's Deployment. */
   readonly deployment: string;
+  /** True when runtimes may have warm pools, for which the operator may change and delete pods. */
+  readonly hasWarmPools: boolean;
   readonly kubeConfig: KubeConfig;
   /** Key of a service whose routes are made so that routers refuse them, for tests. */
   readonly refusedRoute?: string;
@@ -99,7 +105,7 @@ export class Operator {
       onChange: (change) => this.#changed(change),
       onServed: (kind) => this.#reconciliation?.onServed(kind),
     });
-    const waker = new Waker({ lister: this.#cluster, writer: this.#cluster, log });
+    const waker = this.#newWaker();
     this.#coldStarts = new ColdStarts({
       lister: this.#cluster,
       wake: (ref, waiting) => waker.wake(ref, waiting),
@@ -194,6 +200,11 @@ export class Operator {
       lister: this.#cluster,
       writer: this.#cluster,
       controller: (desired) => this.#controller(desired),
+      warmPools: {
+        config: this.#options.config,
+        authorities: () => this.#credentials?.ca ?? '',
+        refusal: this.#options.hasWarmPools ? undefined : NO_POOLS,
+      },
       workers: WORKERS,
       routers: () => this.#routers.ready().map(({ pod }) => pod),
       log,
@@ -223,6 +234,14 @@ export class Operator {
     const { namespace } = config.router;
     const endpoints = { client: this.#client, namespace, service, podIPs, port, log };
     void keepLeaderEndpoints(endpoints, signal);
+  }
+
+  #newWaker(): Waker {
+    const { hasWarmPools, log } = this.#options;
+    const cluster = { lister: this.#cluster, writer: this.#cluster, log };
+    if (!hasWarmPools) return new Waker(cluster);
+    const standIns = new StandIns({ ...cluster, certificate: () => this.#credentials });
+    return new Waker({ ...cluster, standIns });
   }
 
   #newPeers(): PeerOperators {
@@ -274,7 +293,10 @@ export class Operator {
       this.#routerControl.renew(credentials);
       this.#peers?.renew(credentials);
     }
+    const isTrustChanged = this.#credentials?.ca !== credentials.ca;
     this.#credentials = credentials;
+    // Pods of warm pools know the authorities from their start.
+    if (isTrustChanged) this.#reconciliation?.enqueueRuntimes();
   }
 
   #changed(change: Change): void {

@@ -18,6 +18,7 @@ import type { Change, Controller } from './controller.ts';
 import { ControllerRun } from './controller-run.ts';
 import type { ScaleFacts } from './scale-metrics.ts';
 import { servingRuntimeControllers } from './servingruntime.ts';
+import { type WarmPoolControllersOptions, warmPoolControllers } from './warm-pool.ts';
 
 /** Milliseconds for which signals of revisions are kept, and of the periods in which they are added up. */
 const SIGNAL_WINDOWS = { length: 600_000, resolution: 10_000 };
@@ -25,7 +26,9 @@ const SIGNAL_WINDOWS = { length: 600_000, resolution: 10_000 };
 /** Parts that reconciliation is made from. */
 export interface ReconciliationOptions {
   readonly lister: Lister;
-  readonly writer: Pick<Writer, 'event'>;
+  readonly writer: Pick<Writer, 'event' | 'apply' | 'delete'>;
+  /** Circumstances of the warm pools of runtimes. */
+  readonly warmPools: Pick<WarmPoolControllersOptions, 'config' | 'authorities' | 'refusal'>;
   /**
    * Makes the controller of services; `desired` returns the replicas that the autoscaler desires for a service.
    */
@@ -60,9 +63,10 @@ export class Reconciliation {
     const controller = options.controller((key) => this.#autoscaler.desired(key));
     const shared = { lister, log, observe };
     this.#services = new ControllerRun({ ...shared, controller, workers: options.workers });
-    this.#runtimes = servingRuntimeControllers({ lister, writer }).map(
-      (controller) => new ControllerRun({ ...shared, controller, workers: 1 }),
-    );
+    this.#runtimes = [
+      ...servingRuntimeControllers({ lister, writer }),
+      ...warmPoolControllers({ lister, writer, ...options.warmPools }),
+    ].map((controller) => new ControllerRun({ ...shared, controller, workers: 1 }));
     for (const key of this.#services.keys()) this.#autoscaler.look(key, Date.now());
     this.#tick = setInterval(() => this.#decide(), TICK_MILLISECONDS);
   }
@@ -121,6 +125,11 @@ export class Reconciliation {
   /** Reconciles the services of these keys soon. */
   enqueue(keys: readonly string[]): void {
     this.#services.enqueue(keys);
+  }
+
+  /** Reconciles every runtime soon. */
+  enqueueRuntimes(): void {
+    for (const run of this.#runtimes) run.enqueue(run.keys());
   }
 
   /** Reconciles every service soon. */

@@ -13,8 +13,11 @@ const INTERVAL_MS = 60_000;
 /** Number of services that are remembered: the ones that were told of last. */
 const REMEMBERED = 10_000;
 
-/** Reason of an event about a scale: it was changed by plan, or raised from zero for requests that wait. */
-export type ScaleEventReason = 'Scaled' | 'Woken';
+/**
+ * Reason of an event about a scale: it was changed by plan, or raised from zero for requests that wait; and then a pod of
+ * a warm pool stood in, or none of the pool could.
+ */
+export type ScaleEventReason = 'Scaled' | 'Woken' | 'StandsIn' | 'WarmPoolUnfit';
 
 interface Told {
   readonly budget: NewsBudget;

@@ -9,7 +9,7 @@ import { isPinOfOlder, runtimeHash, runtimePin } from '../plan/runtime-pin.ts';
 import type { Controller } from './controller.ts';
 
 /** Kinds of runtimes; those of a namespace serve its services alone. */
-const KINDS_OF_RUNTIMES = ['ServingRuntime', 'ClusterServingRuntime'] as const;
+export const KINDS_OF_RUNTIMES = ['ServingRuntime', 'ClusterServingRuntime'] as const;
 
 /** Everything that the controllers of runtimes read from and write to. */
 export interface ServingRuntimeControllersOptions {

@@ -7,11 +7,14 @@ import { type RevisionRef, revisionName, serviceKey } from '../api/revision.ts';
 import type { Logger } from '../log.ts';
 import { wakeReplicas } from '../plan/wake.ts';
 import { ScaleEvents } from './scale-events.ts';
+import type { StandIns } from './stand-ins.ts';
 
 /** The cluster that pods are started in. */
 export interface WakerOptions {
   readonly lister: Lister;
   readonly writer: Pick<Writer, 'scale' | 'event'>;
+  /** Pods of warm pools that may stand in meanwhile; undefined where there are none. */
+  readonly standIns?: Pick<StandIns, 'take'>;
   readonly log: Logger;
 }
 
@@ -30,7 +33,7 @@ export class Waker {
    * requests calls again while they wait.
    */
   async wake(ref: RevisionRef, waiting: number): Promise<void> {
-    const { lister, writer, log } = this.#options;
+    const { lister, writer, standIns, log } = this.#options;
     const { namespace } = ref;
     const name = revisionName(ref);
     const isvc = lister.get('InferenceService', serviceKey(ref));
@@ -40,6 +43,7 @@ export class Waker {
     if (replicas === 0) return;
     try {
       if (!(await writer.scale({ namespace, name }, { from: 0, to: replicas }))) return;
+      void standIns?.take(isvc, ref);
       log.info('woken', { deployment: name, to: replicas, waiting });
       const message = `${name}: 0 → ${replicas}, for ${waiting} waiting ${waiting === 1 ? 'request' : 'requests'}`;
       await this.#events.tell(isvc, 'Woken', message);

@@ -2,7 +2,9 @@
 import {
   type Lister,
   type ObjectEvent,
+  type PodClaims,
   Refusal,
+  type Relabelling,
   type ReplicasChange,
   type Writer,
 } from '../api/cluster.ts';
@@ -35,7 +37,7 @@ export interface KubeClusterOptions {
 }
 
 /** Gives controllers a real cluster, with caches of all watched kinds. */
-export class KubeCluster implements Lister, Writer {
+export class KubeCluster implements Lister, Writer, PodClaims {
   readonly #client: KubeClient;
   readonly #informers: ReadonlyMap<Kind, Informer>;
   #events = 0;
@@ -124,6 +126,16 @@ export class KubeCluster implements Lister, Writer {
       known = (await this.read('Deployment', key)) as typeof known;
     }
     return false;
+  }
+
+  async relabel(pod: KubeObject, { labels, owner }: Relabelling): Promise<boolean> {
+    const { namespace, name, uid, resourceVersion } = pod.metadata;
+    const metadata = { uid, resourceVersion, labels, ...(owner && { ownerReferences: [owner] }) };
+    const write = this.#client.patch({ kind: 'Pod', namespace, name }, { metadata });
+    return unlessConflict(write).catch((error) => {
+      if (!isNotFound(error)) throw error;
+      return false;
+    });
   }
 
   async delete(object: KubeObject): Promise<void> {

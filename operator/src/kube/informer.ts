@@ -11,7 +11,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject } from '../api/kube.ts';
 import { keyOf } from '../api/kube.ts';
-import { LABELS } from '../api/names.ts';
+import { LABELS, poolKey } from '../api/names.ts';
 import type { Logger } from '../log.ts';
 import type { KubeClient, WatchEvent } from './client.ts';
 import { type FailureStatus, isGone, isNotFound, isUnavailable, KubeError } from './errors.ts';
@@ -58,7 +58,7 @@ export class Informer {
   readonly #options: InformerOptions;
   readonly #random: () => number;
   readonly #objects = new Map<string, KubeObject>();
-  /** Keys of the objects that belong to a service, by the service's key. */
+  /** Keys of the objects that belong to a service or a warm pool, by that one's key. */
   readonly #owned = new Map<string, Set<string>>();
   readonly #synced = Promise.withResolvers<void>();
   #resourceVersion: string | undefined;
@@ -95,7 +95,7 @@ export class Informer {
     return namespace === undefined ? all : all.filter((o) => o.metadata.namespace === namespace);
   }
 
-  /** Lists the objects whose labels name the InferenceService `key`, `namespace/name`. */
+  /** Lists the objects whose labels name the InferenceService `key`, `namespace/name`, or the warm pool `key`. */
   listOwned(key: string): KubeObject[] {
     const keys = this.#owned.get(key) ?? [];
     return [...keys].flatMap((owned) => this.#objects.get(owned) ?? []);
@@ -272,12 +272,14 @@ function isKeptAlike(a: KubeObject, b: KubeObject): boolean {
 }
 
 /**
- * Returns the key, `namespace/name`, of the service that an object's labels name; undefined when they name
- * none.
+ * Returns the key, `namespace/name`, of the service that an object's labels name, or that of the warm pool, as `poolKey`
+ * writes it; undefined when they name none.
  */
 export function ownerKey({ metadata }: KubeObject): string | undefined {
-  const name = metadata.labels?.[LABELS.inferenceService];
-  return name === undefined ? undefined : `${metadata.namespace}/${name}`;
+  const { namespace = '', labels = {} } = metadata;
+  const { [LABELS.inferenceService]: service, [LABELS.pool]: pool } = labels;
+  if (service !== undefined) return `${namespace}/${service}`;
+  return pool === undefined ? undefined : poolKey(namespace, pool);
 }
 
 /**

@@ -20,6 +20,9 @@ import { Manifests } from './manifests.ts';
 import { MemoryCluster } from './memory-cluster.ts';
 import { LocalProxy } from './proxy.ts';
 
+/** Answer to a runtime that asks for a warm pool. */
+const NO_POOLS = 'local mode has no warm pools: a process starts for each revision that is asked';
+
 const ROOT = new URL('../../../', import.meta.url);
 
 /** The files to serve, and where to listen, log and print. */
@@ -77,6 +80,7 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
         },
         config,
       }),
+    warmPools: { config, authorities: () => '', refusal: NO_POOLS },
     workers: 4,
     log,
   });

@@ -28,6 +28,8 @@ export interface ColdStartMarks {
   readonly heldAt: number;
   /** The API server confirmed the replicas. */
   readonly wokenAt?: number;
+  /** True where the pod is one of a warm pool: it was known to be ready when it had loaded its model. */
+  readonly standsIn?: boolean;
   /** The pod had a node. */
   readonly scheduledAt?: number;
   /** The pod's server ran. */
@@ -59,7 +61,7 @@ export function coldStartPhases(marks: ColdStartMarks): Map<ColdStartPhase, numb
   const { heldAt, wokenAt, scheduledAt, readyAt, told, acknowledgedAt, releasedAt } = marks;
   const ends: Record<ColdStartPhase, number | undefined> = {
     decision: wokenAt,
-    scheduling: scheduledAt,
+    scheduling: marks.standsIn ? undefined : scheduledAt,
     ...serverEnds(marks),
     probe: told === undefined ? undefined : readyAt,
     push: acknowledgedAt,
@@ -82,7 +84,11 @@ function serverEnds({
   runningAt,
   readyAt,
   told,
+  standsIn,
 }: ColdStartMarks): Record<'sandbox' | 'process' | 'download' | 'load', number | undefined> {
+  if (standsIn) {
+    return { sandbox: undefined, process: undefined, download: undefined, load: readyAt };
+  }
   if (told === undefined || readyAt === undefined) {
     return { sandbox: runningAt, process: readyAt, download: undefined, load: undefined };
   }

@@ -61,6 +61,8 @@ export interface DesiredReplicas {
 export interface Plan {
   /** Objects that it is to own, in the order of their writing; what it owns beyond them is deleted. */
   readonly children: readonly KubeObject[];
+  /** Pods of a warm pool that stood in for a revision and are to end; undefined when none is. */
+  readonly ended?: readonly Observed<Pod>[];
   readonly status: InferenceServiceStatus;
   readonly events: readonly ObjectEvent[];
   /** ISO 8601 time at which to plan again though nothing has happened; undefined when there is none. */

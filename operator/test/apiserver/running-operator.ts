@@ -14,6 +14,9 @@ import { type LogEntry, recordedLog } from './recorded-log.ts';
 /** Long enough for a reconcile that should not come to have come. */
 export const QUIET_MS = 1000;
 
+/** Stands for the certificates that the pods of warm pools are given. */
+const AUTHORITY = '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n';
+
 export interface RunningOperator {
   readonly cluster: KubeCluster;
   readonly reconciliation: Reconciliation;
@@ -92,6 +95,7 @@ export async function startOperator(
         },
         config: { ...DEFAULT_CONFIG, ...config },
       }),
+    warmPools: { config: DEFAULT_CONFIG, authorities: () => AUTHORITY },
     workers: 2,
     log,
     onActivity,
