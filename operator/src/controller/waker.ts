@@ -29,8 +29,8 @@ export class Waker {
   }
 
   /**
-   * Starts pods of a revision that has none, as many as `waiting` requests need. A failure is logged: who holds the
-   * requests calls again while they wait.
+   * Starts pods of a revision that has none, as many as `waiting` requests need, and resolves when they are asked for. A
+   * failure is logged: who holds the requests calls again while they wait.
    */
   async wake(ref: RevisionRef, waiting: number): Promise<void> {
     const { lister, writer, standIns, log } = this.#options;
@@ -45,10 +45,14 @@ export class Waker {
       if (!(await writer.scale({ namespace, name }, { from: 0, to: replicas }))) return;
       void standIns?.take(isvc, ref);
       log.info('woken', { deployment: name, to: replicas, waiting });
-      const message = `${name}: 0 → ${replicas}, for ${waiting} waiting ${waiting === 1 ? 'request' : 'requests'}`;
-      await this.#events.tell(isvc, 'Woken', message);
     } catch (error) {
       log.warn('not woken', { deployment: name, error: (error as Error).message });
+      return;
     }
+    const message = `${name}: 0 → ${replicas}, for ${waiting} waiting ${waiting === 1 ? 'request' : 'requests'}`;
+    // The requests do not wait for it.
+    this.#events.tell(isvc, 'Woken', message).catch((error: Error) => {
+      log.warn('event not written', { deployment: name, error: error.message });
+    });
   }
 }
