@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../harness/cluster.ts';
+import { benchColdStart } from './cold-start.ts';
 import { benchControlPlane } from './control-plane.ts';
 import { FIGURES, type Figures } from './figures.ts';
 import { type Effort, measureScenario, reason } from './measure.ts';
@@ -18,6 +19,7 @@ import { measured, TARGETS } from './targets.ts';
 const KEYS = [...SCENARIOS, ...FIGURES].map(({ key }) => key);
 const HELP = `npm run bench -- [--seconds N] [--rounds N] [--only SCENARIO]... [--json FILE] [--write]
 npm run bench -- control-plane --help
+npm run bench -- cold-start --help
 npm run bench -- rarely-used --help
 
 Peers come from PyPI, wrk from Debian 12 and ghz from Go's modules into the cache, once. Linux with two cores or more.
@@ -33,6 +35,7 @@ Scenarios: ${KEYS.join(', ')}`;
 const [command, ...rest] = process.argv.slice(2);
 const BENCHES: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   'control-plane': benchControlPlane,
+  'cold-start': benchColdStart,
   'rarely-used': benchRarelyUsed,
 };
 const bench = BENCHES[command ?? ''];
