@@ -55,6 +55,7 @@ export class Reconciliation {
   readonly #services: ControllerRun;
   readonly #runtimes: readonly ControllerRun[];
   readonly #tick: NodeJS.Timeout;
+
   /** Starts at once, with every object that the lister knows. */
   constructor(options: ReconciliationOptions) {
     const { lister, writer, log, observe } = options;
