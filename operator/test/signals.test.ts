@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import type { RevisionRef } from '../src/api/revision.ts';
 import { LATENCY_BOUNDS, type SignalReport, type Signals } from '../src/api/revision-signals.ts';
 import { clusterName } from '../src/api/route-table.ts';
+import { signalMetrics } from '../src/controller/signal-metrics.ts';
+import { SignalTotals } from '../src/plan/signals/signal-totals.ts';
 import { SignalWindows } from '../src/plan/signals/signal-windows.ts';
 import {
   latencyPercentile,
@@ -272,5 +274,42 @@ describe('metrics of Envoy', () => {
   it('count a bound of another release for the next larger one', () => {
     const [found] = translate(latency(clusterName(REF), { 110: 2, 2e9: 3 }, 3));
     expect(found?.latency).to.deep.equal({ 1: 2, [LATENCY_BOUNDS.length]: 1 });
+  });
+});
+
+describe('metrics of signals', () => {
+  it('have series of revisions that had requests, until they are gone', async () => {
+    const totals = new SignalTotals();
+    const scrape = async () => {
+      let text = '';
+      for await (const part of signalMetrics(() => totals.all())) text += part;
+      return text;
+    };
+    const counted = {
+      outcomes: { success: 3, timeout: 1 },
+      latency: { [bucket(1)]: 1, [bucket(1.2)]: 1, [LATENCY_BOUNDS.length]: 1 },
+      latencySeconds: 2000.5,
+    };
+    const report = { router: 'a', stream: 's', sequence: 0 };
+    totals.record({ ...report, revisions: [{ ref: REF, ...counted }] });
+    totals.record({ ...report, revisions: [REF, CANARY].map((ref) => ({ ref, ...counted })) });
+    totals.forget(CANARY);
+    const text = await scrape();
+    const labels = 'namespace="default",service="iris",revision="iris-predictor-00001"';
+    const name = 'wherry_revision_request_duration_seconds';
+    expect(text.split('\n')).to.include.members([
+      `wherry_revision_requests_total{${labels},outcome="success"} 6`,
+      `wherry_revision_requests_total{${labels},outcome="timeout"} 2`,
+      `# TYPE ${name} histogram`,
+      `${name}_bucket{${labels},le="0.001"} 2`,
+      `${name}_bucket{${labels},le="0.0025"} 4`,
+      `${name}_bucket{${labels},le="100"} 4`,
+      `${name}_bucket{${labels},le="+Inf"} 6`,
+      `${name}_sum{${labels}} 4001`,
+      `${name}_count{${labels}} 6`,
+    ]);
+    expect(text).to.not.contain('iris-predictor-00002');
+    totals.forgetService('default/iris');
+    expect(await scrape()).to.not.contain('iris');
   });
 });

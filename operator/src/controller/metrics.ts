@@ -7,6 +7,7 @@ import { LoopDelay } from '../loop-delay.ts';
 import type { ColdStartPhase } from '../plan/cold-start.ts';
 import type { HoldRefusal } from '../router/hold.ts';
 import { revisionMetrics, type ScaleFacts } from './scale-metrics.ts';
+import { type ReadSignals, signalMetrics } from './signal-metrics.ts';
 
 /** Collects the operator's Prometheus metrics and serves them, with its health, over HTTP. */
 export class OperatorMetrics {
@@ -57,6 +58,8 @@ export class OperatorMetrics {
   #isSynced = false;
   /** Scales of all revisions, which are there while this process leads. */
   #scales: ScaleFacts | undefined;
+  /** Reads the signals of all revisions, while this process leads. */
+  #readSignals: ReadSignals | undefined;
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
@@ -138,6 +141,11 @@ export class OperatorMetrics {
     });
   }
 
+  /** Adds the metrics of how requests ended, which only a leader has; to be called once. */
+  watchSignals(read: ReadSignals): void {
+    this.#readSignals = read;
+  }
+
   async #collectLoopDelays(): Promise<void> {
     for (const [thread, take] of this.#takeLoopDelay) {
       this.#loopDelays.set({ thread }, await take());
@@ -147,6 +155,7 @@ export class OperatorMetrics {
   async *#text(): AsyncGenerator<string> {
     yield this.#registry.metrics();
     if (this.#scales !== undefined) yield* revisionMetrics(this.#scales);
+    if (this.#readSignals !== undefined) yield* signalMetrics(this.#readSignals);
   }
 
   /** Serves `/healthz`, `/readyz` and `/metrics` on an address and port. The caller closes the server. */

@@ -218,6 +218,7 @@ export class Operator {
     metrics.watchQueue(reconciliation, fleet);
     metrics.watchScales(reconciliation.scales);
     await this.#serveExternalScaler();
+    metrics.watchSignals(() => reconciliation.signalTotals.all());
     await this.#leader.hold(signal);
     this.#externalScaler.close();
     this.#peers.close();

@@ -5,13 +5,14 @@
 import type { Lister, Writer } from '../api/cluster.ts';
 import { CHILD_KINDS, type Kind } from '../api/kinds.ts';
 import { keyOf } from '../api/kube.ts';
-import { type RevisionRef, serviceKey } from '../api/revision.ts';
+import { parseRevision, type RevisionRef, serviceKey } from '../api/revision.ts';
 import type { SignalReport } from '../api/revision-signals.ts';
 import type { LoadReport } from '../api/route-table.ts';
 import type { WaitingCount } from '../api/router-fact.ts';
 import type { Logger } from '../log.ts';
 import type { LoadSignals } from '../plan/activity.ts';
 import type { DesiredReplicas } from '../plan/input.ts';
+import { SignalTotals } from '../plan/signals/signal-totals.ts';
 import { SignalWindows } from '../plan/signals/signal-windows.ts';
 import { Autoscaler, TICK_MILLISECONDS } from './autoscaler.ts';
 import type { Change, Controller } from './controller.ts';
@@ -48,6 +49,8 @@ export interface ReconciliationOptions {
 export class Reconciliation {
   /** Signals of all revisions in the last ten minutes. */
   readonly signals = new SignalWindows(SIGNAL_WINDOWS);
+  /** Sums of all signals since this operator leads, for metrics. */
+  readonly signalTotals = new SignalTotals();
   readonly #autoscaler: Autoscaler;
   readonly #onActivity: (keys: readonly string[]) => void;
   /** Keys of services for which requests have waited since the last decision. */
@@ -84,8 +87,8 @@ export class Reconciliation {
 
   /** Enqueues the objects that a change of an object concerns. */
   onChange(change: Change): void {
-    const { kind, object, deleted } = change;
-    if (kind === 'InferenceService' && deleted) this.signals.forget(keyOf(object));
+    const { kind } = change;
+    if (change.deleted) this.#forgetSignals(change);
     for (const run of this.#runtimes) run.onChange(change);
     const keys = this.#services.onChange(change);
     if (!SCALED.has(kind)) return;
@@ -106,6 +109,7 @@ export class Reconciliation {
   /** Keeps the signals of revisions that a router has reported. */
   onSignals(report: SignalReport): void {
     this.signals.record(report, Date.now());
+    this.signalTotals.record(report);
   }
 
   /** Gives the autoscaler the requests that wait for pods at one control plane, told every second. */
@@ -136,6 +140,16 @@ export class Reconciliation {
   /** Reconciles every service soon. */
   enqueueAll(): void {
     this.enqueue(this.#services.keys());
+  }
+
+  #forgetSignals({ kind, object }: Change): void {
+    if (kind === 'InferenceService') {
+      this.signals.forget(keyOf(object));
+      this.signalTotals.forgetService(keyOf(object));
+    }
+    const { namespace = '', name } = object.metadata;
+    const ref = kind === 'Deployment' ? parseRevision(namespace, name) : undefined;
+    if (ref !== undefined) this.signalTotals.forget(ref);
   }
 
   /** Begins no more reconciles, and resolves when the last one has ended. */
