@@ -21,6 +21,8 @@ export interface EnvoyOptions {
   readonly tls?: ClientTls;
   /** Port of Envoy's admin interface on loopback; without it there is none. */
   readonly adminPort?: number;
+  /** Worker threads; 1 when left out. */
+  readonly workers?: number;
   /** False to return at once. */
   readonly waitUntilReady?: boolean;
 }
@@ -32,14 +34,14 @@ export interface RunningEnvoy {
 
 /** Starts `binary` as a router with its control plane at 127.0.0.1:`xdsPort`; waits until it is ready. */
 export async function startEnvoy(binary: string, options: EnvoyOptions): Promise<RunningEnvoy> {
-  const { name = 'router-1', waitUntilReady = true } = options;
+  const { name = 'router-1', workers = 1, waitUntilReady = true } = options;
   const dir = mkdtempSync(join(tmpdir(), 'wherry-envoy-'));
   const config = join(dir, 'envoy.yaml');
   writeFileSync(config, bootstrap(options));
   const args = ['-c', config, '--service-node', name, '--service-cluster', 'test'];
   const envoy: ChildProcess = spawn(
     binary,
-    [...args, '--concurrency', '1', '--use-dynamic-base-id', '--log-level', 'error'],
+    [...args, '--concurrency', String(workers), '--use-dynamic-base-id', '--log-level', 'error'],
     { stdio: 'inherit' },
   );
   const url = `http://127.0.0.1:${HEALTH_PORT}/ready`;

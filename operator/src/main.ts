@@ -55,6 +55,11 @@ program
       .default(15)
       .argParser(count),
   )
+  .addOption(
+    new Option('--router-workers <count>', 'worker threads of each router')
+      .default(DEFAULT_CONFIG.router.workers)
+      .argParser(count),
+  )
   .option('--deployment <name>', "the operator's own Deployment", 'wherry-operator')
   .option('--xds-service <name>', "Service of the routers' control plane", 'wherry-xds')
   .addOption(
@@ -160,6 +165,7 @@ program
 interface ControllerFlags {
   readonly namespace: string;
   readonly routerService: string;
+  readonly routerWorkers: number;
   readonly xdsService: string;
   readonly routerDrainSeconds: number;
   readonly deployment: string;
@@ -189,7 +195,11 @@ function operatorConfig(flags: ControllerFlags): OperatorConfig {
   return Object.freeze({
     ...{ ingressDomain, domainTemplate, urlScheme, clusterDomain },
     ...{ storageInitializerImage, revisionHistoryLimit },
-    router: { name: flags.routerService, namespace: flags.namespace },
+    router: {
+      name: flags.routerService,
+      namespace: flags.namespace,
+      workers: flags.routerWorkers,
+    },
     ...(scaler && {
       externalScaler: `${scaler.service}.${flags.namespace}.svc.${clusterDomain}:${scaler.port}`,
     }),

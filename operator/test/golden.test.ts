@@ -81,6 +81,7 @@ function planInput(input: Input): PlanInput {
       clusterRuntimes: [chartRuntime()],
       absentKinds: [],
       routerAddresses: ['10.0.0.2', '10.0.0.1'],
+      routerCount: 2,
       ...input.related,
     },
     routing: {
@@ -216,7 +217,9 @@ function routesOf({ services, pods, deployments = [] }: RoutesInput) {
       );
     });
     const key = keyOf(isvc);
-    const routes = serviceRoutes({ isvc, pods: own, deployments, hosts: claims.hostsOf(key) });
+    const hosts = claims.hostsOf(key);
+    const routers = { count: 2, workers: 2 };
+    const routes = serviceRoutes({ isvc, pods: own, deployments, hosts, routers });
     return routes === undefined ? [] : { key, routes, resources: serviceMessages(routes) };
   });
 }

@@ -2,8 +2,8 @@
 import type { Condition } from './inferenceservice.ts';
 
 /**
- * Type of a condition that the operator sets; `NewerRuntimeAvailable`, `RevisionEdited` and `ScalerReady` are Wherry's
- * own, the others are KServe's.
+ * Type of a condition that the operator sets; `NewerRuntimeAvailable`, `RevisionEdited`, `ScalerReady` and `LimitNotKept` are
+ * Wherry's own, the others are KServe's.
  */
 export type ConditionType =
   | 'Ready'
@@ -12,7 +12,8 @@ export type ConditionType =
   | 'Stopped'
   | 'NewerRuntimeAvailable'
   | 'RevisionEdited'
-  | 'ScalerReady';
+  | 'ScalerReady'
+  | 'LimitNotKept';
 
 /**
  * State of a condition: status, reason and message, without its type and the time at which it came to hold.

@@ -15,8 +15,12 @@ export interface OperatorConfig {
   readonly urlPort?: number;
   /** DNS domain of the cluster, such as `cluster.local`. */
   readonly clusterDomain: string;
-  /** Service of the routers; its namespace is also that of the operator. */
-  readonly router: { readonly name: string; readonly namespace: string };
+  /** Service of the routers, whose namespace is also that of the operator, and the worker threads of each router. */
+  readonly router: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly workers: number;
+  };
   /** Image of the `storage-initializer`, for runtimes that do not fetch models themselves. */
   readonly storageInitializerImage: string;
   /**
@@ -33,7 +37,7 @@ export const DEFAULT_CONFIG: OperatorConfig = Object.freeze({
   domainTemplate: '{{ .Name }}-{{ .Namespace }}.{{ .IngressDomain }}',
   urlScheme: 'http',
   clusterDomain: 'cluster.local',
-  router: Object.freeze({ name: 'wherry-router', namespace: 'wherry-system' }),
+  router: Object.freeze({ name: 'wherry-router', namespace: 'wherry-system', workers: 2 }),
   storageInitializerImage: 'ghcr.io/wherry/predictor-runtime:0.1.0',
   revisionHistoryLimit: 2,
 });

@@ -69,6 +69,8 @@ export const ANNOTATIONS = {
   runtimeHash: 'serving.wherry.dev/runtime-hash',
   /** Hash of the pod template that a revision was made with, on its Deployment. */
   templateHash: 'serving.wherry.dev/template-hash',
+  /** Most requests that routers may have at once in a pod, on the Deployment of a server that keeps no limit itself. */
+  requestLimit: 'serving.wherry.dev/request-limit',
   /** Kubernetes' count of the pod templates that a Deployment has had. */
   rollout: 'deployment.kubernetes.io/revision',
   /** Hash of an applied object as the operator sent it last. */

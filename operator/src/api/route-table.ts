@@ -60,6 +60,11 @@ export interface RouteCluster {
   /** Port of the revision: `grpc` for a separate gRPC port, `http` for the port of everything else. */
   readonly port: 'http' | 'grpc';
   readonly protocol: 'http1' | 'h2c';
+  /**
+   * Most connections that a router has to each endpoint, with one request at a time; undefined for no limit. Each of its
+   * worker threads may have one where it has none.
+   */
+  readonly connectionLimit?: number;
   readonly endpoints: readonly Endpoint[];
 }
 

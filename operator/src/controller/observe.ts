@@ -14,6 +14,8 @@ import type { DesiredReplicas, PlanInput, RoutingState } from '../plan/input.ts'
 export interface Surroundings {
   /** Returns the IP addresses of the routers that take traffic, sorted. */
   routerAddresses(): readonly string[];
+  /** Returns the number of routers, those among them that start or end. */
+  routerCount(): number;
   /** Returns the routing of the service `key` that the routers have confirmed. */
   routing(key: string): RoutingState;
   /** Returns the replicas that the autoscaler desires for revisions of the service `key`. */
@@ -51,6 +53,7 @@ export function observe(
       serviceAccount: lister.get('ServiceAccount', `${namespace}/${account}`),
       absentKinds: CHILD_KINDS.filter((kind) => !lister.serves(kind)),
       routerAddresses: surroundings.routerAddresses(),
+      routerCount: surroundings.routerCount(),
       hostOwner: surroundings.hostOwner(key),
     },
     routing: surroundings.routing(key),

@@ -142,9 +142,8 @@ export class Operator {
       log,
     });
     this.#routes = new RoutePublisher({
-      lister: this.#cluster,
-      config,
-      gatherMs: GATHER_MS,
+      ...{ lister: this.#cluster, config, gatherMs: GATHER_MS },
+      routerCount: () => this.#routers.count,
       refusedRoute: options.refusedRoute,
       hasAnswered: (pod) => this.#coldStarts.hasAnswered(pod),
       publish: (changes) => this.#routerControl.update(changes),
@@ -267,6 +266,7 @@ export class Operator {
             .ready()
             .flatMap(({ addresses }) => addresses)
             .sort(),
+        routerCount: () => this.#routers.count,
         routing: (key) => ({
           acknowledged: this.#fleet.acknowledged(key),
           inUse: this.#fleet.inUse(key),
@@ -314,6 +314,7 @@ export class Operator {
       this.#routers.ending().map((address) => [address, known.get(address) ?? end]),
     );
     this.#routerControl.routersEnd(this.#routerEnds);
+    this.#routes.onRouters();
     this.#reconciliation?.enqueueAll();
   }
 

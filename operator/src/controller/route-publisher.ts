@@ -7,7 +7,7 @@ import type { Lister } from '../api/cluster.ts';
 import type { OperatorConfig } from '../api/config.ts';
 import { keyOf, type Observed, type Pod } from '../api/kube.ts';
 import { LABELS, predictorName } from '../api/names.ts';
-import type { RouteChange, ServiceRoutes } from '../api/route-table.ts';
+import type { RouteChange, RouteCluster, ServiceRoutes } from '../api/route-table.ts';
 import { HostClaims } from '../plan/host-claims.ts';
 import { addressHosts } from '../plan/hosts.ts';
 import { serviceRoutes } from '../plan/routes.ts';
@@ -23,6 +23,8 @@ export interface RoutePublisherOptions {
   readonly config: OperatorConfig;
   /** Says whether a pod has answered that it is ready, before its kubelet; none has by default. */
   readonly hasAnswered?: (pod: Observed<Pod>) => boolean;
+  /** Returns the number of routers that limit the requests of pods; absent where every server does so itself. */
+  readonly routerCount?: () => number;
   /** Milliseconds in which changes are gathered before they are published; 0 publishes each at once. */
   readonly gatherMs: number;
   /** Called with the services whose routes have changed since the last call. */
@@ -41,6 +43,8 @@ export class RoutePublisher {
   readonly #dirty = new Set<string>();
   /** Routes that were published last, by the service's key. */
   readonly #published = new Map<string, ServiceRoutes>();
+  /** Keys of those among them whose pods the routers limit. */
+  readonly #limited = new Set<string>();
   readonly #gather: Debounce;
 
   constructor(options: RoutePublisherOptions) {
@@ -65,6 +69,12 @@ export class RoutePublisher {
     }
     if (this.#options.gatherMs === 0) this.#publish();
     else this.#gather.trigger();
+  }
+
+  /** Takes in that there are more or fewer routers: only services whose pods they limit have other routes then. */
+  onRouters(): void {
+    for (const key of this.#limited) this.#dirty.add(key);
+    this.#publish();
   }
 
   /** Publishes the routes of a service at once, with what has become of its pods meanwhile. */
@@ -105,6 +115,8 @@ export class RoutePublisher {
       if (isDeepStrictEqual(entry, this.#published.get(key))) continue;
       if (entry === undefined) this.#published.delete(key);
       else this.#published.set(key, entry);
+      if (entry?.clusters.some(isLimited)) this.#limited.add(key);
+      else this.#limited.delete(key);
       changes.push({ key, entry });
     }
     this.#dirty.clear();
@@ -112,7 +124,7 @@ export class RoutePublisher {
   }
 
   #entryOf(key: string): ServiceRoutes | undefined {
-    const { lister, refusedRoute, hasAnswered } = this.#options;
+    const { lister, config, refusedRoute, hasAnswered, routerCount } = this.#options;
     const isvc = lister.get('InferenceService', key);
     if (isvc === undefined) return undefined;
     const pods = lister.listOwned('Pod', key);
@@ -120,6 +132,11 @@ export class RoutePublisher {
     const hosts = [...this.#claims.hostsOf(key), ...addressHosts(isvc, predictor)];
     if (key === refusedRoute) hosts.push(REFUSED_HOST);
     const deployments = lister.listOwned('Deployment', key);
-    return serviceRoutes({ isvc, pods, deployments, hosts, hasAnswered });
+    const routers = routerCount && { count: routerCount(), workers: config.router.workers };
+    return serviceRoutes({ isvc, pods, deployments, hosts, hasAnswered, routers });
   }
+}
+
+function isLimited({ connectionLimit }: RouteCluster): boolean {
+  return connectionLimit !== undefined;
 }

@@ -50,6 +50,11 @@ export class ServiceEndpoints {
     return this.#informer.run(signal);
   }
 
+  /** Returns the number of pods that have an address, those among them that start or end. */
+  get count(): number {
+    return new Set(this.#all().map(({ targetRef }) => targetRef?.name)).size;
+  }
+
   /** Returns the endpoints that take traffic, one for each pod, in the order of the pods' names. */
   ready(): ServiceEndpoint[] {
     const endpoints = this.#all().filter(({ conditions }) => conditions?.ready !== false);

@@ -73,6 +73,7 @@ export async function startLocal({ files, port, log, print }: LocalOptions): Pro
         writer: cluster,
         surroundings: {
           routerAddresses: () => ['127.0.0.1'],
+          routerCount: () => 1,
           routing: claimedRouting(cluster),
           desired,
           hostOwner: (key) => routes.hostOwner(key),

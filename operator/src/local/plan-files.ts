@@ -41,6 +41,7 @@ export function planFiles(files: readonly string[], now: string): string {
       pods: [],
       related: {
         ...{ runtimes, clusterRuntimes, routerAddresses: [], absentKinds: [] },
+        routerCount: 0,
         serviceAccount: ANY_ACCOUNT,
       },
       routing: {},

@@ -4,6 +4,7 @@ import type { Deployment, KubeObject, Observed, PodTemplateSpec } from '../api/k
 import { ANNOTATIONS, appLabel, LABELS, ownedLabels } from '../api/names.ts';
 import { type Component, hash } from './component.ts';
 import { owner } from './owner.ts';
+import { limitAnnotations } from './request-limit.ts';
 import type { Revision } from './revision.ts';
 import { pinAnnotations } from './runtime-pin.ts';
 
@@ -37,6 +38,7 @@ export function deployment(options: DeploymentOptions): Observed<Deployment> {
         [ANNOTATIONS.specHash]: component.specHash,
         [ANNOTATIONS.templateHash]: hash(template),
         ...(runtime === undefined ? {} : pinAnnotations(runtime)),
+        ...limitAnnotations(component, runtime),
       },
       ownerReferences: [owner(component.isvc)],
     },

@@ -29,6 +29,8 @@ export interface PlanInput {
     readonly absentKinds: readonly Kind[];
     /** IP addresses of the routers that take traffic, of both families. */
     readonly routerAddresses: readonly string[];
+    /** Number of routers, those among them that start or end. */
+    readonly routerCount: number;
     /** Key of an older service that claims the same external host. */
     readonly hostOwner?: string;
   };

@@ -14,6 +14,7 @@ import type {
 import { DEFAULT_TIMEOUT_SECONDS } from './grace.ts';
 import { pathPrefix } from './hosts.ts';
 import { isH2c, servingPort, servingPorts } from './pod.ts';
+import { connectionLimit, type Routers } from './request-limit.ts';
 import { isPodReady } from './revision.ts';
 
 /** Everything that the routes of a service follow from. */
@@ -27,18 +28,21 @@ export interface ServiceRoutesInput {
   readonly hosts: readonly string[];
   /** Says whether a pod has answered that it is ready, which its kubelet has not said yet; none has by default. */
   readonly hasAnswered?: (pod: Observed<Pod>) => boolean;
+  /** Routers that limit the requests of pods; absent where every server does so itself. */
+  readonly routers?: Routers;
 }
 
 /** The routes of one service and their clusters; undefined while it has no traffic to route. */
 export function serviceRoutes(input: ServiceRoutesInput): ServiceRoutes | undefined {
-  const { isvc, pods, deployments, hasAnswered = () => false } = input;
+  const { isvc, pods, deployments, hasAnswered = () => false, routers } = input;
   if (isvc.metadata.deletionTimestamp !== undefined) return undefined;
   const { namespace = '', name } = isvc.metadata;
   const podsOf = Map.groupBy(pods, ({ metadata }) => metadata.labels?.[LABELS.revision] ?? '');
   const clustersOf = (ref: RevisionRef) => {
     const name = revisionName(ref);
     const deployment = deployments.find(({ metadata }) => metadata.name === name);
-    return revisionClusters(ref, { pods: podsOf.get(name) ?? [], deployment, hasAnswered });
+    const limit = routers && connectionLimit(deployment, routers);
+    return revisionClusters(ref, { pods: podsOf.get(name) ?? [], deployment, hasAnswered, limit });
   };
   const { traffic = [], heldRevisions = [] } = isvc.status?.components?.predictor ?? {};
   const found = traffic.flatMap(({ revisionName: name, percent }): FoundTarget[] => {
@@ -104,22 +108,26 @@ interface RevisionPods {
   readonly pods: readonly Observed<Pod>[];
   readonly deployment: Observed<ScaledDeployment> | undefined;
   readonly hasAnswered: (pod: Observed<Pod>) => boolean;
+  /** Most connections of a router to each port of a pod; undefined for no limit. */
+  readonly limit: number | undefined;
 }
 
 /** A cluster for the HTTP port and, when the serving container has one, for the gRPC port: no sidecar's is open. */
 function revisionClusters(
   ref: RevisionRef,
-  { pods, deployment, hasAnswered }: RevisionPods,
+  { pods, deployment, hasAnswered, limit }: RevisionPods,
 ): RouteCluster[] {
   // Requests that wait for the first pod are on their way to its port already.
   const ports = servingPorts(pods[0]?.spec ?? deployment?.spec?.template?.spec);
   const isEnding = deployment?.spec?.replicas === 0;
   const grpcPort = ports.find(({ name = '' }) => isH2c(name));
   const onlyGrpc = grpcPort !== undefined && ports.length === 1;
+  const limited = limit !== undefined && { connectionLimit: limit };
   const http: RouteCluster = {
     ref,
     port: 'http',
     protocol: onlyGrpc ? 'h2c' : 'http1',
+    ...limited,
     endpoints: endpoints(pods, { isEnding, hasAnswered, port: (pod) => servingPort(pod.spec) }),
   };
   if (grpcPort === undefined || onlyGrpc) return [http];
@@ -127,6 +135,7 @@ function revisionClusters(
     ref,
     port: 'grpc',
     protocol: 'h2c',
+    ...limited,
     endpoints: endpoints(pods, { isEnding, hasAnswered, port: () => grpcPort.containerPort }),
   };
   return [http, grpc];

@@ -12,6 +12,7 @@ import { isIdle } from './hold.ts';
 import { externalUrl, type Hosts, hosts, internalUrl } from './hosts.ts';
 import type { PlanInput, SpecProblem } from './input.ts';
 import { modelStatus } from './model-status.ts';
+import { limitNotKept } from './request-limit.ts';
 import { isPinOfOlder, runtimePin } from './runtime-pin.ts';
 import { failingScaler, missingScaler } from './scaler.ts';
 import type { Traffic } from './traffic.ts';
@@ -64,6 +65,10 @@ function plannedStatus(input: PlanInput, predictor: ComponentPlan): InferenceSer
         NewerRuntimeAvailable: newerRuntime(input, deployment),
         RevisionEdited: edited(deployment),
         ScalerReady: failingScaler(predictor.component, predictor.scalers, input),
+        LimitNotKept: limitNotKept(deployment, {
+          count: input.related.routerCount,
+          workers: config.router.workers,
+        }),
       },
       now,
     ),

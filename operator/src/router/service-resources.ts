@@ -65,25 +65,34 @@ function seconds(value: number): Message {
 
 /** A limit far above what a pod takes: admission is the pod's business, but Envoy answers 503 beyond 1024. */
 const NO_LIMIT = { value: 1_000_000 };
+/** Requests of a revision that may wait in a router for connections, where these are limited. */
+const MAX_PENDING = { value: 1000 };
+/** Seconds after which an idle connection goes that counts, so that another worker may have it. */
+const LIMITED_IDLE_SECONDS = 1;
+/** Pods among which a router looks for the one with the fewest requests: a request waits for the one that it gets. */
+const LIMITED_CHOICES = { value: 8 };
 
-function cluster(name: string, { protocol }: RouteCluster): Message {
+function cluster(name: string, { protocol, connectionLimit }: RouteCluster): Message {
+  const isLimited = connectionLimit !== undefined;
   return {
     name,
     type: 'EDS',
     eds_cluster_config: { eds_config: ADS },
     connect_timeout: seconds(2),
     lb_policy: 'LEAST_REQUEST',
+    ...(isLimited && { least_request_lb_config: { choice_count: LIMITED_CHOICES } }),
     // Draining or ejected pods get nothing, however few are left; their state applies at once.
     common_lb_config: { healthy_panic_threshold: { value: 0 }, update_merge_window: seconds(0) },
     circuit_breakers: {
       thresholds: [
         {
           max_connections: NO_LIMIT,
-          max_pending_requests: NO_LIMIT,
+          max_pending_requests: isLimited ? MAX_PENDING : NO_LIMIT,
           max_requests: NO_LIMIT,
           max_retries: NO_LIMIT,
         },
       ],
+      ...(isLimited && { per_host_thresholds: [{ max_connections: { value: connectionLimit } }] }),
     },
     outlier_detection: {
       consecutive_gateway_failure: { value: 5 },
@@ -97,13 +106,20 @@ function cluster(name: string, { protocol }: RouteCluster): Message {
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
         '@type': `${TYPE}envoy.extensions.upstreams.http.v3.HttpProtocolOptions`,
-        common_http_protocol_options: { idle_timeout: seconds(60) },
+        common_http_protocol_options: {
+          idle_timeout: seconds(isLimited ? LIMITED_IDLE_SECONDS : 60),
+        },
         explicit_http_config:
-          protocol === 'h2c' ? { http2_protocol_options: {} } : { http_protocol_options: {} },
+          protocol === 'h2c'
+            ? { http2_protocol_options: isLimited ? ONE_STREAM : {} }
+            : { http_protocol_options: {} },
       },
     },
   };
 }
+
+/** Makes a connection of HTTP/2 carry one request at a time, as those of HTTP/1.1 do. */
+const ONE_STREAM = { max_concurrent_streams: { value: 1 } };
 
 function loadAssignment(name: string, { endpoints }: RouteCluster): Message {
   const hosts = endpoints.map(({ address, port, state }) => ({

@@ -141,6 +141,14 @@ const HOLD_FAILURE = {
   headers_to_add: [{ header: { key: 'retry-after', value: '1' }, append_action: 'ADD_IF_ABSENT' }],
 };
 
+/** Only revisions whose pods the router limits let a bounded number of requests wait. */
+const TOO_MANY_WAIT = {
+  filter: { response_flag_filter: { flags: ['UO'] } },
+  status_code: { value: 429 },
+  headers_to_add: [{ header: { key: 'retry-after', value: '1' }, append_action: 'ADD_IF_ABSENT' }],
+  body: { inline_string: 'too many requests wait for the pods of this service already' },
+};
+
 function httpListener(options: ListenerOptions): Message {
   const pathFilter = {
     name: PATH_FILTER,
@@ -174,7 +182,7 @@ function httpListener(options: ListenerOptions): Message {
     ],
     // Envoy's own texts hold no quotes; its JSON formatter leaves this value out.
     local_reply_config: {
-      mappers: [UPGRADE_REFUSAL, HOLD_FAILURE],
+      mappers: [UPGRADE_REFUSAL, HOLD_FAILURE, TOO_MANY_WAIT],
       body_format: {
         text_format_source: { inline_string: '{"error":"%LOCAL_REPLY_BODY%"}' },
         content_type: 'application/json',

@@ -88,6 +88,7 @@ export async function startOperator(
         writer: cluster,
         surroundings: {
           routerAddresses: () => ['10.0.0.9'],
+          routerCount: () => 1,
           routing: routingOf(cluster),
           desired,
           hostOwner: () => undefined,
