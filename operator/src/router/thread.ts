@@ -20,7 +20,8 @@ export type ControlCommand =
   | { readonly kind: 'renew'; readonly tls: TlsCredentials }
   | { readonly kind: 'routersEnd'; readonly ends: ReadonlyMap<string, number> }
   | { readonly kind: 'facts' }
-  | { readonly kind: 'loopDelay' };
+  | { readonly kind: 'loopDelay' }
+  | { readonly kind: 'close' };
 
 /** A message from the control plane's thread, of its own or as an answer to a command. */
 export type ControlEvent =
@@ -52,6 +53,9 @@ port.on('message', (command: ControlCommand) => {
     controlPlane.renew(command.tls);
   } else if (command.kind === 'facts') {
     tell({ kind: 'facts', facts: controlPlane.facts() });
+  } else if (command.kind === 'close') {
+    controlPlane.close();
+    port.close();
   } else if (command.kind === 'loopDelay') {
     tell({ kind: 'loopDelay', seconds: loopDelay.takeP99Seconds() });
   } else {
