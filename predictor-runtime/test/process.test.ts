@@ -82,6 +82,7 @@ describe('predictor process', () => {
       ]);
       expect(times.map(([name]) => name)).to.deep.equal(['process', 'download', 'load', 'uptime']);
       const { uptime, ...parts } = Object.fromEntries(times) as Record<string, number>;
+      expect(parts.download, 'nothing is fetched').to.equal(0);
       const sum = Object.values(parts).reduce((a, b) => a + b, 0);
       expect(sum)
         .to.be.above(0)

@@ -20,6 +20,7 @@ export class Mirror {
   readonly #here = new Map<string, string>();
   #folder: string;
   #isWhole = false;
+  #fetchMs = 0;
   #flight: Promise<string> | undefined;
 
   /** Makes a mirror, which is empty until `sync` is called. @param options its folder is the mirror's own */
@@ -32,6 +33,11 @@ export class Mirror {
   /** Folder or file of the model; undefined before the first `sync` has ended. */
   get folder(): string | undefined {
     return this.#isWhole ? this.#folder : undefined;
+  }
+
+  /** Milliseconds that the last fetch took; 0 for a model that is on this machine already. */
+  get fetchMs(): number {
+    return this.#fetchMs;
   }
 
   /**
@@ -52,16 +58,18 @@ export class Mirror {
     return this.#folder;
   }
 
-  #fetch(): Promise<string> {
+  async #fetch(): Promise<string> {
     const { env } = this.#options;
-    return withStore(this.#uri, env, async (store) => {
+    const begun = performance.now();
+    await withStore(this.#uri, env, async (store) => {
       const files = await listed(store, env);
       const versions = Map.groupBy(files, ({ path }) => versionOf(path));
       const isVersioned = [...versions.keys()].some((version) => version !== '');
       if (isVersioned) await this.#syncVersions(store, versions);
       else await this.#syncWhole(store, files);
-      return this.#folder;
     });
+    this.#fetchMs = performance.now() - begun;
+    return this.#folder;
   }
 
   async #syncVersions(store: Store, versions: Map<string, StoredFile[]>): Promise<void> {

@@ -31,6 +31,11 @@ export class ModelSource {
     return this.#mirror === undefined ? this.#modelDir : this.#mirror.folder;
   }
 
+  /** Milliseconds that the last fetch took; 0 where nothing is fetched. */
+  get fetchMs(): number {
+    return this.#mirror?.fetchMs ?? 0;
+  }
+
   /** Fetches what is to be fetched, and returns the model's folder. @throws StorageError. */
   async refresh(): Promise<string> {
     const { folder } = this;

@@ -31,12 +31,16 @@ export interface ModelList {
   list(): Promise<readonly ModelEntry[]>;
   /** Fetches what is to be fetched, and lists the models that are there then. @throws ModelLoadError, StorageError. */
   refresh(): Promise<readonly ModelEntry[]>;
+  /** Milliseconds that the last fetch took; left out where nothing is ever fetched. */
+  readonly fetchMs?: number;
 }
 
 /** Source of the folder of a single model. */
 export interface FolderSource {
   /** Folder of the model; undefined as long as it has not been fetched. */
   readonly folder: string | undefined;
+  /** Milliseconds that the last fetch took; 0 where nothing was fetched. */
+  readonly fetchMs: number;
   /** Fetches what is to be fetched, and returns the model's folder. @throws Error with the reason. */
   refresh(): Promise<string>;
 }
@@ -46,6 +50,9 @@ export function oneModel(name: string, source: FolderSource): ModelList {
   return {
     list: async () => (source.folder === undefined ? [] : [{ name, dir: source.folder }]),
     refresh: async () => [{ name, dir: await source.refresh() }],
+    get fetchMs() {
+      return source.fetchMs;
+    },
   };
 }
 

@@ -41,7 +41,7 @@ export interface LoadOverride {
 
 /**
  * Milliseconds that the parts of a start took, one after the other: from the process's own start until its models are
- * looked for, the download of what is not on this machine, and the load of the models.
+ * looked for, the download of what is not on this machine, and the load of the engine and the models.
  */
 export interface StartTimes {
   readonly process: number;
@@ -84,7 +84,6 @@ export class ModelRepository {
     const { mode, loadAtStart } = this.#options;
     const begun = performance.now();
     const models = await this.#options.models.refresh();
-    const fetched = performance.now();
     const wanted = (name: string) =>
       mode !== 'explicit' || loadAtStart.includes('*') || loadAtStart.includes(name);
     const missing = loadAtStart.find(
@@ -94,8 +93,9 @@ export class ModelRepository {
     await Promise.all(
       models.filter(({ name }) => wanted(name)).map((model) => this.#aspire([model])),
     );
-    const load = performance.now() - fetched;
-    this.#startTimes = { process: begun, download: fetched - begun, load };
+    const download = this.#options.models.fetchMs ?? 0;
+    const load = performance.now() - begun - download;
+    this.#startTimes = { process: begun, download, load };
     if (mode === 'poll') this.#schedule();
     this.#mustServe();
   }
