@@ -1,4 +1,5 @@
 /** What the bench of rarely used services has seen, and what of it is not as it should be. Pure. */
+import { percentile } from './cold-start-report.ts';
 import { median } from './report.ts';
 
 /** One request. Times are in milliseconds since 1970. */
@@ -39,14 +40,14 @@ const GROWTH = 1.1;
 /** Returns what was seen in a few lines. */
 export function summary(observation: Observation, terms: Terms): string {
   const { services, visits, looks, rss } = observation;
-  const ms = visits.map(({ from, to }) => to - from).sort((a, b) => a - b);
+  const ms = visits.map(({ from, to }) => to - from);
   const cold = coldVisits(observation);
   const busy = median(looks.map(({ pods }) => Object.keys(pods).length));
   const [second, last] = thirds(rss);
   return [
     `${services} services, ${visits.length} requests, ${cold} of them to a service without pods`,
     `failed: ${visits.filter(isFailed).length}`,
-    `answered in: p50 ${at(ms, 0.5)} ms, p95 ${at(ms, 0.95)} ms, p99 ${at(ms, 0.99)} ms`,
+    `answered in: p50 ${percentile(ms, 0.5)} ms, p95 ${percentile(ms, 0.95)} ms, p99 ${percentile(ms, 0.99)} ms`,
     `services with pods at once: median ${busy}`,
     `longest stay of a pod without a request: ${Math.round(longestStay(observation))} s of ${terms.windowSeconds} s`,
     `operator: ${megabytes(second)} MB in the second third of the time, ${megabytes(last)} MB in the last`,
@@ -97,10 +98,6 @@ function thirds(rss: Observation['rss']): [number, number] {
   const third = Math.floor(rss.length / 3);
   const part = (from: number) => median(rss.slice(from, from + third).map(({ bytes }) => bytes));
   return [part(third), part(2 * third)];
-}
-
-function at(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
 
 function megabytes(bytes: number): number {

@@ -70,6 +70,52 @@ export async function ready(name: string, seconds = 90): Promise<Status> {
   );
 }
 
+/** A pod, with what tells whether it is ready. */
+export interface FoundPod extends KubeObject {
+  readonly status: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
+}
+
+/** The pods of a service, those that are about to end among them. */
+export async function podsOf(service: string): Promise<FoundPod[]> {
+  const selector = `serving.kserve.io/inferenceservice=${service}`;
+  return (await get<{ items: FoundPod[] }>('pods', '-l', selector)).items;
+}
+
+export function isPodReady({ status }: FoundPod): boolean {
+  return (
+    status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false
+  );
+}
+
+/** The number of pods of a Deployment that are ready. */
+export async function readyReplicas(deployment: string): Promise<number> {
+  const { status } = await get<{ status: { readyReplicas?: number } }>('deployment', deployment);
+  return status.readyReplicas ?? 0;
+}
+
+/** Waits until a service without requests is ready, because it is idle, and its last pod has gone. */
+export async function idle(name: string): Promise<void> {
+  await eventually(
+    `${name} is idle and has no pod`,
+    async () => {
+      const state = conditionOf(await statusOf(name), 'Ready');
+      const isIdle = state?.reason === 'Idle' && state.status === 'True';
+      return isIdle && (await podsOf(name)).length === 0;
+    },
+    150,
+  );
+}
+
+/** The name of the operator's pod that leads; empty while none does. */
+export function leaseHolder(): Promise<string> {
+  return kubectl(
+    ...['get', 'lease', 'wherry-operator', '-n', NAMESPACE],
+    ...['-o', 'jsonpath={.spec.holderIdentity}'],
+  );
+}
+
 /** Waits until the routers share out traffic like this. */
 export function split(name: string, shares: Record<string, number>): Promise<Status> {
   const wanted = JSON.stringify(Object.entries(shares).sort());

@@ -1,9 +1,18 @@
 /** One to three replicas and back under changing load, from what the routers report. */
 import { expect } from 'chai';
-import { apply, get, IRIS_INPUT, ready, removeAll, router, sample } from '../harness/kubectl.ts';
+import {
+  apply,
+  IRIS_INPUT,
+  ready,
+  readyReplicas,
+  removeAll,
+  router,
+  sample,
+} from '../harness/kubectl.ts';
 import { eventually, Load } from '../harness/load.ts';
 
 const NAME = 'iris-autoscale';
+const REVISION = `${NAME}-predictor-00001`;
 
 describe('autoscaling', function () {
   this.timeout(240_000);
@@ -18,14 +27,6 @@ describe('autoscaling', function () {
     loads.push(load);
     return load;
   };
-  const readyReplicas = async () => {
-    const { status } = await get<{ status: { readyReplicas?: number } }>(
-      'deployment',
-      `${NAME}-predictor-00001`,
-    );
-    return status.readyReplicas ?? 0;
-  };
-
   before(async () => {
     await apply(sample('autoscale.yaml'));
     await ready(NAME);
@@ -35,12 +36,12 @@ describe('autoscaling', function () {
   it('goes 1 → 3 → 1 with the load, and loses nothing', async () => {
     const low = start(20);
     await new Promise((resolve) => setTimeout(resolve, 8000));
-    expect(await readyReplicas()).to.equal(1);
+    expect(await readyReplicas(REVISION)).to.equal(1);
     const high = start(110);
-    await eventually('three replicas', async () => (await readyReplicas()) === 3);
+    await eventually('three replicas', async () => (await readyReplicas(REVISION)) === 3);
     await new Promise((resolve) => setTimeout(resolve, 3000));
     await high.stop();
-    await eventually('one replica', async () => (await readyReplicas()) === 1, 90);
+    await eventually('one replica', async () => (await readyReplicas(REVISION)) === 1, 90);
     await low.stop();
     expect(loads.flatMap(({ failures }) => failures)).to.deep.equal([]);
   });

@@ -1,5 +1,6 @@
 /** The routers' control plane: what one service's routes or one operator's end holds up, and what it does not. */
 import { expect } from 'chai';
+import type { KubeObject } from '../../operator/src/api/kube.ts';
 import { NAMESPACE } from '../harness/cluster.ts';
 import {
   apply,
@@ -7,8 +8,11 @@ import {
   get,
   IRIS_INPUT,
   infer,
+  isPodReady,
   isvc,
   kubectl,
+  leaseHolder,
+  podsOf,
   ready,
   removeAll,
   router,
@@ -16,16 +20,6 @@ import {
   statusOf,
 } from '../harness/kubectl.ts';
 import { eventually, Load } from '../harness/load.ts';
-
-interface PodList {
-  items: {
-    metadata: { name: string; deletionTimestamp?: string };
-    status: { podIP?: string; conditions?: { type: string; status: string }[] };
-  }[];
-}
-
-const podsOf = (service: string) =>
-  get<PodList>('pods', '-l', `serving.kserve.io/inferenceservice=${service}`);
 
 const OPERATOR = ['deploy/wherry-operator', '-n', NAMESPACE] as const;
 
@@ -35,19 +29,13 @@ async function setVariable(change: string): Promise<void> {
   await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
 }
 
-const holder = () =>
-  kubectl(
-    ...['get', 'lease', 'wherry-operator', '-n', NAMESPACE],
-    ...['-o', 'jsonpath={.spec.holderIdentity}'],
-  );
-
 /** Waits until all operators are ready and one of them leads, and names it. */
 async function leader(): Promise<string> {
   await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
   return eventually('an operator leads', async () => {
     const selector = 'app.kubernetes.io/name=wherry-operator';
-    const { items } = await get<PodList>('pods', '-n', NAMESPACE, '-l', selector);
-    const held = await holder();
+    const { items } = await get<{ items: KubeObject[] }>('pods', '-n', NAMESPACE, '-l', selector);
+    const held = await leaseHolder();
     return items.some(({ metadata }) => metadata.name === held) && held;
   });
 }
@@ -104,10 +92,8 @@ describe('the leading operator is killed', function () {
   });
 
   const readyPods = async (service: string) =>
-    (await podsOf(service)).items.filter(
-      ({ metadata, status }) =>
-        metadata.deletionTimestamp === undefined &&
-        status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
+    (await podsOf(service)).filter(
+      (pod) => pod.metadata.deletionTimestamp === undefined && isPodReady(pod),
     );
 
   it('and a pod is replaced in the same second: no request fails, and its end is known at once', async () => {
@@ -148,7 +134,7 @@ describe('the leading operator is killed', function () {
       return status === 503 && body.includes('no healthy upstream');
     });
     expect(Date.now() - from, 'milliseconds').to.be.below(1000 + 500);
-    expect([held, ''], 'nobody else leads yet').to.include(await holder());
+    expect([held, ''], 'nobody else leads yet').to.include(await leaseHolder());
     await eventually('a new pod is ready', async () => (await readyPods('moving')).length > 0, 60);
     const readyAt = Date.now();
     await eventually('it answers', async () => (await infer('moving')).status === 200);

@@ -10,7 +10,10 @@ import {
   infer,
   isvc,
   kubectl,
+  leaseHolder,
+  podsOf,
   ready,
+  readyReplicas,
   removeAll,
   router,
 } from '../harness/kubectl.ts';
@@ -93,18 +96,9 @@ describe('faults under load', function () {
 
   it('a predictor pod is deleted while another serves', async () => {
     await apply(isvc('steady', { minReplicas: 2 }));
-    await eventually(
-      'two pods',
-      async () =>
-        (await get<{ status: { readyReplicas?: number } }>('deployment', 'steady-predictor-00001'))
-          .status.readyReplicas === 2,
-    );
-    const { items } = await get<{ items: { metadata: { name: string } }[] }>(
-      'pods',
-      '-l',
-      'serving.kserve.io/inferenceservice=steady',
-    );
-    await kubectl('delete', 'pod', items[0]?.metadata.name ?? '');
+    await eventually('two pods', async () => (await readyReplicas('steady-predictor-00001')) === 2);
+    const [pod] = await podsOf('steady');
+    await kubectl('delete', 'pod', pod?.metadata.name ?? '');
     await new Promise((resolve) => setTimeout(resolve, 3000));
     await load.stop();
     expect(load.failures).to.deep.equal([]);
@@ -123,21 +117,11 @@ describe('faults under load', function () {
   it('the leading one of two operators is killed: the other takes over', async () => {
     await kubectl('scale', 'deploy/wherry-operator', '-n', NAMESPACE, '--replicas=2');
     await kubectl('rollout', 'status', 'deploy/wherry-operator', '-n', NAMESPACE, '--timeout=60s');
-    const holder = () =>
-      kubectl(
-        'get',
-        'lease',
-        'wherry-operator',
-        '-n',
-        NAMESPACE,
-        '-o',
-        'jsonpath={.spec.holderIdentity}',
-      );
-    const leader = await holder();
+    const leader = await leaseHolder();
     await kubectl('delete', 'pod', '-n', NAMESPACE, leader, '--force', '--grace-period=0');
     await apply(isvc('after-takeover'));
     await ready('after-takeover');
-    expect(await holder()).not.to.equal(leader);
+    expect(await leaseHolder()).not.to.equal(leader);
     expect((await infer('after-takeover')).status).to.equal(200);
     await load.stop();
     expect(load.failures).to.deep.equal([]);

@@ -3,23 +3,19 @@ import { expect } from 'chai';
 import { NAMESPACE } from '../harness/cluster.ts';
 import {
   apply,
-  conditionOf,
-  get,
   IRIS_INPUT,
+  idle,
   infer,
   isvc,
   kubectl,
+  leaseHolder,
   ready,
+  readyReplicas,
   removeAll,
   router,
   split,
-  statusOf,
 } from '../harness/kubectl.ts';
 import { eventually, Load } from '../harness/load.ts';
-
-interface PodList {
-  items: { metadata: { name: string; deletionTimestamp?: string } }[];
-}
 
 /** A service that goes to no pods after ten seconds without a request. */
 function seldom(name: string, predictor: object = {}, model: object = {}): object {
@@ -28,20 +24,6 @@ function seldom(name: string, predictor: object = {}, model: object = {}): objec
   const annotations = { 'autoscaling.knative.dev/window': '10s' };
   return { ...service, metadata: { ...metadata, annotations } };
 }
-
-const podsOf = async (name: string) =>
-  (await get<PodList>('pods', '-l', `serving.kserve.io/inferenceservice=${name}`)).items;
-
-const idle = (name: string) =>
-  eventually(
-    `${name} is idle and has no pod`,
-    async () => {
-      const state = conditionOf(await statusOf(name), 'Ready');
-      const isIdle = state?.reason === 'Idle' && state.status === 'True';
-      return isIdle && (await podsOf(name)).length === 0;
-    },
-    150,
-  );
 
 /** Sends a burst, and returns the revisions that answered, by how many requests. */
 async function burst(name: string, count: number): Promise<Record<string, number>> {
@@ -91,16 +73,10 @@ describe('the leading operator is killed while requests wait', function () {
     await kubectl('rollout', 'status', ...OPERATOR, '--timeout=120s');
   });
 
-  const leader = () =>
-    kubectl(
-      ...['get', 'lease', 'wherry-operator', '-n', NAMESPACE],
-      ...['-o', 'jsonpath={.spec.holderIdentity}'],
-    );
-
   for (const afterMs of [100, 700]) {
     it(`for ${afterMs} ms: all of them are answered`, async () => {
       await idle(NAME);
-      const held = await leader();
+      const held = await leaseHolder();
       const answered = burst(NAME, 40);
       await new Promise((resolve) => setTimeout(resolve, afterMs));
       await kubectl('delete', 'pod', '-n', NAMESPACE, held, '--force', '--grace-period=0');
@@ -142,14 +118,6 @@ describe('a ramp', function () {
   const loads: Load[] = [];
   after(() => removeAll(NAME));
 
-  const readyReplicas = async () => {
-    const deployment = await get<{ status: { readyReplicas?: number } }>(
-      'deployment',
-      `${NAME}-predictor-00001`,
-    );
-    return deployment.status.readyReplicas ?? 0;
-  };
-
   it('goes 0 → 5 → 0, and loses nothing', async () => {
     await apply(seldom(NAME, { maxReplicas: 5, scaleMetric: 'rps', scaleTarget: 20 }));
     await ready(NAME);
@@ -165,7 +133,11 @@ describe('a ramp', function () {
       );
       await new Promise((resolve) => setTimeout(resolve, 5000));
     }
-    await eventually('five replicas', async () => (await readyReplicas()) === 5, 120);
+    await eventually(
+      'five replicas',
+      async () => (await readyReplicas(`${NAME}-predictor-00001`)) === 5,
+      120,
+    );
     for (const load of loads) {
       await load.stop();
       await new Promise((resolve) => setTimeout(resolve, 5000));

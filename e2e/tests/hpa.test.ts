@@ -1,21 +1,22 @@
 /** The class hpa on a real metrics-server: Kubernetes scales by CPU, and the requests go to what is ready. */
 import { expect } from 'chai';
-import { apply, get, IRIS_INPUT, isvc, ready, removeAll, router } from '../harness/kubectl.ts';
+import {
+  apply,
+  IRIS_INPUT,
+  isvc,
+  ready,
+  readyReplicas,
+  removeAll,
+  router,
+} from '../harness/kubectl.ts';
 import { eventually, Load } from '../harness/load.ts';
 import { startMetricsServer } from '../harness/metrics-server.ts';
 
 const NAME = 'iris-by-cpu';
+const REVISION = `${NAME}-predictor-00001`;
 
 describe('class hpa', function () {
   this.timeout(400_000);
-
-  const readyReplicas = async () => {
-    const { status } = await get<{ status: { readyReplicas?: number } }>(
-      'deployment',
-      `${NAME}-predictor-00001`,
-    );
-    return status.readyReplicas ?? 0;
-  };
 
   before(async () => {
     await startMetricsServer();
@@ -45,10 +46,10 @@ describe('class hpa', function () {
       body: IRIS_INPUT,
       rate: 150,
     });
-    await eventually('three replicas', async () => (await readyReplicas()) === 3, 150);
+    await eventually('three replicas', async () => (await readyReplicas(REVISION)) === 3, 150);
     await new Promise((resolve) => setTimeout(resolve, 3000));
     await load.stop();
-    await eventually('one replica', async () => (await readyReplicas()) === 1, 150);
+    await eventually('one replica', async () => (await readyReplicas(REVISION)) === 1, 150);
     expect(load.failures).to.deep.equal([]);
   });
 });

@@ -4,44 +4,22 @@ import { expect } from 'chai';
 import { inferOverGrpc } from '../harness/grpc.ts';
 import {
   apply,
-  conditionOf,
-  get,
   IRIS_INPUT,
+  idle,
   infer,
   isvc,
   kubectl,
+  podsOf,
   ready,
   removeAll,
   router,
-  statusOf,
 } from '../harness/kubectl.ts';
-import { eventually } from '../harness/load.ts';
 
 const NAME = 'seldom';
 const HOST = `${NAME}-default.example.com`;
 
 describe('scale to zero', function () {
   this.timeout(300_000);
-
-  const pods = async () => {
-    const selector = `serving.kserve.io/inferenceservice=${NAME}`;
-    const { items } = await get<{ items: { metadata: { name: string } }[] }>(
-      'pods',
-      '-l',
-      selector,
-    );
-    return items.map(({ metadata }) => metadata.name);
-  };
-
-  const idle = () =>
-    eventually(
-      'it is idle and has no pod',
-      async () => {
-        const state = conditionOf(await statusOf(NAME), 'Ready');
-        return state?.reason === 'Idle' && state.status === 'True' && (await pods()).length === 0;
-      },
-      150,
-    );
 
   function ask(body: string, path = `/v2/models/${NAME}/infer`): ClientRequest {
     const headers = { host: HOST, connection: 'close' };
@@ -73,7 +51,7 @@ describe('scale to zero', function () {
     expect((await infer(NAME)).status).to.equal(200);
   });
 
-  beforeEach(idle);
+  beforeEach(() => idle(NAME));
 
   after(() => removeAll(NAME));
 
@@ -97,7 +75,7 @@ describe('scale to zero', function () {
     const leaves = (one: ClientRequest) => one.once('finish', () => one.destroy());
     for (let i = 0; i < 5; i++) leaves(ask(IRIS_INPUT));
     await new Promise((resolve) => setTimeout(resolve, 3000));
-    expect(await pods()).to.deep.equal([]);
+    expect(await podsOf(NAME)).to.deep.equal([]);
   });
 
   it('loses no request of a trickle whose pauses are as long as the window', async () => {

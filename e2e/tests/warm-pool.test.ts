@@ -1,13 +1,15 @@
 /** A warm pool on the cluster: its pod answers first, and nothing of it is left when the revision has its own. */
 import { expect } from 'chai';
-import type { KubeObject } from '../../operator/src/api/kube.ts';
 import { poolName } from '../../operator/src/plan/warm-pool.ts';
 import {
   apply,
   conditionOf,
+  type FoundPod,
   get,
   infer,
+  isPodReady,
   kubectl,
+  podsOf,
   ready,
   removeAll,
   sample,
@@ -19,10 +21,6 @@ const NAME = 'iris-warm';
 const RUNTIME = 'warm-onnx';
 const POOL = poolName('ServingRuntime', RUNTIME);
 
-interface FoundPod extends KubeObject {
-  readonly status: { readonly conditions?: readonly { type: string; status: string }[] };
-}
-
 describe('warm pool', function () {
   this.timeout(300_000);
 
@@ -30,18 +28,15 @@ describe('warm pool', function () {
     const { items } = await get<{ items: FoundPod[] }>('pods', '-l', selector);
     return items;
   };
-  const ofService = () => pods(`serving.kserve.io/inferenceservice=${NAME}`);
+  const ofService = () => podsOf(NAME);
   const ofPool = () => pods(`serving.wherry.dev/pool=${POOL}`);
-  const isReady = ({ status }: FoundPod) =>
-    status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true;
-
   const isIdle = async () => {
     const state = conditionOf(await statusOf(NAME), 'Ready');
     return state?.reason === 'Idle' && (await ofService()).length === 0;
   };
   const isPoolFull = async () => {
     const all = await ofPool();
-    return all.length === 2 && all.every(isReady);
+    return all.length === 2 && all.every(isPodReady);
   };
   /** Pods of the pool that an operator has taken, and that serve or are about to. */
   const taken = () => pods('serving.wherry.dev/claimed');
@@ -71,7 +66,7 @@ describe('warm pool', function () {
       expect(before).to.include(standIn?.metadata.uid);
       const labels = standIn?.metadata.labels ?? {};
       expect(labels['serving.wherry.dev/revision']).to.equal(answer.revision);
-      const own = async () => (await ofService()).filter(isReady);
+      const own = async () => (await ofService()).filter(isPodReady);
       await eventually(
         'its own pod serves alone',
         async () => {
