@@ -8,7 +8,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { availableCluster, ROOT, startCluster, stopCluster } from '../harness/cluster.ts';
+import { onCluster, ROOT } from '../harness/cluster.ts';
 import { router } from '../harness/kubectl.ts';
 import { Load } from '../harness/load.ts';
 import { startModelStore } from '../harness/model-store.ts';
@@ -60,7 +60,7 @@ export async function benchColdStart(args: string[]): Promise<void> {
     },
   });
   if (flags.help) return console.log(HELP);
-  const measured = await measureAll(Number(flags.starts), Number(flags.steps));
+  const measured = await onCluster(() => measureAll(Number(flags.starts), Number(flags.steps)));
   console.log(tables(measured));
   const all = { targets: targets(measured), ...measured };
   if (flags.json) writeFileSync(flags.json, `${JSON.stringify(all, undefined, 2)}\n`);
@@ -68,11 +68,6 @@ export async function benchColdStart(args: string[]): Promise<void> {
 }
 
 async function measureAll(starts: number, steps: number): Promise<Measured> {
-  const provider = await availableCluster();
-  if (provider === undefined) {
-    throw new Error('there is no cluster: run e2e/cluster/build as root on Linux, or install kind');
-  }
-  await startCluster(provider);
   const api = await ApiProxy.start();
   try {
     await startModelStore();
@@ -83,7 +78,6 @@ async function measureAll(starts: number, steps: number): Promise<Measured> {
     return { ...cold, reactions: await measureSteps(api, steps) };
   } finally {
     api.stop();
-    await stopCluster(provider);
   }
 }
 

@@ -6,13 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import {
-  availableCluster,
-  buildTestNode,
-  NAMESPACE,
-  startCluster,
-  stopCluster,
-} from '../harness/cluster.ts';
+import { NAMESPACE, onCluster } from '../harness/cluster.ts';
 import { apply, get, infer, isvc, kubectl } from '../harness/kubectl.ts';
 import { eventually } from '../harness/load.ts';
 import { failures, type Observation, summary, type Visit } from './rarely-used-report.ts';
@@ -56,21 +50,16 @@ export async function benchRarelyUsed(args: string[]): Promise<void> {
   });
   if (flags.help) return console.log(HELP);
   const names = Array.from({ length: Number(flags.services) }, (_, i) => `seldom-${i}`);
-  await buildTestNode();
-  const provider = await availableCluster();
-  if (provider === undefined) throw new Error('no cluster is at hand');
-  await startCluster(provider);
-  try {
+  const seconds = 60 * Number(flags.minutes);
+  const observation = await onCluster(async () => {
     await make(names);
-    const seconds = 60 * Number(flags.minutes);
-    const observation = await watchAll(names, { seconds, rate: Number(flags.rate) });
-    console.log(summary(observation, { windowSeconds: WINDOW_SECONDS }));
-    if (flags.json) writeFileSync(flags.json, `${JSON.stringify(observation)}\n`);
-    const wrong = failures(observation, { windowSeconds: WINDOW_SECONDS });
-    if (wrong.length > 0) throw new Error(wrong.join('\n'));
-  } finally {
-    await stopCluster(provider);
-  }
+    return watchAll(names, { seconds, rate: Number(flags.rate) });
+  });
+  const terms = { windowSeconds: WINDOW_SECONDS };
+  console.log(summary(observation, terms));
+  if (flags.json) writeFileSync(flags.json, `${JSON.stringify(observation)}\n`);
+  const wrong = failures(observation, terms);
+  if (wrong.length > 0) throw new Error(wrong.join('\n'));
 }
 
 /** Makes the services a few at a time, and waits until none has a pod. */

@@ -67,6 +67,24 @@ export async function stopCluster(provider: Provider): Promise<void> {
   else await run('helm', ['uninstall', 'wherry', '-n', NAMESPACE]);
 }
 
+/**
+ * Runs something on a cluster with Wherry installed, which is stopped afterwards. Where none is at hand the test node is
+ * built, as root on Linux. @throws Error when there can be none
+ */
+export async function onCluster<T>(use: () => Promise<T>): Promise<T> {
+  if ((await availableCluster()) === undefined && isRoot()) await buildTestNode();
+  const provider = await availableCluster();
+  if (provider === undefined) {
+    throw new Error('there is no cluster: run e2e/cluster/build as root on Linux, or install kind');
+  }
+  await startCluster(provider);
+  try {
+    return await use();
+  } finally {
+    await stopCluster(provider);
+  }
+}
+
 const START: Record<Provider, () => Promise<string>> = {
   kubeconfig: async () => process.env.WHERRY_KUBECONFIG ?? '',
   kind: async () => {
